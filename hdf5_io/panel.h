@@ -1,0 +1,50 @@
+/* The panel store: /columns, /categories, /index, /provenance as hdf5_io/SCHEMA.md says. Reading and writing go
+ * through the row source and row sink of src/base/stream.h; no hid_t leaves this folder. */
+#ifndef PFX_HDF5_IO_PANEL_H
+#define PFX_HDF5_IO_PANEL_H
+
+#include "src/base/stream.h"
+
+typedef struct pfx_panel pfx_panel;
+
+/* Open for reading. IO: missing, unreadable. FORMAT: not HDF5, not a panel (says what it is), truncated, newer
+ * version, a dataset absent or of the wrong shape. Category labels are read on first use. */
+pfx_status pfx_panel_open(const char *path, pfx_panel **out, pfx_err *err) PFX_MUST;
+void pfx_panel_close(pfx_panel *p);
+
+const char *pfx_panel_path(const pfx_panel *p);
+const pfx_panel_spec *pfx_panel_structure(const pfx_panel *p);
+pfx_idx pfx_panel_n_rows(const pfx_panel *p);
+pfx_idx pfx_panel_n_units(const pfx_panel *p);
+pfx_idx pfx_panel_n_periods(const pfx_panel *p);
+int pfx_panel_n_cols(const pfx_panel *p);
+const pfx_col_spec *pfx_panel_cols(const pfx_panel *p);     /* [n_cols] in file order; levels known */
+/* Lines of /provenance, i = 0.. ; false after the last. */
+bool pfx_panel_provenance(const pfx_panel *p, int i, const char **key, const char **value);
+/* Storage of column c: bytes on disk and in memory, compressed or not. */
+typedef struct pfx_panel_storage { pfx_idx bytes_disk, bytes_raw; bool deflate, fletcher32; } pfx_panel_storage;
+pfx_status pfx_panel_column_storage(pfx_panel *p, int c, pfx_panel_storage *out, pfx_err *err) PFX_MUST;
+
+/* A row source over the named columns, in the order given, in blocks of whole units of about block_rows rows
+ * (0: 65,536; the file's chunk). Several sources may be open, one after another in use. USAGE: unknown column,
+ * suggesting the nearest. */
+pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_idx block_rows,
+                            pfx_row_source *out, pfx_err *err) PFX_MUST;
+
+/* Read everything once: checksums, index against the unit column, order, code ranges. FORMAT names the first
+ * fault (dataset, row). */
+pfx_status pfx_panel_check(pfx_panel *p, pfx_err *err) PFX_MUST;
+
+typedef struct pfx_panel_write_options {
+    int deflate;            /* 0 none, 1..9; with shuffle */
+    bool force;             /* replace an existing file */
+} pfx_panel_write_options;
+/* A sink that writes a panel file atomically, in blocks: memory does not grow with rows (labels and, per unit,
+ * nothing are kept). USAGE: exists and no force. */
+pfx_status pfx_panel_sink(const char *path, const pfx_panel_write_options *o, pfx_row_sink *out, pfx_err *err) PFX_MUST;
+
+/* Turn the library's own messages off, check its version. Called once by main. */
+pfx_status pfx_h5_init(pfx_err *err) PFX_MUST;
+const char *pfx_h5_version(void);
+
+#endif

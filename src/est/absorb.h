@@ -1,0 +1,60 @@
+/* Absorbed effects: the projection of a design's columns off its effects, exact for one and two effects, by a
+ * sparse Schur complement for more. Source: methods.md sections 1, 2, 6. */
+#ifndef PFX_EST_ABSORB_H
+#define PFX_EST_ABSORB_H
+
+#include <stdbool.h>
+#include "src/base/cpu.h"
+#include "src/base/status.h"
+
+struct pfx_design;
+typedef struct pfx_absorber pfx_absorber;
+
+typedef struct pfx_absorb_options {
+    double tol;         /* relative residual of the Schur system where it is iterative; > 0, default 1e-10 */
+    int maxiter;        /* > 0, default 10000 */
+    int nth;            /* threads, >= 1 */
+    pfx_isa isa;
+} pfx_absorb_options;
+
+typedef struct pfx_absorb_info {
+    const char *route;          /* "none", "one-way", "two-way", "schur-cholesky", "schur-pcg" */
+    int iterations;             /* 0 for the direct routes */
+    bool converged;
+    int n_effects;              /* effects, each slope one: as the arrays below */
+    const char *const *name;    /* [n_effects] "firm", "firm[x]" */
+    const pfx_idx *levels;      /* [n_effects] */
+    const pfx_idx *redundant;   /* [n_effects] redundant levels by reghdfe's convention (first effect 0, second by
+                                 * connected components with the first, further ones by the best pair) */
+    pfx_idx rank;               /* exact rank of all absorbed columns together, or -1 where it was not computed */
+} pfx_absorb_info;
+
+/* Prepare the projection: may reorder all rows of the design in place (stably, by the eliminated effect), finds
+ * Gamma, the coefficients of every column of Z on the effects that are not eliminated. Without absorbed effects
+ * and with an intercept, the mean is the absorbed column; with neither, nothing is.
+ * NOMEM; NOCONV: names the effects and the residual reached. d must outlive the absorber, unchanged. */
+pfx_status pfx_absorber_create(struct pfx_design *d, const pfx_absorb_options *o, pfx_absorber **out, pfx_err *err) PFX_MUST;
+void pfx_absorber_free(pfx_absorber *a);
+const pfx_absorb_info *pfx_absorber_info(const pfx_absorber *a);
+
+/* Cross-products of the demeaned columns, Z~'WZ~, [p x p] both triangles; and for each column its weighted
+ * squared norm about its weighted mean, centred [p], about zero, raw [p], and its weighted mean, mean [p]. All computed when the absorber was made. */
+const double *pfx_absorber_gram(const pfx_absorber *a);
+const double *pfx_absorber_centred(const pfx_absorber *a);
+const double *pfx_absorber_raw(const pfx_absorber *a);
+const double *pfx_absorber_mean(const pfx_absorber *a);
+
+/* The rows of the design are cut into fixed blocks, whole levels of the eliminated effect to a block where it is
+ * absorbed; the cut depends on the design alone. */
+pfx_idx pfx_absorber_n_blocks(const pfx_absorber *a);
+void pfx_absorber_block_rows(const pfx_absorber *a, pfx_idx block, pfx_idx *row0, pfx_idx *n);
+pfx_idx pfx_absorber_max_block_rows(const pfx_absorber *a);
+/* Demeaned rows of one block, buf [rows x p] row-major. Threads: any number at once with a buf each. */
+void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf);
+
+/* Coefficients of the absorbed effects for residual-plus-effects r [n] = y - X b (in the design's row order):
+ * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the
+ * second and further effects in each component is 0). */
+pfx_status pfx_absorber_effects(const pfx_absorber *a, const double *r, double **alpha, pfx_err *err) PFX_MUST;
+
+#endif
