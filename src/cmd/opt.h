@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 typedef enum pfx_opt_kind {
     PFX_OPT_FLAG,       /* bool */
     PFX_OPT_TEXT,       /* const char *: points into argv */
-    PFX_OPT_LIST,       /* pfx_opt_list: may be repeated */
+    PFX_OPT_LIST,       /* pfx_opt_list: may be repeated; a value is taken whole, commas and all */
+    PFX_OPT_NAMES,      /* pfx_opt_list: may be repeated, and each value is cut at its commas */
     PFX_OPT_INT,        /* pfx_idx */
     PFX_OPT_REAL,       /* double */
     PFX_OPT_SIZE,       /* size_t, "512M" */
@@ -35,7 +37,7 @@ typedef struct pfx_common {
     pfx_idx threads;                /* resolved by pfx_opt_parse: >= 1 */
     size_t memory;                  /* resolved: bytes */
     int progress, isa;              /* isa resolved to a pfx_isa */
-    const char *tmpdir;
+    const char *tmpdir;             /* resolved: --tmpdir, else TMPDIR, else /tmp */
     const char *isa_text;
 } pfx_common;
 
@@ -47,7 +49,11 @@ typedef struct pfx_command {
     const pfx_opt *options;         /* terminated by name == NULL; the common ones are added */
     pfx_status (*run)(int argc, char **argv, pfx_err *err);
 } pfx_command;
-extern const pfx_command *const pfx_commands[];     /* NULL-terminated */
+extern const pfx_command *const pfx_commands[];     /* NULL-terminated; src/cmd/commands.c */
+extern const pfx_opt pfx_common_options[];          /* terminated by name == NULL */
+
+/* The command of that name, or NULL. */
+const pfx_command *pfx_command_find(const char *name);
 
 /* Parse argv[1..] of a command into its options struct: `--name value`, `--name=value`, `-o value`, `--` ends options.
  * Positional arguments go to pos [max_pos] and *n_pos. Resolves the common ones, sets up log and progress. --help
@@ -55,5 +61,11 @@ extern const pfx_command *const pfx_commands[];     /* NULL-terminated */
  * too few positionals (min_pos), naming the command's usage line. */
 pfx_status pfx_opt_parse(const pfx_command *c, int argc, char **argv, void *options, int min_pos, int max_pos,
                          const char **pos, int *n_pos, pfx_err *err) PFX_MUST;
+
+/* What --help prints, appended to out. */
+void pfx_opt_help(const pfx_command *c, pfx_str *out);
+
+/* Free the names that PFX_OPT_NAMES values were cut into. Called once, by main, at the end. */
+void pfx_opt_cleanup(void);
 
 #endif

@@ -1,0 +1,18 @@
+/* The table of commands, in the order of `panelfx help`: one line each. */
+#include "src/cmd/commands.h"
+
+#include <string.h>
+
+const pfx_command *const pfx_commands[] = {
+    &pfx_cmd_help,
+    &pfx_cmd_version,
+    &pfx_cmd_completion,
+    NULL,
+};
+
+const pfx_command *pfx_command_find(const char *name)
+{
+    for (int i = 0; pfx_commands[i]; i++)
+        if (strcmp(pfx_commands[i]->name, name) == 0) return pfx_commands[i];
+    return NULL;
+}

@@ -1,0 +1,11 @@
+/* Every command of the program. A new one is declared here and gets its line in commands.c. */
+#ifndef PFX_CMD_COMMANDS_H
+#define PFX_CMD_COMMANDS_H
+
+#include "src/cmd/opt.h"
+
+extern const pfx_command pfx_cmd_help;
+extern const pfx_command pfx_cmd_version;
+extern const pfx_command pfx_cmd_completion;
+
+#endif
