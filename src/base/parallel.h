@@ -2,6 +2,7 @@
 #ifndef PFX_BASE_PARALLEL_H
 #define PFX_BASE_PARALLEL_H
 
+#include <stddef.h>
 #include "src/base/status.h"
 
 /* Threads to use: asked if > 0, else SLURM_CPUS_PER_TASK, else the CPUs of the affinity mask (never the

@@ -1,0 +1,155 @@
+# panelfx. GNU make; `make help` lists the targets.
+# Honoured: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PREFIX DESTDIR PKG_CONFIG PKG_CONFIG_PATH, WERROR=1, JOBS=n.
+
+CFLAGS ?= -O3 -g
+PREFIX ?= /usr/local
+PKG_CONFIG ?= pkg-config
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export CC CFLAGS CPPFLAGS PKG_CONFIG PKG_CONFIG_PATH
+
+# Compiler and packages. The flags that results depend on stand after the user's.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null || uname -m)))
+DEP_CFLAGS := $(shell .ci/deps.sh cflags 2>/dev/null)
+DEP_LIBS := $(shell .ci/deps.sh libs build 2>/dev/null)
+TEST_LIBS := $(shell .ci/deps.sh libs test 2>/dev/null)
+OURS := -std=c11 -D_GNU_SOURCE -ffp-contract=off -fno-fast-math -fopenmp -Wall -Wextra $(if $(WERROR),-Werror) -I.
+X86 := $(filter x86_64 amd64,$(ARCH))
+COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(if $(X86),,-DPFX_NO_X86) $(DEP_CFLAGS) $(ISA_FLAGS)
+LINK_LIBS = $(LDLIBS) $(DEP_LIBS) -lm
+
+# One build folder for each set of flags.
+FLAGS_ID := $(firstword $(shell printf '%s' '$(CC) $(COMPILE) $(LDFLAGS) $(LINK_LIBS)' | cksum))
+BUILD ?= build/$(notdir $(firstword $(CC)))-$(FLAGS_ID)
+
+ISA_SRC := $(wildcard kernels/*_v3.c kernels/*_v4.c)
+LIB_SRC := $(wildcard src/*/*.c hdf5_io/*.c) $(filter-out $(if $(X86),,$(ISA_SRC)),$(wildcard kernels/*.c))
+LIB := $(BUILD)/libpanelfx.a
+MAIN := $(wildcard src/main.c)
+PROGRAM := $(if $(MAIN),$(BUILD)/panelfx)
+
+TEST_SRC := $(wildcard tests/unit/test_*.c tests/est/test_*.c)
+TEST_HELP_SRC := $(filter-out $(TEST_SRC),$(wildcard tests/*.c tests/unit/*.c tests/est/*.c))
+TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
+TEST_HELP := $(TEST_HELP_SRC:%.c=$(BUILD)/%.o)
+CLI_TESTS := $(wildcard tests/cli/*.sh)
+BENCH_SRC := $(wildcard bench/bench_*.c)
+BENCH_HELP_SRC := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
+BENCHES := $(BENCH_SRC:%.c=$(BUILD)/%)
+BENCH_HELP := $(BENCH_HELP_SRC:%.c=$(BUILD)/%.o)
+
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(LIB_SRC) $(MAIN) $(TEST_SRC) $(TEST_HELP_SRC) $(BENCH_SRC) $(BENCH_HELP_SRC))
+
+.DELETE_ON_ERROR:
+
+.PHONY: all
+all: $(LIB) $(if $(MAIN),panelfx)  ## build ./panelfx (never installs; names missing packages)
+
+panelfx: $(PROGRAM) FORCE
+	@cmp -s $< $@ || { cp $< $@.tmp && mv -f $@.tmp $@; }
+
+$(BUILD)/panelfx: $(BUILD)/src/main.o $(LIB)
+	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+
+# Made anew each time: ar would keep members whose source is gone.
+$(LIB): $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/sources
+	@rm -f $@
+	ar rcs $@ $(filter %.o,$^)
+
+# Changes when a source file comes or goes.
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIB_SRC)' | cmp -s - $@ || echo '$(LIB_SRC)' >$@
+
+$(BUILD)/kernels/%_v3.o: ISA_FLAGS := -march=x86-64-v3
+$(BUILD)/kernels/%_v4.o: ISA_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512
+
+$(BUILD)/%.o: %.c | $(BUILD)/packages
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The packages are looked for once for each build folder.
+$(BUILD)/packages:
+	@.ci/deps.sh check
+	@mkdir -p $(@D)
+	@touch $@
+
+$(TESTS): %: %.o $(TEST_HELP) $(LIB)
+	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LINK_LIBS)
+
+$(BENCHES): %: %.o $(BENCH_HELP) $(LIB)
+	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+
+-include $(OBJECTS:.o=.d)
+
+.PHONY: FORCE
+FORCE:
+
+# Targets that install first, then look at the packages afresh.
+AGAIN = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+
+.PHONY: deps
+deps:  ## install what is missing (apt, as root or with sudo); elsewhere print the list
+	@.ci/deps.sh install
+
+.PHONY: demo demo-run
+demo: deps  ## install, build, simulate the panel, fit the baseline, show the table
+	@+$(AGAIN) all
+	@+$(AGAIN) demo-run
+
+DEMO_FORMULA := EXPY ~ IDC + lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + Dual + Top1 + Occupy + Mshare + TobinQ | firm + year
+demo-run: all
+	@mkdir -p build/demo
+	./panelfx simulate -o build/demo/panel.h5 --force
+	./panelfx fit build/demo/panel.h5 '$(DEMO_FORMULA)'
+
+.PHONY: check check-run tests
+check: deps  ## install, build, run every test; the last line counts them
+	@+$(AGAIN) $(if $(filter true,$(CI)),WERROR=1) check-run
+
+tests: all $(TESTS)
+check-run: tests
+	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' PANELFX=$(CURDIR)/panelfx \
+		tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS) .ci/check-layers.sh
+
+.PHONY: check-long check-det check-layers
+check-long: tests  ## the tests that take minutes (tests/long)
+	@PANELFX=$(CURDIR)/panelfx tests/run.sh $(BUILD)/logs $(wildcard tests/long/*.sh)
+check-det: tests  ## the same bits at any thread count and instruction set (tests/det)
+	@PANELFX=$(CURDIR)/panelfx tests/run.sh $(BUILD)/logs $(wildcard tests/det/*.sh)
+check-layers:  ## no wrong-way include, no allocation or I/O in kernels, headers compile alone
+	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' .ci/check-layers.sh
+
+# Builds with other flags: the unit and estimator tests under a checker.
+.PHONY: asan tsan test-programs
+test-programs: $(TESTS)
+	@$(CHECKER_ENV) tests/run.sh $(BUILD)/logs $(TESTS)
+asan:  ## AddressSanitizer and UBSan over the unit and estimator tests
+	@+$(AGAIN) BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' test-programs
+
+tsan:  ## ThreadSanitizer (clang, libomp and its Archer) over the unit and estimator tests
+	@+$(AGAIN) BUILD=build/tsan CC=clang CFLAGS='-O1 -g -fsanitize=thread' \
+		CHECKER_ENV='TSAN_OPTIONS="ignore_noninstrumented_modules=1 $$TSAN_OPTIONS"' test-programs
+
+.PHONY: analyze format
+analyze:  ## clang-tidy, gating at zero findings
+	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN) -- $(OURS) $(DEP_CFLAGS)
+format:  ## clang-format all C sources in place
+	clang-format -i $(LIB_SRC) $(MAIN) $(TEST_SRC) $(TEST_HELP_SRC) $(wildcard src/*/*.h hdf5_io/*.h kernels/*.h tests/*.h)
+
+.PHONY: bench bench-programs
+bench-programs: all $(BENCHES)
+bench: bench-programs  ## run the benchmark programs
+	@set -e; for b in $(BENCHES); do $$b; done
+
+MAN := $(wildcard src/man/*.1)
+COMPLETION := src/cmd/completion
+.PHONY: install uninstall clean help
+install: all  ## install program, man pages and completions under DESTDIR and PREFIX
+	install -D -m 755 panelfx $(DESTDIR)$(PREFIX)/bin/panelfx
+	$(if $(MAN),install -d $(DESTDIR)$(PREFIX)/share/man/man1 && install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/panelfx $(MAN:src/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+clean:  ## remove everything that was built
+	rm -rf build panelfx
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
