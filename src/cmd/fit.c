@@ -1,0 +1,291 @@
+/* The fit command: read a panel once, fit every model of the formulas at every level of --by, report. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/text.h"
+#include "src/base/version.h"
+#include "src/cmd/commands.h"
+#include "src/cmd/fit_private.h"
+#include "src/report/json.h"
+#include "src/report/regression.h"
+
+/* A run of the command, from the parsed options to the fitted models. */
+typedef struct fit_run {
+    fit_options o;
+    pfx_format format;
+    fit_vcov vcov;
+    fit_save save;
+    pfx_formula *formula; /* the models of all formulas */
+    pfx_panel *panel;
+    pfx_dataset *data;
+    int n_fits, cap_fits;
+    pfx_fit **fits;
+    bool synthetic;
+    double start_s, read_s, compute_s;
+} fit_run;
+
+static void fit_run_free(fit_run *r)
+{
+    for (int i = 0; i < r->n_fits; i++) pfx_fit_free(r->fits[i]);
+    pfx_mem_free(r->fits);
+    pfx_dataset_free(r->data);
+    pfx_formula_free(r->formula);
+    pfx_panel_close(r->panel);
+}
+
+/* Parse the formulas and hand all their models to the first, so that they share one load. */
+static pfx_status parse_formulas(fit_run *r, int n, const char *const *texts, pfx_err *err)
+{
+    for (int i = 0; i < n; i++) {
+        pfx_formula *f = NULL;
+        pfx_status st = pfx_formula_parse(texts[i], &f, err);
+        if (st) return st;
+        if (!r->formula) {
+            r->formula = f;
+            continue;
+        }
+        pfx_formula *all = r->formula;
+        pfx_model_spec *models =
+            pfx_mem_realloc(all->models, all->n_models + f->n_models, sizeof *models, err);
+        if (!models) {
+            pfx_formula_free(f);
+            return PFX_ENOMEM;
+        }
+        memcpy(models + all->n_models, f->models, (size_t)f->n_models * sizeof *models);
+        all->models = models;
+        all->n_models += f->n_models;
+        f->n_models = 0;
+        pfx_formula_free(f);
+    }
+    for (int m = 0; m < r->formula->n_models; m++)
+        if (r->formula->models[m].n_endogenous)
+            return pfx_fail(err, PFX_EUSAGE,
+                            "%s: 2SLS is not in this version; leave the instruments out of the formula",
+                            r->formula->models[m].text);
+    return PFX_OK;
+}
+
+static pfx_format choose_format(const fit_options *o)
+{
+    static const struct {
+        const char *ending;
+        pfx_format format;
+    } endings[] = {{".json", PFX_FORMAT_JSON},
+                   {".csv", PFX_FORMAT_CSV},
+                   {".tex", PFX_FORMAT_LATEX},
+                   {".md", PFX_FORMAT_MARKDOWN},
+                   {".html", PFX_FORMAT_HTML}};
+    if (o->format >= 0) return (pfx_format)o->format;
+    const char *dot = o->output && !o->save.n ? strrchr(o->output, '.') : NULL;
+    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
+        if (strcmp(dot, endings[i].ending) == 0) return endings[i].format;
+    return PFX_FORMAT_TEXT;
+}
+
+/* Refuse an output that cannot be written before the work, not after it. */
+static pfx_status check_output(const fit_options *o, pfx_err *err)
+{
+    pfx_out out;
+    if (!o->output || strcmp(o->output, "-") == 0 || o->save.n) return PFX_OK;
+    pfx_status st = pfx_out_begin(&out, o->output, o->common.force, err);
+    if (st == PFX_OK) pfx_out_abort(&out);
+    return st;
+}
+
+static pfx_dataset_options dataset_options(const fit_run *r)
+{
+    return (pfx_dataset_options){
+        .where = r->o.where,
+        .weights = r->o.weights,
+        .weights_kind = r->o.weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + r->o.weights_kind) : PFX_W_NONE,
+        .by = r->o.by,
+        .n_clusters = r->vcov.n_clusters,
+        .clusters = r->vcov.clusters,
+        .keep_singletons = r->o.keep_singletons,
+        .want_rows = r->save.resid || r->save.fitted || r->save.effects,
+    };
+}
+
+static void note_provenance(fit_run *r)
+{
+    const char *key, *value;
+    for (int i = 0; pfx_panel_provenance(r->panel, i, &key, &value); i++)
+        if (strcmp(key, "synthetic") == 0 && strcmp(value, "no") != 0) r->synthetic = true;
+}
+
+/* The --estimate answer. */
+static pfx_status print_need(fit_need need, pfx_err *err)
+{
+    char text[160];
+    int n =
+        snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", need.bytes / 1048576.0, need.seconds);
+    return pfx_file_write_text(NULL, text, (size_t)n, false, err);
+}
+
+/* Read what the models need; with --estimate, tell what that takes instead. */
+static pfx_status load(fit_run *r, pfx_err *err)
+{
+    pfx_dataset_options d = dataset_options(r);
+    pfx_row_source source = {0};
+    char **names = NULL;
+    int n = 0;
+    double t0 = pfx_wall_s();
+    pfx_status st =
+        pfx_dataset_columns(r->formula, &d, pfx_panel_structure(r->panel), pfx_panel_n_cols(r->panel),
+                            pfx_panel_cols(r->panel), &n, &names, err);
+    if (st) return st;
+    fit_need need = fit_predict(r->panel, n, r->formula, &r->o);
+    if (r->o.estimate) {
+        st = print_need(need, err);
+        goto done;
+    }
+    if (need.bytes > (double)r->o.common.memory) {
+        st = pfx_fail(err, PFX_ENOMEM,
+                      "%s: the fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or fit "
+                      "fewer models at once",
+                      pfx_panel_path(r->panel), need.bytes / 1048576.0,
+                      (double)r->o.common.memory / 1048576.0);
+        goto done;
+    }
+    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, 0, &source, err))) goto done;
+    st = pfx_dataset_load(&source, r->formula, &d, &r->data, err);
+    r->read_s += pfx_wall_s() - t0;
+done:
+    if (source.close) source.close(source.ctx);
+    pfx_dataset_free_names(n, names);
+    return st;
+}
+
+static pfx_status keep_fit(fit_run *r, pfx_fit *fit, pfx_err *err)
+{
+    if (r->n_fits == r->cap_fits) {
+        int cap = r->cap_fits ? 2 * r->cap_fits : 16;
+        pfx_fit **fits = pfx_mem_realloc(r->fits, cap, sizeof *fits, err);
+        if (!fits) {
+            pfx_fit_free(fit);
+            return PFX_ENOMEM;
+        }
+        r->fits = fits;
+        r->cap_fits = cap;
+    }
+    r->fits[r->n_fits++] = fit;
+    return PFX_OK;
+}
+
+static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx by, bool last, pfx_err *err)
+{
+    pfx_design *design = NULL;
+    pfx_fit *fit = NULL;
+    pfx_status st = pfx_dataset_design(r->data, m, by, last, &design, err);
+    if (st == PFX_OK) st = pfx_fit_ols(design, o, &fit, err);
+    pfx_design_free(design);
+    return st ? st : keep_fit(r, fit, err);
+}
+
+/* Every model at every level. A level of --by without a regression in it is left out with a warning; it is an
+ * error where no level has one. */
+static pfx_status fit_all(fit_run *r, pfx_err *err)
+{
+    const pfx_fit_options o = {
+        .vcov = r->vcov.type,
+        .ssc = (pfx_ssc)r->o.ssc,
+        .level = r->o.level,
+        .tol = r->o.tol,
+        .maxiter = (int)r->o.maxiter,
+        .nth = (int)r->o.common.threads,
+        .isa = (pfx_isa)r->o.common.isa,
+        .save = r->save.resid || r->save.fitted || r->save.effects,
+        .n_tests = r->o.tests.n,
+        .tests = r->o.tests.v,
+    };
+    pfx_idx n_by = pfx_dataset_n_by(r->data), left_out = 0;
+    double t0 = pfx_wall_s();
+
+    for (int m = 0; m < r->formula->n_models; m++) {
+        for (pfx_idx by = 0; by < n_by; by++) {
+            bool last = m == r->formula->n_models - 1 && by == n_by - 1;
+            pfx_err one = {0};
+            pfx_status st = fit_one(r, &o, m, by, last, &one);
+            if (st == PFX_EDATA && r->o.by && !(last && r->n_fits == 0)) {
+                pfx_warn("left out: %s", one.msg);
+                left_out++;
+            } else if (st) {
+                return pfx_fail(err, st, "%s", one.msg);
+            }
+        }
+    }
+    if (left_out)
+        pfx_note("%lld of %lld fits left out", (long long)left_out, (long long)(n_by * r->formula->n_models));
+    r->compute_s += pfx_wall_s() - t0;
+    return PFX_OK;
+}
+
+static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)
+{
+    const pfx_json_run run = {
+        .command = "fit",
+        .panel = pfx_panel_path(r->panel),
+        .synthetic = r->synthetic,
+        .read_s = r->read_s,
+        .compute_s = r->compute_s,
+        .total_s = pfx_wall_s() - r->start_s,
+        .threads = (int)r->o.common.threads,
+        .peak_memory_bytes = pfx_peak_rss(),
+    };
+    return pfx_json_fits(r->n_fits, r->fits, &run, out, err);
+}
+
+static pfx_status report(const fit_run *r, pfx_err *err)
+{
+    static const char *const synthetic_note[] = {"Synthetic panel: the data were simulated, not observed."};
+    const char *output = r->o.save.n ? NULL : r->o.output;
+    bool to_stdout = !output || strcmp(output, "-") == 0;
+    const pfx_regression_options o = {
+        .brackets = (pfx_brackets)r->o.brackets,
+        .digits = (int)r->o.digits,
+        .width = to_stdout ? pfx_table_terminal_width() : 0,
+        .title = r->o.title,
+        .n_notes = r->synthetic ? 1 : 0,
+        .notes = synthetic_note,
+    };
+    pfx_str out = {0};
+    pfx_status st = r->format == PFX_FORMAT_JSON
+                        ? render_json(r, &out, err)
+                        : pfx_regression_render(r->n_fits, r->fits, &o, r->format, &out, err);
+    if (st == PFX_OK) st = pfx_file_write_text(output, out.s, out.len, r->o.common.force, err);
+    pfx_str_free(&out);
+    return st;
+}
+
+static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
+{
+    fit_run r = {.o = fit_defaults(), .start_s = pfx_wall_s()};
+    const char *pos[1 + FIT_MAX_FORMULAS];
+    int n_pos = 0;
+    pfx_status st = pfx_opt_parse(&pfx_cmd_fit, argc, argv, &r.o, 2, 1 + FIT_MAX_FORMULAS, pos, &n_pos, err);
+
+    if (st || r.o.common.help) return st;
+    r.format = choose_format(&r.o);
+    if ((st = fit_check_options(&r.o, err))) goto done;
+    if ((st = fit_save_plan(&r.o, &r.save, err))) goto done;
+    if ((st = check_output(&r.o, err))) goto done;
+    if ((st = parse_formulas(&r, n_pos - 1, pos + 1, err))) goto done;
+    double t0 = pfx_wall_s();
+    if ((st = pfx_panel_open(pos[0], &r.panel, err))) goto done;
+    r.read_s = pfx_wall_s() - t0;
+    note_provenance(&r);
+    if ((st = fit_choose_vcov(&r.o, pfx_panel_structure(r.panel), &r.vcov, err))) goto done;
+    if ((st = load(&r, err)) || r.o.estimate) goto done;
+    if ((st = fit_all(&r, err))) goto done;
+    if ((st = fit_save_write(&r.save, r.panel, r.n_fits, r.fits, r.o.common.force, err))) goto done;
+    st = report(&r, err);
+done:
+    fit_run_free(&r);
+    return st;
+}
+
+const pfx_command pfx_cmd_fit = {"fit", "PANEL.h5 FORMULA...", "least squares with absorbed fixed effects",
+                                 fit_table, fit_run_command};

@@ -1,0 +1,63 @@
+/* What the files of the fit command share. */
+#ifndef PFX_CMD_FIT_PRIVATE_H
+#define PFX_CMD_FIT_PRIVATE_H
+
+#include "hdf5_io/panel.h"
+#include "src/cmd/opt.h"
+#include "src/est/fit.h"
+#include "src/model/dataset.h"
+
+enum { FIT_MAX_FORMULAS = 32, FIT_MAX_CLUSTERS = 2 };
+
+/* As typed. */
+typedef struct fit_options {
+    pfx_common common;
+    const char *vcov, *cluster;
+    int ssc;
+    double level;
+    pfx_opt_list tests;
+    const char *weights;
+    int weights_kind;
+    const char *where, *by;
+    bool keep_singletons;
+    double tol;
+    pfx_idx maxiter;
+    int format;                 /* -1: from the name of the output */
+    const char *output, *title;
+    int brackets;
+    pfx_idx digits;
+    pfx_opt_list save;
+    bool estimate;
+} fit_options;
+
+extern const pfx_opt fit_table[];
+fit_options fit_defaults(void);
+/* Ranges and combinations of the options. USAGE. */
+pfx_status fit_check_options(const fit_options *o, pfx_err *err) PFX_MUST;
+
+/* The variance that --vcov and --cluster ask for on a panel; names point into text. */
+typedef struct fit_vcov {
+    pfx_vcov_type type;
+    int n_clusters;
+    const char *clusters[FIT_MAX_CLUSTERS];
+    char text[1024];
+} fit_vcov;
+pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v, pfx_err *err) PFX_MUST;
+
+/* Where --save writes: values by row, and effects. */
+typedef struct fit_save {
+    bool resid, fitted, effects;
+    char rows_path[4096], effects_path[4096];   /* "" where nothing goes there */
+} fit_save;
+/* USAGE: unknown name, no -o, a file that exists without --force. IO: the folder cannot be written. */
+pfx_status fit_save_plan(const fit_options *o, fit_save *s, pfx_err *err) PFX_MUST;
+/* Write the saved values of all models. Reads unit and time names from the panel. */
+pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *const *fits, bool force, pfx_err *err) PFX_MUST;
+
+/* What a run will need, from rows and columns. */
+typedef struct fit_need {
+    double bytes, seconds;
+} fit_need;
+fit_need fit_predict(const pfx_panel *panel, int n_read, const pfx_formula *f, const fit_options *o);
+
+#endif
