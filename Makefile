@@ -1,5 +1,6 @@
 # panelfx. GNU make; `make help` lists the targets.
-# Honoured: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PREFIX DESTDIR PKG_CONFIG PKG_CONFIG_PATH, WERROR=1, JOBS=n.
+# Honoured: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PREFIX DESTDIR PKG_CONFIG PKG_CONFIG_PATH, WERROR=1,
+# JOBS=n; V=1 shows the commands.
 
 CFLAGS ?= -O3 -g
 PREFIX ?= /usr/local
@@ -16,6 +17,8 @@ OURS := -std=c11 -D_GNU_SOURCE -ffp-contract=off -fno-fast-math -fopenmp -Wall -
 X86 := $(filter x86_64 amd64,$(ARCH))
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(if $(X86),,-DPFX_NO_X86) $(DEP_CFLAGS) $(ISA_FLAGS)
 LINK_LIBS = $(LDLIBS) $(DEP_LIBS) -lm
+
+Q := $(if $(V),,@)
 
 # One build folder for each set of flags.
 FLAGS_ID := $(firstword $(shell printf '%s' '$(CC) $(COMPILE) $(LDFLAGS) $(LINK_LIBS)' | cksum))
@@ -48,12 +51,13 @@ panelfx: $(PROGRAM) FORCE
 	@cmp -s $< $@ || { cp $< $@.tmp && mv -f $@.tmp $@; }
 
 $(BUILD)/panelfx: $(BUILD)/src/main.o $(LIB)
-	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
 
 # Made anew each time: ar would keep members whose source is gone.
 $(LIB): $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/sources
 	@rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
 # Changes when a source file comes or goes.
 $(BUILD)/sources: FORCE
@@ -65,7 +69,8 @@ $(BUILD)/kernels/%_v4.o: ISA_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512
 
 $(BUILD)/%.o: %.c | $(BUILD)/packages
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@echo "  compile $<"
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The packages are looked for once for each build folder.
 $(BUILD)/packages:
@@ -74,10 +79,12 @@ $(BUILD)/packages:
 	@touch $@
 
 $(TESTS): %: %.o $(TEST_HELP) $(LIB)
-	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LINK_LIBS)
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LINK_LIBS)
 
 $(BENCHES): %: %.o $(BENCH_HELP) $(LIB)
-	$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
 
 -include $(OBJECTS:.o=.d)
 
