@@ -111,8 +111,8 @@ static pfx_status check_target(const char *path, bool force, pfx_err *err)
         if (!force) return pfx_fail(err, PFX_EUSAGE, "%s exists; give --force to replace it", path);
     }
     if (!folder_of(path, dir)) return pfx_fail(err, PFX_EIO, "%s: the name is too long", path);
-    if (stat(dir, &sb) != 0 || access(dir, W_OK | X_OK) != 0)
-        return pfx_fail(err, PFX_EIO, "%s: cannot write in folder %s: %s", path, dir, strerror(errno));
+    int e = stat(dir, &sb) != 0 ? errno : !S_ISDIR(sb.st_mode) ? ENOTDIR : access(dir, W_OK | X_OK) != 0 ? errno : 0;
+    if (e != 0) return pfx_fail(err, PFX_EIO, "%s: cannot write in folder %s: %s", path, dir, strerror(e));
     return PFX_OK;
 }
 
