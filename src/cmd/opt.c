@@ -88,6 +88,9 @@ static pfx_status unknown_option(const pfx_command *c, const char *word, pfx_err
     for (const pfx_opt *o = pfx_common_options; o->name && n < 128; o++) names[n++] = o->name;
     if (word[0] == '-' && word[1] == '-') snprintf(name, sizeof name, "%.*s", (int)(len - 2), word + 2);
     const char *near = name[0] ? pfx_text_nearest(name, n, names) : NULL;
+    /* Abbreviations are not taken, but understood. */
+    for (int i = 0; i < n && !near && name[0]; i++)
+        if (strncmp(names[i], name, strlen(name)) == 0) near = names[i];
     if (near)
         return pfx_fail(err, PFX_EUSAGE, "unknown option %.*s; did you mean --%s?", (int)len, word, near);
     return pfx_fail(err, PFX_EUSAGE, "unknown option %.*s; see panelfx %s --help", (int)len, word, c->name);

@@ -3,7 +3,6 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "src/base/version.h"
 #include "src/est/fit.h"
@@ -183,11 +182,18 @@ static json_t *model(maker *k, const pfx_fit *f)
     return o;
 }
 
+/* jansson hands the dump over piece by piece. */
+static int append(const char *piece, size_t n, void *out)
+{
+    pfx_str_addn(out, piece, n);
+    return ((pfx_str *)out)->failed ? -1 : 0;
+}
+
 pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, pfx_str *out, pfx_err *err)
 {
     maker keep = {false}, *k = &keep;
     json_t *root = need(k, json_object()), *models = need(k, json_array()), *time = need(k, json_object());
-    char *dump = NULL;
+    bool dumped = false;
 
     set(k, root, "panelfx", text(PFX_VERSION));
     set(k, root, "command", text(run->command));
@@ -201,14 +207,10 @@ pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, p
     set(k, root, "time", time);
     set(k, root, "threads", count(run->threads));
     set(k, root, "peak_memory_bytes", count(run->peak_memory_bytes));
-    if (!k->failed) dump = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    if (dump) {
-        pfx_str_add(out, dump);
-        pfx_str_add(out, "\n");
-    }
-    free(dump);
+    if (!k->failed) dumped = json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0;
+    pfx_str_add(out, "\n");
     json_decref(root);
-    if (!dump || out->failed)
+    if (!dumped || out->failed)
         return pfx_fail(err, PFX_ENOMEM, "the JSON of the models: out of memory, or a name is not UTF-8");
     return PFX_OK;
 }
