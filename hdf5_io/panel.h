@@ -3,12 +3,18 @@
 #ifndef PFX_HDF5_IO_PANEL_H
 #define PFX_HDF5_IO_PANEL_H
 
+#include <stdbool.h>
 #include "src/base/stream.h"
 
 typedef struct pfx_panel pfx_panel;
 
+/* The attribute `format` of an HDF5 file, a new string: "panelfx-panel", "panelfx-draws".
+ * IO: missing, unreadable. FORMAT: not HDF5, truncated, not one of panelfx. */
+pfx_status pfx_h5_format(const char *path, char **format, pfx_err *err) PFX_MUST;
+
 /* Open for reading. IO: missing, unreadable. FORMAT: not HDF5, not a panel (says what it is), truncated, newer
- * version, a dataset absent or of the wrong shape. Category labels are read on first use. */
+ * version, a dataset absent or of the wrong shape. Category labels are read when they are asked for: `levels` of a
+ * column is NULL until a source over it was made or pfx_panel_levels was called. */
 pfx_status pfx_panel_open(const char *path, pfx_panel **out, pfx_err *err) PFX_MUST;
 void pfx_panel_close(pfx_panel *p);
 
@@ -18,7 +24,13 @@ pfx_idx pfx_panel_n_rows(const pfx_panel *p);
 pfx_idx pfx_panel_n_units(const pfx_panel *p);
 pfx_idx pfx_panel_n_periods(const pfx_panel *p);
 int pfx_panel_n_cols(const pfx_panel *p);
-const pfx_col_spec *pfx_panel_cols(const pfx_panel *p);     /* [n_cols] in file order; levels known */
+const pfx_col_spec *pfx_panel_cols(const pfx_panel *p);     /* [n_cols] in file order; n_levels known */
+/* Read the labels of column c; pfx_panel_cols has them from then on. IO, FORMAT. */
+pfx_status pfx_panel_levels(pfx_panel *p, int c, pfx_err *err) PFX_MUST;
+const char *pfx_dtype_name(pfx_dtype t);            /* "float64", "float32", "int32", "int64" */
+const char *pfx_kind_name(pfx_kind k);              /* "numeric", "category", "time" */
+const char *pfx_time_unit_name(pfx_time_unit u);    /* "index", "year", "half", "quarter", "month", "week", "day" */
+
 /* Lines of /provenance, i = 0.. ; false after the last. */
 bool pfx_panel_provenance(const pfx_panel *p, int i, const char **key, const char **value);
 /* Storage of column c: bytes on disk and in memory, compressed or not. */
