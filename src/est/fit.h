@@ -44,7 +44,8 @@ typedef struct pfx_fit {
     char *formula, *outcome;
     char *by_name, *by_level;               /* NULL without --by */
     const char *method;                     /* "ols" */
-    pfx_idx n_obs, n_missing, n_singletons, n_zero_weight;
+    pfx_idx n_obs, n_missing, n_singletons, n_zero_weight;     /* n_obs: sum of the weights where they are frequencies */
+    pfx_idx n_rows;                         /* rows used; n_obs without frequency weights */
     int n_collinear;  char **collinear;
     int n_effects;    pfx_fit_effect *effects;
     int n_clusters;   pfx_fit_cluster *clusters;
@@ -58,13 +59,15 @@ typedef struct pfx_fit {
     double df_t;                            /* degrees of freedom of t and F */
     double k_adj;                           /* the K of the small-sample factor (n-1)/(n-K) */
     double f, f_df1, f_df2, f_p;            /* Wald F of all slopes with this variance */
+    /* Weights other than frequencies are scaled to a mean of one in ssr, tss and log_likelihood, as Stata does. */
     double r2, adj_r2, within_r2, adj_within_r2, rmse, rmse_df, ssr, tss, log_likelihood;
     double condition;                       /* pivot ratio of the demeaned, scaled regressors */
     const char *solver;                     /* "cholesky", "qr" */
     const char *route;                      /* of the absorber */
     bool converged; int iterations;
     int n_tests;      pfx_wald *tests;
-    /* With save: [n_obs] in the order of row; panel row numbers; effects. */
+    /* With save: [n_rows] in the order of row, ascending panel row numbers; effects, alpha [n_levels], and the
+     * panel row where each level is first seen (for its label). Without design.row, rows as they lie. */
     pfx_idx *row;
     double *resid, *fitted;
     int n_saved_effects;

@@ -1,0 +1,40 @@
+/* What the parts of an OLS fit share: ols.c estimates, stats.c fills the tables, save.c keeps what is per row. */
+#ifndef PFX_EST_OLS_PRIVATE_H
+#define PFX_EST_OLS_PRIVATE_H
+
+#include "src/est/absorb.h"
+#include "src/est/fit.h"
+#include "src/est/solve.h"
+#include "src/est/ssc.h"
+
+struct pfx_design;
+
+typedef struct pfx_ols {
+    struct pfx_design *d;
+    const pfx_fit_options *o;
+    pfx_absorber *a;
+    const pfx_absorb_info *info;
+    pfx_solve *s;
+    pfx_fit *f;
+    int p, q, k;            /* columns of Z; p + 1; coefficients, the intercept too */
+    bool intercept;         /* is estimated and reported */
+    double n;               /* observations */
+    double sum_w, w_scale;  /* sum of weights; what makes their mean one (1 for frequencies) */
+    double *c;              /* [p] residual = row of Z~ times c */
+    double *gradient;       /* [q] */
+    double *meat[3];        /* [q x q] */
+    double b0;              /* intercept */
+    double ssr;
+    pfx_ssc_out ssc;
+} pfx_ols;
+
+/* c from the coefficients of s. */
+void pfx_ols_combination(pfx_ols *m);
+
+/* Coefficient table from the estimates and f->V, fit statistics, F, hypotheses. */
+pfx_status pfx_ols_tables(pfx_ols *m, pfx_err *err) PFX_MUST;
+
+/* Residuals, fitted values and effects into f. */
+pfx_status pfx_ols_save(pfx_ols *m, pfx_err *err) PFX_MUST;
+
+#endif
