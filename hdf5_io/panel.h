@@ -19,6 +19,7 @@ pfx_status pfx_panel_open(const char *path, pfx_panel **out, pfx_err *err) PFX_M
 void pfx_panel_close(pfx_panel *p);
 
 const char *pfx_panel_path(const pfx_panel *p);
+pfx_idx pfx_panel_version(const pfx_panel *p);              /* of the file's layout */
 const pfx_panel_spec *pfx_panel_structure(const pfx_panel *p);
 pfx_idx pfx_panel_n_rows(const pfx_panel *p);
 pfx_idx pfx_panel_n_units(const pfx_panel *p);

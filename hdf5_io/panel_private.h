@@ -16,7 +16,7 @@ struct pfx_panel {
     pfx_h5 h5;
     char *unit, *time;
     pfx_panel_spec spec;
-    pfx_idx n_rows, n_units, n_periods;
+    pfx_idx version, n_rows, n_units, n_periods;
     int n_cols;
     pfx_col_spec *cols;     /* [n_cols] names and labels owned; levels: into labels[c] */
     panel_labels *labels;   /* [n_cols] {0} until they are asked for */

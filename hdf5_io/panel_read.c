@@ -28,21 +28,20 @@ pfx_status pfx_h5_format(const char *path, char **format, pfx_err *err)
     return st;
 }
 
-static pfx_status check_format(const pfx_h5 *f, pfx_err *err)
+static pfx_status check_format(const pfx_h5 *f, pfx_idx *version, pfx_err *err)
 {
     char *format = NULL;
-    pfx_idx version = 0;
     pfx_status st = read_format(f, &format, err);
     if (st != PFX_OK) goto done;
     if (!strcmp(format, "panelfx-draws"))
         st = pfx_fail(err, PFX_EFORMAT, "%s: holds draws, not a panel; panelfx inference reads it", f->path);
     else if (strcmp(format, PFX_PANEL_FORMAT) != 0)
         st = pfx_fail(err, PFX_EFORMAT, "%s: not a panel, its format is \"%.64s\"", f->path, format);
-    else if ((st = pfx_h5_get_int(f, f->id, "", "version", &version, err)) == PFX_OK && version > PFX_PANEL_VERSION)
+    else if ((st = pfx_h5_get_int(f, f->id, "", "version", version, err)) == PFX_OK && *version > PFX_PANEL_VERSION)
         st = pfx_fail(err, PFX_EFORMAT, "%s: panel version %lld is newer than this panelfx knows (%d); update panelfx",
-                      f->path, (long long)version, PFX_PANEL_VERSION);
-    else if (st == PFX_OK && version < 1)
-        st = pfx_fail(err, PFX_EFORMAT, "%s: damaged: panel version %lld", f->path, (long long)version);
+                      f->path, (long long)*version, PFX_PANEL_VERSION);
+    else if (st == PFX_OK && *version < 1)
+        st = pfx_fail(err, PFX_EFORMAT, "%s: damaged: panel version %lld", f->path, (long long)*version);
 done:
     pfx_mem_free(format);
     return st;
@@ -275,7 +274,7 @@ pfx_status pfx_panel_open(const char *path, pfx_panel **out, pfx_err *err)
     *out = NULL;
     if (!p) return PFX_ENOMEM;
     pfx_h5_lock();
-    if ((st = pfx_h5_open_read(path, &p->h5, err)) == PFX_OK && (st = check_format(&p->h5, err)) == PFX_OK &&
+    if ((st = pfx_h5_open_read(path, &p->h5, err)) == PFX_OK && (st = check_format(&p->h5, &p->version, err)) == PFX_OK &&
         (st = read_structure(p, err)) == PFX_OK && (st = read_columns(p, err)) == PFX_OK &&
         (st = check_structure(p, err)) == PFX_OK)
         st = read_provenance(p, err);
@@ -313,6 +312,7 @@ void pfx_panel_close(pfx_panel *p)
 }
 
 const char *pfx_panel_path(const pfx_panel *p) { return p->h5.path; }
+pfx_idx pfx_panel_version(const pfx_panel *p) { return p->version; }
 const pfx_panel_spec *pfx_panel_structure(const pfx_panel *p) { return &p->spec; }
 pfx_idx pfx_panel_n_rows(const pfx_panel *p) { return p->n_rows; }
 pfx_idx pfx_panel_n_units(const pfx_panel *p) { return p->n_units; }

@@ -5,6 +5,7 @@
 #include "src/cmd/opt.h"
 
 extern const pfx_command pfx_cmd_simulate;
+extern const pfx_command pfx_cmd_info;
 extern const pfx_command pfx_cmd_fit;
 extern const pfx_command pfx_cmd_help;
 extern const pfx_command pfx_cmd_version;
