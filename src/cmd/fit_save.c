@@ -200,7 +200,7 @@ static void put_label(csv_file *f, const label_column *c, pfx_idx row)
 static pfx_status row_order(const pfx_fit *fit, pfx_idx n_rows, pfx_idx *at, pfx_err *err)
 {
     for (pfx_idx i = 0; i < n_rows; i++) at[i] = -1;
-    for (pfx_idx i = 0; i < fit->n_obs; i++) {
+    for (pfx_idx i = 0; i < fit->n_rows; i++) {
         if (fit->row[i] < 0 || fit->row[i] >= n_rows)
             return pfx_fail(err, PFX_EDATA, "%s: saved row %lld is not in the panel", fit->formula,
                             (long long)fit->row[i]);
