@@ -137,6 +137,14 @@ tsan:  ## ThreadSanitizer (clang, libomp and its Archer) over the unit and estim
 	@+$(AGAIN) BUILD=build/tsan CC=clang CFLAGS='-O1 -g -fsanitize=thread' \
 		CHECKER_ENV='TSAN_OPTIONS="ignore_noninstrumented_modules=1 $$TSAN_OPTIONS"' test-programs
 
+.PHONY: cov cov-run
+cov-run: $(TESTS) $(PROGRAM)
+	@find $(BUILD) -name '*.gcda' -delete
+	@PANELFX=$(CURDIR)/$(PROGRAM) tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS)
+cov:  ## lines that the tests run, file by file (gcc)
+	@+$(AGAIN) BUILD=build/cov CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' cov-run
+	@.ci/coverage.sh build/cov
+
 .PHONY: analyze format
 analyze:  ## clang-tidy, gating at zero findings
 	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(MAIN) -- $(OURS) $(DEP_CFLAGS)
@@ -149,13 +157,18 @@ bench: bench-programs  ## run the benchmark programs
 	@set -e; for b in $(BENCHES); do $$b; done
 
 MAN := $(wildcard src/man/*.1)
-COMPLETION := src/cmd/completion
+BIN_DIR := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
 .PHONY: install uninstall clean help
-install: all  ## install program, man pages and completions under DESTDIR and PREFIX
-	install -D -m 755 panelfx $(DESTDIR)$(PREFIX)/bin/panelfx
-	$(if $(MAN),install -d $(DESTDIR)$(PREFIX)/share/man/man1 && install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+install: all  ## install program, man pages and shell completion under DESTDIR and PREFIX
+	install -d $(BIN_DIR) $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions
+	install -m 755 panelfx $(BIN_DIR)/panelfx
+	$(if $(MAN),install -m 644 $(MAN) $(SHARE)/man/man1)
+	./panelfx completion bash --quiet >$(SHARE)/bash-completion/completions/panelfx
+	./panelfx completion zsh --quiet >$(SHARE)/zsh/site-functions/_panelfx
 uninstall:  ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/panelfx $(MAN:src/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+	rm -f $(BIN_DIR)/panelfx $(MAN:src/man/%=$(SHARE)/man/man1/%)
+	rm -f $(SHARE)/bash-completion/completions/panelfx $(SHARE)/zsh/site-functions/_panelfx
 clean:  ## remove everything that was built
 	rm -rf build panelfx
 help:  ## list the targets

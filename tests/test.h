@@ -24,7 +24,8 @@ static inline bool test_rel_equal(double a, double b, double tol)
     return isfinite(a) && isfinite(b) && fabs(a - b) <= tol * fmax(fabs(a), fabs(b));
 }
 
-static inline void test_assert_rel(double a, double b, double tol, const char *what, const char *file, int line)
+static inline void test_assert_rel(double a, double b, double tol, const char *what, const char *file,
+                                   int line)
 {
     if (test_rel_equal(a, b, tol)) return;
     print_error("%s: %.17g != %.17g (relative %.3g, allowed %.3g)\n", what, a, b,
@@ -34,7 +35,8 @@ static inline void test_assert_rel(double a, double b, double tol, const char *w
 /* Relative difference at most tol; a value that should be zero needs assert_abs. */
 #define assert_rel(a, b, tol) test_assert_rel((a), (b), (tol), #a " ~ " #b, __FILE__, __LINE__)
 
-static inline void test_assert_abs(double a, double b, double tol, const char *what, const char *file, int line)
+static inline void test_assert_abs(double a, double b, double tol, const char *what, const char *file,
+                                   int line)
 {
     if (a == b || fabs(a - b) <= tol) return;
     print_error("%s: %.17g != %.17g (difference %.3g, allowed %.3g)\n", what, a, b, fabs(a - b), tol);
@@ -43,12 +45,13 @@ static inline void test_assert_abs(double a, double b, double tol, const char *w
 #define assert_abs(a, b, tol) test_assert_abs((a), (b), (tol), #a " ~ " #b, __FILE__, __LINE__)
 
 /* Same bits: for determinism. */
-static inline void test_assert_bits(const double *a, const double *b, pfx_idx n, const char *what, const char *file,
-                                    int line)
+static inline void test_assert_bits(const double *a, const double *b, pfx_idx n, const char *what,
+                                    const char *file, int line)
 {
     for (pfx_idx i = 0; i < n; i++) {
         if (memcmp(a + i, b + i, sizeof *a) == 0) continue;
-        print_error("%s: element %lld: %.17g (%a) != %.17g (%a)\n", what, (long long)i, a[i], a[i], b[i], b[i]);
+        print_error("%s: element %lld: %.17g (%a) != %.17g (%a)\n", what, (long long)i, a[i], a[i], b[i],
+                    b[i]);
         _fail(file, line);
     }
 }
@@ -61,17 +64,18 @@ static inline void test_assert_status(pfx_status got, pfx_status want, const pfx
     print_error("%s: status %d, want %d: %s\n", what, (int)got, (int)want, err ? err->msg : "");
     _fail(file, line);
 }
-/* The call `expr` with `pfx_err err` in scope succeeds; or fails with `status` and a message that holds `text`. */
+/* The call `expr` with `pfx_err err` in scope succeeds; or fails with `status` and a message that holds
+ * `text`. */
 #define assert_ok(expr) test_assert_status((expr), PFX_OK, &err, #expr, __FILE__, __LINE__)
-#define assert_fails(expr, status_, text)                                                                             \
-    do {                                                                                                              \
-        pfx_err_clear(&err);                                                                                          \
-        test_assert_status((expr), (status_), &err, #expr, __FILE__, __LINE__);                                       \
-        if (!strstr(err.msg, (text))) {                                                                               \
-            print_error("message \"%s\" does not hold \"%s\"\n", err.msg, (text));                                    \
-            _fail(__FILE__, __LINE__);                                                                                \
-        }                                                                                                             \
-        pfx_err_clear(&err);                                                                                          \
+#define assert_fails(expr, status_, text)                                                                    \
+    do {                                                                                                     \
+        pfx_err_clear(&err);                                                                                 \
+        test_assert_status((expr), (status_), &err, #expr, __FILE__, __LINE__);                              \
+        if (!strstr(err.msg, (text))) {                                                                      \
+            print_error("message \"%s\" does not hold \"%s\"\n", err.msg, (text));                           \
+            _fail(__FILE__, __LINE__);                                                                       \
+        }                                                                                                    \
+        pfx_err_clear(&err);                                                                                 \
     } while (0)
 
 /* A name that is free for some calls: one of 16 static buffers in turn. Not for threads. */
@@ -92,16 +96,17 @@ static inline const char *test_refdata(const char *name)
 }
 
 /* Skip this test, saying which file it wants. */
-#define SKIP_WITHOUT(name)                                                                                            \
-    do {                                                                                                              \
-        if (!test_refdata(name)) {                                                                                    \
-            printf("SKIP %s: no %s (set PANELFX_REFDATA to the reference data)\n", __func__, (name));                 \
-            fflush(stdout);                                                                                           \
-            skip();                                                                                                   \
-        }                                                                                                             \
+#define SKIP_WITHOUT(name)                                                                                   \
+    do {                                                                                                     \
+        if (!test_refdata(name)) {                                                                           \
+            printf("SKIP %s: no %s (set PANELFX_REFDATA to the reference data)\n", __func__, (name));        \
+            fflush(stdout);                                                                                  \
+            skip();                                                                                          \
+        }                                                                                                    \
     } while (0)
 
-/* A folder of this program's own, made at the first call, removed with all that is in it when the program ends. */
+/* A folder of this program's own, made at the first call, removed with all that is in it when the program
+ * ends. */
 static char test_tmpdir_name[4096];
 
 static inline int test_remove_one(const char *path, const struct stat *sb, int type, struct FTW *ftw)
@@ -119,7 +124,8 @@ static inline const char *test_tmpdir(void)
 {
     const char *base = getenv("TMPDIR");
     if (*test_tmpdir_name) return test_tmpdir_name;
-    snprintf(test_tmpdir_name, sizeof test_tmpdir_name, "%s/panelfx-test-XXXXXX", base && *base ? base : "/tmp");
+    snprintf(test_tmpdir_name, sizeof test_tmpdir_name, "%s/panelfx-test-XXXXXX",
+             base && *base ? base : "/tmp");
     if (!mkdtemp(test_tmpdir_name)) {
         perror(test_tmpdir_name);
         abort();
@@ -149,7 +155,8 @@ static inline int test_count_files(const char *folder)
     return n;
 }
 
-/* Counter-based test numbers: the i-th of a stream, uniform in (0, 1). SplitMix64 (Steele, Lea, Flood 2014). */
+/* Counter-based test numbers: the i-th of a stream, uniform in (0, 1). SplitMix64 (Steele, Lea, Flood 2014).
+ */
 static inline double test_uniform(uint64_t stream, uint64_t i)
 {
     uint64_t z = (stream * 0x632BE59BD9B4E019u) + (i + 1) * 0x9E3779B97F4A7C15u;

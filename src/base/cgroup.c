@@ -34,7 +34,7 @@ static double cpu_v2(const char *dir)
 {
     char line[128];
     if (!read_line(dir, "cpu.max", line, sizeof line)) return 0;
-    double quota = number(line), period = 100000;   /* "max 100000": no limit */
+    double quota = number(line), period = 100000; /* "max 100000": no limit */
     const char *second = strchr(line, ' ');
     if (second && number(second) > 0) period = number(second);
     return quota / period;
@@ -45,7 +45,7 @@ static double cpu_v1(const char *dir)
     char quota[128], period[128];
     if (!read_line(dir, "cpu.cfs_quota_us", quota, sizeof quota)) return 0;
     if (!read_line(dir, "cpu.cfs_period_us", period, sizeof period) || number(period) <= 0) return 0;
-    return number(quota) / number(period);          /* -1: no limit */
+    return number(quota) / number(period); /* -1: no limit */
 }
 
 static double tighter(double a, double b)
@@ -67,11 +67,11 @@ static double memory_v1(const char *dir)
     char line[128];
     if (!read_line(dir, "memory.limit_in_bytes", line, sizeof line)) return 0;
     double v = number(line);
-    return v < 4e18 ? v : 0;        /* without a limit the file holds 2^63 less a page */
+    return v < 4e18 ? v : 0; /* without a limit the file holds 2^63 less a page */
 }
 
-/* The tightest limit of mount + path and all its parents. Inside a container the path may name groups that are
- * not visible; what is visible still counts. */
+/* The tightest limit of mount + path and all its parents. Inside a container the path may name groups that
+ * are not visible; what is visible still counts. */
 static double walk(const char *mount, const char *path, limit_fn limit)
 {
     char dir[PATH_MAX];

@@ -24,13 +24,14 @@ static pfx_isa detect(void)
     unsigned a, b, c, d, ext = 0, b7 = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return PFX_ISA_PORTABLE;
     bool v2 = BIT(c, 0) && BIT(c, 9) && BIT(c, 13) && BIT(c, 19) && BIT(c, 20) && BIT(c, 23);
-    bool avx = BIT(c, 12) && BIT(c, 22) && BIT(c, 27) && BIT(c, 28) && BIT(c, 29);  /* FMA MOVBE OSXSAVE AVX F16C */
+    bool avx =
+        BIT(c, 12) && BIT(c, 22) && BIT(c, 27) && BIT(c, 28) && BIT(c, 29); /* FMA MOVBE OSXSAVE AVX F16C */
     if (__get_cpuid(0x80000001u, &a, &b, &c, &d)) ext = c;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) b7 = b;
-    bool v3 = v2 && avx && BIT(ext, 0) && BIT(ext, 5) &&            /* LAHF LZCNT */
-              BIT(b7, 3) && BIT(b7, 5) && BIT(b7, 8);               /* BMI1 AVX2 BMI2 */
+    bool v3 = v2 && avx && BIT(ext, 0) && BIT(ext, 5) && /* LAHF LZCNT */
+              BIT(b7, 3) && BIT(b7, 5) && BIT(b7, 8);    /* BMI1 AVX2 BMI2 */
     if (!v3 || (xcr0() & 0x06u) != 0x06u) return PFX_ISA_PORTABLE;
-    bool v4 = BIT(b7, 16) && BIT(b7, 17) && BIT(b7, 28) && BIT(b7, 30) && BIT(b7, 31);  /* F DQ CD BW VL */
+    bool v4 = BIT(b7, 16) && BIT(b7, 17) && BIT(b7, 28) && BIT(b7, 30) && BIT(b7, 31); /* F DQ CD BW VL */
     return v4 && (xcr0() & 0xE6u) == 0xE6u ? PFX_ISA_V4 : PFX_ISA_V3;
 }
 #else

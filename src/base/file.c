@@ -104,15 +104,19 @@ static pfx_status check_target(const char *path, bool force, pfx_err *err)
     char dir[PATH_MAX];
     if (!*path) return pfx_fail(err, PFX_EUSAGE, "the output's file name is empty");
     if (stat(path, &sb) == 0) {
-        if (S_ISDIR(sb.st_mode))
-            return pfx_fail(err, PFX_EUSAGE, "%s is a folder; name a file in it", path);
+        if (S_ISDIR(sb.st_mode)) return pfx_fail(err, PFX_EUSAGE, "%s is a folder; name a file in it", path);
         if (!S_ISREG(sb.st_mode))
             return pfx_fail(err, PFX_EUSAGE, "%s is not a regular file and cannot be replaced by one", path);
         if (!force) return pfx_fail(err, PFX_EUSAGE, "%s exists; give --force to replace it", path);
     }
     if (!folder_of(path, dir)) return pfx_fail(err, PFX_EIO, "%s: the name is too long", path);
-    int e = stat(dir, &sb) != 0 ? errno : !S_ISDIR(sb.st_mode) ? ENOTDIR : access(dir, W_OK | X_OK) != 0 ? errno : 0;
-    if (e != 0) return pfx_fail(err, PFX_EIO, "%s: cannot write in folder %s: %s", path, dir, strerror(e));
+    bool ok = stat(dir, &sb) == 0;
+    if (ok && !S_ISDIR(sb.st_mode)) {
+        errno = ENOTDIR;
+        ok = false;
+    }
+    if (ok) ok = access(dir, W_OK | X_OK) == 0;
+    if (!ok) return pfx_fail(err, PFX_EIO, "%s: cannot write in folder %s: %s", path, dir, strerror(errno));
     return PFX_OK;
 }
 
@@ -161,7 +165,7 @@ pfx_status pfx_out_commit(pfx_out *o, pfx_err *err)
     if (e == 0) e = rename_whole(o->tmp, o->path);
     if (e == 0 && folder_of(o->path, dir)) e = sync_path(dir, O_RDONLY | O_DIRECTORY);
     if (e != 0) pfx_fail(err, PFX_EIO, "%s: cannot write: %s", o->path, strerror(e));
-    pfx_out_abort(o);   /* after the rename there is nothing left to remove */
+    pfx_out_abort(o); /* after the rename there is nothing left to remove */
     return e == 0 ? PFX_OK : PFX_EIO;
 }
 

@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BAR_EVERY_S 0.2         /* five times a second */
-#define LINE_EVERY_S 60.0       /* in a batch log */
-#define ALWAYS_EVERY_S 1.0      /* --progress always without a terminal */
+#define BAR_EVERY_S 0.2    /* five times a second */
+#define LINE_EVERY_S 60.0  /* in a batch log */
+#define ALWAYS_EVERY_S 1.0 /* --progress always without a terminal */
 #define MAX_WARNINGS 256
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -23,7 +23,7 @@ static int n_warnings;
 static char warnings[MAX_WARNINGS][512];
 
 static struct {
-    bool active, bar, drawn;    /* drawn: a bar stands on the terminal's current line */
+    bool active, bar, drawn; /* drawn: a bar stands on the terminal's current line */
     const char *what, *unit;
     double total, done, start_s, last_s, every_s;
 } job;
@@ -190,7 +190,8 @@ void pfx_progress_begin(const char *what, const char *unit, double total)
     job.total = total;
     job.done = 0;
     job.start_s = job.last_s = pfx_wall_s();
-    job.every_s = terminal ? BAR_EVERY_S : progress_mode == PFX_PROGRESS_ALWAYS ? ALWAYS_EVERY_S : LINE_EVERY_S;
+    job.every_s = progress_mode == PFX_PROGRESS_ALWAYS ? ALWAYS_EVERY_S : LINE_EVERY_S;
+    if (terminal) job.every_s = BAR_EVERY_S;
 }
 
 static void show(double now_s)

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ALIGN_SMALL 64              /* a cache line, and the widest vector register */
-#define ALIGN_LARGE (2u << 20)      /* a huge page on x86-64 and on arm64 with 4 KiB pages */
-#define LARGE_FROM (4u << 20)       /* below two huge pages the padding would cost more than they save */
+#define ALIGN_SMALL 64         /* a cache line, and the widest vector register */
+#define ALIGN_LARGE (2u << 20) /* a huge page on x86-64 and on arm64 with 4 KiB pages */
+#define LARGE_FROM (4u << 20)  /* below two huge pages the padding would cost more than they save */
 
 static atomic_size_t bytes_now, bytes_peak;
 static _Atomic pfx_idx fail_countdown;
@@ -18,7 +18,8 @@ static void account_add(size_t bytes)
 {
     size_t now = atomic_fetch_add(&bytes_now, bytes) + bytes;
     size_t peak = atomic_load(&bytes_peak);
-    while (now > peak && !atomic_compare_exchange_weak(&bytes_peak, &peak, now)) {}
+    while (now > peak && !atomic_compare_exchange_weak(&bytes_peak, &peak, now)) {
+    }
 }
 
 static bool fault(void)
@@ -41,9 +42,10 @@ static bool wanted(pfx_idx n, size_t size, size_t *bytes, pfx_err *err)
 
 static void *out_of_memory(size_t bytes, pfx_err *err)
 {
-    pfx_fail(err, PFX_ENOMEM, "out of memory: %zu bytes wanted (%.1f MiB), %.1f MiB in use; use a smaller panel "
-             "or fewer columns, or a machine with more memory", bytes, (double)bytes / 1048576.0,
-             (double)pfx_mem_now() / 1048576.0);
+    pfx_fail(err, PFX_ENOMEM,
+             "out of memory: %zu bytes wanted (%.1f MiB), %.1f MiB in use; use a smaller panel "
+             "or fewer columns, or a machine with more memory",
+             bytes, (double)bytes / 1048576.0, (double)pfx_mem_now() / 1048576.0);
     return NULL;
 }
 
@@ -52,7 +54,7 @@ static void *get(size_t bytes)
     void *p = NULL;
     bool large = bytes >= LARGE_FROM;
     if (fault() || posix_memalign(&p, large ? ALIGN_LARGE : ALIGN_SMALL, bytes) != 0) return NULL;
-    if (large) (void)madvise(p, bytes & ~(size_t)(ALIGN_LARGE - 1), MADV_HUGEPAGE);    /* advice only */
+    if (large) (void)madvise(p, bytes & ~(size_t)(ALIGN_LARGE - 1), MADV_HUGEPAGE); /* advice only */
     account_add(malloc_usable_size(p));
     return p;
 }

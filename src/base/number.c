@@ -31,9 +31,9 @@ static void trim(const char **s, size_t *n)
 /* A decimal number split into sign, digits and power of ten. */
 typedef struct decimal {
     bool negative;
-    uint64_t digits;    /* the first 19 significant digits */
-    int n_digits;       /* significant digits, leading zeros not counted */
-    int power;          /* value = digits * 10^power where n_digits <= 19 */
+    int n_digits;    /* significant digits, leading zeros not counted */
+    uint64_t digits; /* value = digits * 10^power if n_digits <= 19 */
+    int power;
 } decimal;
 
 /* [+-] digits [. digits] [(e|E) [+-] digits], nothing else. */
@@ -48,12 +48,8 @@ static bool scan_decimal(const char *s, const char *end, decimal *d)
         } else if (is_digit(*s)) {
             any = true;
             if (d->n_digits > 0 || *s != '0') d->n_digits++;
-            if (d->n_digits <= 19) {
-                d->digits = 10 * d->digits + (uint64_t)(*s - '0');
-                d->power -= point;
-            } else {
-                d->power += !point;
-            }
+            if (d->n_digits <= 19) d->digits = 10 * d->digits + (uint64_t)(*s - '0');
+            d->power -= point;
         } else {
             break;
         }
@@ -123,7 +119,8 @@ static bool is_infinity(const char *s, size_t n, double *out)
 {
     bool negative = n > 0 && *s == '-';
     if (n > 0 && (*s == '+' || *s == '-')) s++, n--;
-    if (!(n == 3 && strncasecmp(s, "inf", 3) == 0) && !(n == 8 && strncasecmp(s, "infinity", 8) == 0)) return false;
+    if (!(n == 3 && strncasecmp(s, "inf", 3) == 0) && !(n == 8 && strncasecmp(s, "infinity", 8) == 0))
+        return false;
     *out = negative ? -__builtin_inf() : __builtin_inf();
     return true;
 }

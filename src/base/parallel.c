@@ -9,7 +9,8 @@
 #include "src/base/cgroup.h"
 #include "src/base/text.h"
 
-/* CPUs of the affinity mask. The mask may be larger than cpu_set_t: the set grows until the kernel accepts it. */
+/* CPUs of the affinity mask. The mask may be larger than cpu_set_t: the set grows until the kernel accepts
+ * it. */
 static int affinity_cpus(void)
 {
     for (int n = 1024; n <= 1 << 20; n *= 4) {
@@ -51,8 +52,10 @@ pfx_status pfx_par_single_thread_blas(pfx_err *err)
     openblas_set_num_threads(1);
     int n = openblas_get_num_threads();
     if (n != 1)
-        return pfx_fail(err, PFX_EIO, "OpenBLAS keeps %d threads where one was asked for; results would depend on "
-                        "them: set OPENBLAS_NUM_THREADS=1", n);
+        return pfx_fail(err, PFX_EIO,
+                        "OpenBLAS keeps %d threads where one was asked for; results would depend on "
+                        "them: set OPENBLAS_NUM_THREADS=1",
+                        n);
     return PFX_OK;
 }
 

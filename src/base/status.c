@@ -44,14 +44,20 @@ void pfx_err_clear(pfx_err *err)
 int pfx_status_exit_code(pfx_status status)
 {
     switch (status) {
-    case PFX_OK: return 0;
+    case PFX_OK:
+        return 0;
     case PFX_EIO:
-    case PFX_ENOMEM: return 1;
-    case PFX_EUSAGE: return 2;
+    case PFX_ENOMEM:
+        return 1;
+    case PFX_EUSAGE:
+        return 2;
     case PFX_EDATA:
-    case PFX_EFORMAT: return 3;
-    case PFX_ENOCONV: return 4;
-    case PFX_EINTR: return 75;
+    case PFX_EFORMAT:
+        return 3;
+    case PFX_ENOCONV:
+        return 4;
+    case PFX_EINTR:
+        return 75;
     }
     return 1;
 }

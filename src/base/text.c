@@ -65,7 +65,7 @@ void pfx_str_free(pfx_str *b)
     *b = (pfx_str){0};
 }
 
-#define MAX_NAME 256    /* longer names are not typing slips of each other */
+#define MAX_NAME 256 /* longer names are not typing slips of each other */
 
 static char lower(char c)
 {
@@ -89,7 +89,8 @@ static int edit_distance(const char *a, int na, const char *b, int nb)
         for (int j = 1; j <= nb; j++) {
             bool same = lower(a[i - 1]) == lower(b[j - 1]);
             row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + !same);
-            bool swapped = i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]);
+            bool swapped =
+                i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]);
             if (swapped && before[j - 2] + 1 < row[j]) row[j] = before[j - 2] + 1;
         }
         int *spare = before;

@@ -70,8 +70,10 @@ static void reading_is_bounded(void **state)
     size_t now = pfx_mem_now();
     for (int k = 1; k <= 3; k++) {
         pfx_mem_fail_at(k);
-        if (pfx_file_read_text(path, 299999, &text, &n, &err) == PFX_OK) pfx_mem_free(text);
-        else assert_int_equal(err.status, PFX_ENOMEM);
+        if (pfx_file_read_text(path, 299999, &text, &n, &err) == PFX_OK)
+            pfx_mem_free(text);
+        else
+            assert_int_equal(err.status, PFX_ENOMEM);
         pfx_err_clear(&err);
         assert_int_equal(pfx_mem_now(), now);
     }
@@ -91,7 +93,7 @@ static void targets_that_cannot_be(void **state)
     assert_fails(pfx_out_begin(&o, in(dir, "no/such/a.h5"), false, &err), PFX_EIO, "no/such");
     assert_ok(pfx_file_write_text(in(dir, "file"), "x", 1, false, &err));
     assert_fails(pfx_out_begin(&o, in(dir, "file/a.h5"), false, &err), PFX_EIO, strerror(ENOTDIR));
-    pfx_out_abort(&o);      /* a failed begin leaves nothing, and may be aborted */
+    pfx_out_abort(&o); /* a failed begin leaves nothing, and may be aborted */
     assert_int_equal(test_count_files(dir), 1);
 }
 
@@ -161,7 +163,7 @@ static void a_failed_write_leaves_no_file(void **state)
             assert_int_equal(err.status, PFX_EIO);
             assert_non_null(strstr(err.msg, path));
             assert_non_null(strstr(err.msg, strerror(errors[k % 3])));
-            bool renamed = k == 4;  /* write, fsync, rename, then fsync of the folder */
+            bool renamed = k == 4; /* write, fsync, rename, then fsync of the folder */
             if (old || renamed) assert_text(path, renamed ? "new text" : "old");
             assert_int_equal(test_count_files(dir), old || renamed);
         }
@@ -199,7 +201,8 @@ static void signal_removes_temporaries(void **state)
         if (child == 0) {
             pfx_out a, b;
             pfx_file_install_cleanup();
-            if (pfx_out_begin(&a, in(dir, "a"), false, NULL) || pfx_out_begin(&b, in(dir, "b"), false, NULL)) _exit(1);
+            if (pfx_out_begin(&a, in(dir, "a"), false, NULL) || pfx_out_begin(&b, in(dir, "b"), false, NULL))
+                _exit(1);
             fclose(fopen(a.tmp, "w"));
             fclose(fopen(b.tmp, "w"));
             if (pfx_out_commit(&b, NULL) || write(ready[1], "x", 1) != 1) _exit(2);
@@ -210,7 +213,7 @@ static void signal_removes_temporaries(void **state)
         kill(child, signals[i]);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
-        assert_int_equal(test_count_files(dir), 1);     /* b, whole */
+        assert_int_equal(test_count_files(dir), 1); /* b, whole */
         unlink(in(dir, "b"));
         close(ready[0]);
         close(ready[1]);
@@ -235,10 +238,14 @@ static void nohup_is_respected(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(write_and_read), cmocka_unit_test(reading_is_bounded),
-        cmocka_unit_test(targets_that_cannot_be), cmocka_unit_test(temporary_has_the_job_in_its_name),
-        cmocka_unit_test(links_stay_links), cmocka_unit_test(a_failed_write_leaves_no_file),
-        cmocka_unit_test(out_of_memory_leaves_no_file), cmocka_unit_test(signal_removes_temporaries),
+        cmocka_unit_test(write_and_read),
+        cmocka_unit_test(reading_is_bounded),
+        cmocka_unit_test(targets_that_cannot_be),
+        cmocka_unit_test(temporary_has_the_job_in_its_name),
+        cmocka_unit_test(links_stay_links),
+        cmocka_unit_test(a_failed_write_leaves_no_file),
+        cmocka_unit_test(out_of_memory_leaves_no_file),
+        cmocka_unit_test(signal_removes_temporaries),
         cmocka_unit_test(nohup_is_respected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static const char *stderr_of(void (*fn)(void), int fd, int read_fd)
     }
     close(fd);
     size_t n = 0;
-    ssize_t k;      /* a terminal whose other side has closed gives EIO */
+    ssize_t k; /* a terminal whose other side has closed gives EIO */
     while (n < sizeof text - 1 && (k = read(read_fd, text + n, sizeof text - 1 - n)) > 0) n += (size_t)k;
     text[n] = '\0';
     close(read_fd);
@@ -77,7 +77,8 @@ static void lines_and_quiet(void **state)
 static void keep_warnings(void)
 {
     for (int i = 0; i < 300; i++) pfx_warn("number %d", i);
-    fprintf(stderr, "%s|%s|%d", pfx_warning(0), pfx_warning(255), pfx_warning(256) == NULL && pfx_warning(-1) == NULL);
+    fprintf(stderr, "%s|%s|%d", pfx_warning(0), pfx_warning(255),
+            pfx_warning(256) == NULL && pfx_warning(-1) == NULL);
 }
 
 static void warnings_are_kept(void **state)
@@ -97,7 +98,8 @@ static void closing_line(void **state)
     (void)state;
     double wall, cpu, peak;
     char end;
-    int n = sscanf(in_batch(close_run), "panelfx 1.2.3: fit: wall %lf s, cpu %lf s, peak %lf MiB%c", &wall, &cpu, &peak, &end);
+    int n = sscanf(in_batch(close_run), "panelfx 1.2.3: fit: wall %lf s, cpu %lf s, peak %lf MiB%c", &wall,
+                   &cpu, &peak, &end);
     assert_int_equal(n, 4);
     assert_int_equal(end, '\n');
     assert_true(wall >= 0 && wall < 100 && cpu >= 0 && peak > 0.5 && peak < 10000);
@@ -148,7 +150,7 @@ static void progress_in_a_batch_log(void **state)
 {
     (void)state;
     static const char warning[] = "panelfx: warning: in between\n";
-    assert_string_equal(in_batch(work), warning);       /* shorter than a minute: no line */
+    assert_string_equal(in_batch(work), warning); /* shorter than a minute: no line */
     assert_string_equal(in_batch(work_never), warning);
     const char *text = in_batch(work_always);
     assert_non_null(strstr(text, "panelfx: import: 1k of 1k rows, 100 %, "));
@@ -200,9 +202,10 @@ static void columns_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_and_quiet), cmocka_unit_test(warnings_are_kept), cmocka_unit_test(closing_line),
-        cmocka_unit_test(progress_in_a_batch_log), cmocka_unit_test(progress_on_a_terminal),
-        cmocka_unit_test(clocks_and_memory), cmocka_unit_test(columns_by_name),
+        cmocka_unit_test(lines_and_quiet),        cmocka_unit_test(warnings_are_kept),
+        cmocka_unit_test(closing_line),           cmocka_unit_test(progress_in_a_batch_log),
+        cmocka_unit_test(progress_on_a_terminal), cmocka_unit_test(clocks_and_memory),
+        cmocka_unit_test(columns_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

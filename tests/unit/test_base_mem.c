@@ -28,8 +28,11 @@ static void sizes_and_alignment(void **state)
 static void overflow_is_refused(void **state)
 {
     (void)state;
-    static const struct { pfx_idx n; size_t size; } cases[] = {
-        {INT64_MAX, 2}, {INT64_MAX / 8 + 1, 8}, {(pfx_idx)1 << 62, 8}, {-1, 8}, {INT64_MAX, 1000}, {INT64_MIN, 1}};
+    static const struct {
+        pfx_idx n;
+        size_t size;
+    } cases[] = {{INT64_MAX, 2}, {INT64_MAX / 8 + 1, 8}, {(pfx_idx)1 << 62, 8},
+                 {-1, 8},        {INT64_MAX, 1000},      {INT64_MIN, 1}};
     void *p = pfx_mem_alloc(10, 8, NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pfx_err err = {0};
@@ -39,7 +42,7 @@ static void overflow_is_refused(void **state)
         assert_null(pfx_mem_realloc(p, cases[i].n, cases[i].size, NULL));
     }
     pfx_mem_free(p);
-    pfx_err err = {0};      /* addressable, but more than any machine has */
+    pfx_err err = {0}; /* addressable, but more than any machine has */
     assert_null(pfx_mem_alloc((pfx_idx)1 << 55, 8, &err));
     assert_non_null(strstr(err.msg, "288230376151711744 bytes"));
     void *none = pfx_mem_alloc(INT64_MAX, 0, NULL);
@@ -64,7 +67,7 @@ static void realloc_keeps_data_and_alignment(void **state)
         for (pfx_idx j = 0; j < n[i]; j++) p[j] = (int)j;
         had = n[i];
     }
-    assert_true(pfx_mem_now() < before + 4096);     /* shrinking gives memory back */
+    assert_true(pfx_mem_now() < before + 4096); /* shrinking gives memory back */
     pfx_mem_free(p);
     assert_int_equal(pfx_mem_now(), before);
 }
@@ -94,7 +97,7 @@ static void the_kth_allocation_fails(void **state)
             p[i] = i % 2 ? pfx_mem_calloc(1, 8, NULL) : pfx_mem_alloc(1, 8, NULL);
             assert_int_equal(p[i] == NULL, i == k - 1);
         }
-        p[4] = pfx_mem_realloc(p[0], 2, 8, NULL);   /* fits in place, counts all the same */
+        p[4] = pfx_mem_realloc(p[0], 2, 8, NULL); /* fits in place, counts all the same */
         assert_int_equal(p[4] == NULL, k == 5);
         pfx_mem_fail_at(0);
         for (int i = p[4] ? 1 : 0; i < 5; i++) pfx_mem_free(p[i]);
@@ -117,9 +120,12 @@ static void threads_are_accounted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_and_alignment), cmocka_unit_test(overflow_is_refused),
-        cmocka_unit_test(realloc_keeps_data_and_alignment), cmocka_unit_test(strings),
-        cmocka_unit_test(the_kth_allocation_fails), cmocka_unit_test(threads_are_accounted),
+        cmocka_unit_test(sizes_and_alignment),
+        cmocka_unit_test(overflow_is_refused),
+        cmocka_unit_test(realloc_keeps_data_and_alignment),
+        cmocka_unit_test(strings),
+        cmocka_unit_test(the_kth_allocation_fails),
+        cmocka_unit_test(threads_are_accounted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

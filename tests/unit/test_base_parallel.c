@@ -7,7 +7,7 @@
 #include "src/base/parallel.h"
 
 typedef struct count_ctx {
-    int *calls;             /* [n] per block */
+    int *calls; /* [n] per block */
     int nth;
     _Atomic int bad_thread;
 } count_ctx;
@@ -124,11 +124,11 @@ static void cgroup_version_2(void **state)
 {
     (void)state;
     const char *root = new_root("v2");
-    assert_int_equal(pfx_cgroup_cpus(root), 0);     /* nothing there */
+    assert_int_equal(pfx_cgroup_cpus(root), 0); /* nothing there */
     put(root, "/proc/self/cgroup", "0::/a/b\n");
     put(root, "/sys/fs/cgroup/a/cpu.max", "150000 100000\n");
     put(root, "/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
-    assert_int_equal(pfx_cgroup_cpus(root), 2);     /* 1.5, of the parent */
+    assert_int_equal(pfx_cgroup_cpus(root), 2); /* 1.5, of the parent */
     put(root, "/sys/fs/cgroup/a/b/cpu.max", "100000 100000\n");
     assert_int_equal(pfx_cgroup_cpus(root), 1);
     put(root, "/sys/fs/cgroup/cpu.max", "5000 100000\n");
@@ -139,7 +139,7 @@ static void cgroup_version_2(void **state)
     assert_int_equal(pfx_cgroup_memory(root), 2147483648);
     put(root, "/sys/fs/cgroup/a/b/memory.high", "1073741824\n");
     assert_int_equal(pfx_cgroup_memory(root), 1073741824);
-    put(root, "/proc/self/cgroup", "0::/not/seen/from/here\n");   /* the namespace's own root still counts */
+    put(root, "/proc/self/cgroup", "0::/not/seen/from/here\n"); /* the namespace's own root still counts */
     put(root, "/sys/fs/cgroup/cpu.max", "300000 100000\n");
     assert_int_equal(pfx_cgroup_cpus(root), 3);
 }
@@ -148,7 +148,8 @@ static void cgroup_version_1(void **state)
 {
     (void)state;
     const char *root = new_root("v1");
-    put(root, "/proc/self/cgroup", "12:memory:/job\n4:cpuacct,cpu:/job/step\n1:name=systemd:/x\n0::/ignored\n");
+    put(root, "/proc/self/cgroup",
+        "12:memory:/job\n4:cpuacct,cpu:/job/step\n1:name=systemd:/x\n0::/ignored\n");
     put(root, "/sys/fs/cgroup/cpu/job/step/cpu.cfs_quota_us", "-1\n");
     put(root, "/sys/fs/cgroup/cpu/job/step/cpu.cfs_period_us", "100000\n");
     assert_int_equal(pfx_cgroup_cpus(root), 0);
@@ -194,8 +195,9 @@ static void instruction_sets(void **state)
     assert_true(strlen(pfx_cpu_model()) > 0);
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_cpu_init();
-    assert_int_equal(pfx_cpu_has(PFX_ISA_V3), !!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                                 __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")));
+    assert_int_equal(pfx_cpu_has(PFX_ISA_V3),
+                     !!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")));
     assert_int_equal(pfx_cpu_has(PFX_ISA_V4),
                      !!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
@@ -206,9 +208,10 @@ static void instruction_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_block_once), cmocka_unit_test(same_bits_at_any_thread_count),
-        cmocka_unit_test(thread_count), cmocka_unit_test(cgroup_version_2), cmocka_unit_test(cgroup_version_1),
-        cmocka_unit_test(memory_bound), cmocka_unit_test(one_blas_thread), cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(each_block_once),  cmocka_unit_test(same_bits_at_any_thread_count),
+        cmocka_unit_test(thread_count),     cmocka_unit_test(cgroup_version_2),
+        cmocka_unit_test(cgroup_version_1), cmocka_unit_test(memory_bound),
+        cmocka_unit_test(one_blas_thread),  cmocka_unit_test(instruction_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
 #include "src/base/mem.h"
 #include "src/base/text.h"
 
-/* The obvious twin: the C library's strtod over the trimmed text, if it takes all of it and if it is no nan or
- * hexadecimal number. */
+/* The obvious twin: the C library's strtod over the trimmed text, if it takes all of it and if it is no nan
+ * or hexadecimal number. */
 static bool slow_double(const char *s, double *out)
 {
     char *end;
@@ -26,21 +26,88 @@ static void same_as_strtod(const char *s)
 static void doubles_by_hand(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "0", "-0", "+0", "1", "-1", "+1.5", ".5", "5.", ".", "", " ", "  3.25\t", "\n7\r\n", "1 2", "1e5", "1E5", "1e+5",
-        "1e-5", "1e", "1e+", "e5", "1e5.5", "--1", "+-1", "1,234", "12abc", "0x1A", "0x1p3", "nan", "NaN", "inf", "-Inf",
-        "+INFINITY", "infinit", "in", "inff", "1e308", "1.7976931348623157e308", "1.7976931348623159e308", "1e309",
-        "-1e400", "1e-400", "4.9e-324", "2.4703282292062327e-324", "2.4703282292062328e-324", "2.2250738585072011e-308",
-        "9007199254740992", "9007199254740993", "9007199254740994", "18446744073709551615", "18446744073709551616",
-        "0.1", "0.30000000000000004", "1e22", "1e23", "8.5e22", "123456789012345678901234567890", "000000000000000000001",
-        "0.000000000000000000000000000000000001", "00012.5000000000000000000000000", "1e99999999999999999999",
-        "1e-99999999999999999999", "0e999999999", "1_000", "1d5", "\302\2401", "9223372036854775807.5",
-        "5e-1000000", "1.", "1.e3", ".e3", "+.5e1", "-.", "1e 5", "1 e5"};
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "+0",
+                                        "1",
+                                        "-1",
+                                        "+1.5",
+                                        ".5",
+                                        "5.",
+                                        ".",
+                                        "",
+                                        " ",
+                                        "  3.25\t",
+                                        "\n7\r\n",
+                                        "1 2",
+                                        "1e5",
+                                        "1E5",
+                                        "1e+5",
+                                        "1e-5",
+                                        "1e",
+                                        "1e+",
+                                        "e5",
+                                        "1e5.5",
+                                        "--1",
+                                        "+-1",
+                                        "1,234",
+                                        "12abc",
+                                        "0x1A",
+                                        "0x1p3",
+                                        "nan",
+                                        "NaN",
+                                        "inf",
+                                        "-Inf",
+                                        "+INFINITY",
+                                        "infinit",
+                                        "in",
+                                        "inff",
+                                        "1e308",
+                                        "1.7976931348623157e308",
+                                        "1.7976931348623159e308",
+                                        "1e309",
+                                        "-1e400",
+                                        "1e-400",
+                                        "4.9e-324",
+                                        "2.4703282292062327e-324",
+                                        "2.4703282292062328e-324",
+                                        "2.2250738585072011e-308",
+                                        "9007199254740992",
+                                        "9007199254740993",
+                                        "9007199254740994",
+                                        "18446744073709551615",
+                                        "18446744073709551616",
+                                        "0.1",
+                                        "0.30000000000000004",
+                                        "1e22",
+                                        "1e23",
+                                        "8.5e22",
+                                        "123456789012345678901234567890",
+                                        "000000000000000000001",
+                                        "0.000000000000000000000000000000000001",
+                                        "00012.5000000000000000000000000",
+                                        "1e99999999999999999999",
+                                        "1e-99999999999999999999",
+                                        "0e999999999",
+                                        "1_000",
+                                        "1d5",
+                                        "\302\2401",
+                                        "9223372036854775807.5",
+                                        "5e-1000000",
+                                        "1.",
+                                        "1.e3",
+                                        ".e3",
+                                        "+.5e1",
+                                        "-.",
+                                        "1e 5",
+                                        "1 e5"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) same_as_strtod(texts[i]);
     double v;
-    assert_true(pfx_text_double("12345", 3, &v));   /* n counts, not the NUL */
+    assert_true(pfx_text_double("12345", 3, &v)); /* n counts, not the NUL */
     assert_true(v == 123);
-    assert_false(pfx_text_double("1\0" "2", 3, &v));
+    assert_false(pfx_text_double("1\0"
+                                 "2",
+                                 3, &v));
 }
 
 /* A number with that many digits and power of ten. */
@@ -77,11 +144,12 @@ static void doubles_near_halfway(void **state)
         uint64_t halfway = 2 * (uint64_t)(a + 9007199254740992.0) + 1;
         for (int shift = -1; shift <= 1; shift++) {
             int scale = (int)(test_uniform(6, i) * 20);
-            snprintf(s, sizeof s, "%llue-%d", (unsigned long long)halfway + (unsigned long long)(long long)shift, scale);
+            snprintf(s, sizeof s, "%llue-%d",
+                     (unsigned long long)halfway + (unsigned long long)(long long)shift, scale);
             same_as_strtod(s);
         }
     }
-    for (uint64_t i = 0; i < 100000; i++) {     /* what %.17g writes comes back */
+    for (uint64_t i = 0; i < 100000; i++) { /* what %.17g writes comes back */
         double a = (test_uniform(7, i) - 0.5) * pow(10, floor(test_uniform(8, i) * 30) - 15), b = 0;
         snprintf(s, sizeof s, "%.17g", a);
         assert_true(pfx_text_double(s, strlen(s), &b));
@@ -92,12 +160,26 @@ static void doubles_near_halfway(void **state)
 static void integers(void **state)
 {
     (void)state;
-    static const struct { const char *s; bool ok; pfx_idx v; } cases[] = {
-        {"0", true, 0}, {"-0", true, 0}, {" 42 ", true, 42}, {"+7", true, 7}, {"-13", true, -13}, {"", false, 0},
-        {"-", false, 0}, {"1.0", false, 0}, {"1e3", false, 0}, {"12a", false, 0},
-        {"9223372036854775807", true, INT64_MAX}, {"9223372036854775808", false, 0},
-        {"-9223372036854775808", true, INT64_MIN}, {"-9223372036854775809", false, 0},
-        {"99999999999999999999", false, 0}, {"000000000000000000000000012", true, 12}};
+    static const struct {
+        const char *s;
+        bool ok;
+        pfx_idx v;
+    } cases[] = {{"0", true, 0},
+                 {"-0", true, 0},
+                 {" 42 ", true, 42},
+                 {"+7", true, 7},
+                 {"-13", true, -13},
+                 {"", false, 0},
+                 {"-", false, 0},
+                 {"1.0", false, 0},
+                 {"1e3", false, 0},
+                 {"12a", false, 0},
+                 {"9223372036854775807", true, INT64_MAX},
+                 {"9223372036854775808", false, 0},
+                 {"-9223372036854775808", true, INT64_MIN},
+                 {"-9223372036854775809", false, 0},
+                 {"99999999999999999999", false, 0},
+                 {"000000000000000000000000012", true, 12}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pfx_idx v = 0;
         assert_int_equal(pfx_text_idx(cases[i].s, strlen(cases[i].s), &v), cases[i].ok);
@@ -108,12 +190,28 @@ static void integers(void **state)
 static void sizes(void **state)
 {
     (void)state;
-    static const struct { const char *s; bool ok; size_t v; } cases[] = {
-        {"0", true, 0}, {"1048576", true, 1048576}, {"64K", true, 65536}, {"512M", true, 512u << 20},
-        {"2g", true, (size_t)2 << 30}, {"1T", true, (size_t)1 << 40}, {"1.5G", true, (size_t)3 << 29},
-        {"2GiB", true, (size_t)2 << 30}, {"2GB", true, (size_t)2 << 30}, {"100 M", true, 100u << 20},
-        {"M", false, 0}, {"", false, 0}, {"-1G", false, 0}, {"1X", false, 0}, {"1e30", false, 0}, {"inf", false, 0},
-        {"12abc", false, 0}, {"99999999T", false, 0}};
+    static const struct {
+        const char *s;
+        bool ok;
+        size_t v;
+    } cases[] = {{"0", true, 0},
+                 {"1048576", true, 1048576},
+                 {"64K", true, 65536},
+                 {"512M", true, 512u << 20},
+                 {"2g", true, (size_t)2 << 30},
+                 {"1T", true, (size_t)1 << 40},
+                 {"1.5G", true, (size_t)3 << 29},
+                 {"2GiB", true, (size_t)2 << 30},
+                 {"2GB", true, (size_t)2 << 30},
+                 {"100 M", true, 100u << 20},
+                 {"M", false, 0},
+                 {"", false, 0},
+                 {"-1G", false, 0},
+                 {"1X", false, 0},
+                 {"1e30", false, 0},
+                 {"inf", false, 0},
+                 {"12abc", false, 0},
+                 {"99999999T", false, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t v = 0;
         if (pfx_text_size(cases[i].s, &v) != cases[i].ok || (cases[i].ok && v != cases[i].v)) {
@@ -127,10 +225,23 @@ static void nearest_name(void **state)
 {
     (void)state;
     static const char *const names[] = {"firm", "year", "lnEmployee", "lnFirmAge", "ROA", "TobinQ", "IDC"};
-    static const struct { const char *typed, *want; } cases[] = {
-        {"lnEmploye", "lnEmployee"}, {"lnemployee", "lnEmployee"}, {"lnFrimAge", "lnFirmAge"}, {"roa", "ROA"},
-        {"frim", "firm"}, {"yaer", "year"}, {"Tobinq", "TobinQ"}, {"IDD", "IDC"}, {"xyz", NULL}, {"", NULL},
-        {"employees", "lnEmployee"}, {"employer", NULL}, {"lnE", NULL}, {"q", NULL}, {"firms", "firm"}};
+    static const struct {
+        const char *typed, *want;
+    } cases[] = {{"lnEmploye", "lnEmployee"},
+                 {"lnemployee", "lnEmployee"},
+                 {"lnFrimAge", "lnFirmAge"},
+                 {"roa", "ROA"},
+                 {"frim", "firm"},
+                 {"yaer", "year"},
+                 {"Tobinq", "TobinQ"},
+                 {"IDD", "IDC"},
+                 {"xyz", NULL},
+                 {"", NULL},
+                 {"employees", "lnEmployee"},
+                 {"employer", NULL},
+                 {"lnE", NULL},
+                 {"q", NULL},
+                 {"firms", "firm"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *got = pfx_text_nearest(cases[i].typed, 7, names);
         if (!got != !cases[i].want || (got && strcmp(got, cases[i].want) != 0)) {
@@ -151,14 +262,18 @@ static void utf8(void **state)
     (void)state;
     assert_int_equal(pfx_text_width(""), 0);
     assert_int_equal(pfx_text_width("abc"), 3);
-    assert_int_equal(pfx_text_width("\xe5\xae\x89\xe5\xbe\xbd"), 4);        /* two Chinese characters */
-    assert_int_equal(pfx_text_width("e\xcc\x81"), 1);                       /* a combining accent */
+    assert_int_equal(pfx_text_width("\xe5\xae\x89\xe5\xbe\xbd"), 4); /* two Chinese characters */
+    assert_int_equal(pfx_text_width("e\xcc\x81"), 1);                /* a combining accent */
     assert_int_equal(pfx_text_width("\xc3\xa9t\xc3\xa9"), 3);
-    assert_int_equal(pfx_text_width("\xef\xbc\xa1"), 2);                    /* fullwidth A */
-    assert_int_equal(pfx_text_width("\xff\xfe"), 2);                        /* not UTF-8: a column a byte */
-    static const struct { const char *s; bool ok; } cases[] = {
-        {"plain", true}, {"\xe5\xae\x89", true}, {"\xf0\x9f\x98\x80", true}, {"\xc0\x80", false}, {"\xe0\x80\x80", false},
-        {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false}, {"\x80", false}, {"\xe5\xae", false}, {"\xff", false}};
+    assert_int_equal(pfx_text_width("\xef\xbc\xa1"), 2); /* fullwidth A */
+    assert_int_equal(pfx_text_width("\xff\xfe"), 2);     /* not UTF-8: a column a byte */
+    static const struct {
+        const char *s;
+        bool ok;
+    } cases[] = {
+        {"plain", true},         {"\xe5\xae\x89", true},  {"\xf0\x9f\x98\x80", true},  {"\xc0\x80", false},
+        {"\xe0\x80\x80", false}, {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false}, {"\x80", false},
+        {"\xe5\xae", false},     {"\xff", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(pfx_text_is_utf8(cases[i].s, strlen(cases[i].s)), cases[i].ok);
     assert_false(pfx_text_is_utf8("\xe5\xae\x89", 2));
@@ -200,9 +315,14 @@ static void growing_string(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(doubles_by_hand), cmocka_unit_test(doubles_of_all_lengths),
-        cmocka_unit_test(doubles_near_halfway), cmocka_unit_test(integers), cmocka_unit_test(sizes),
-        cmocka_unit_test(nearest_name), cmocka_unit_test(utf8), cmocka_unit_test(growing_string),
+        cmocka_unit_test(doubles_by_hand),
+        cmocka_unit_test(doubles_of_all_lengths),
+        cmocka_unit_test(doubles_near_halfway),
+        cmocka_unit_test(integers),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(nearest_name),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(growing_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
