@@ -1,4 +1,22 @@
-/* The formula of interface.md, parsed and expanded into models. */
+/* The formula of interface.md, parsed and expanded into models.
+ *
+ *     outcome ~ regressors [| effects] [| endogenous ~ instruments]
+ * outcome      an expression (expr.h), or c(y1, y2) for one model each
+ * regressors   terms joined by +; `1` is understood, `0` or `-1` leaves the constant out. A term is a column, a
+ *              function of columns, I(any expression), x^2 (short for I(x^2)), i(..), or a product of these: a:b is
+ *              the product alone, a*b is a + b + a:b; parentheses group: (a + b):c is a:c + b:c. As in R,
+ *              terms stand in the order of their degree (a*b + c is a, b, c, a:b), and a repeated one counts once.
+ *              l(x, 1:2), f(x, c(1, 3)) and d(..) give one term for each distance.
+ * i(var)       one column for each level of var but one; i(var, ref = 2019) or ref = c("a", "b") chooses which;
+ *              i(var, x) levels times x, no level left out unless ref says so. A category column by itself is i() of it.
+ *              The level left out by default is the first, sorted by value or by the bytes of the label, and one is
+ *              left out only if the term without the factor is in the model (R's rule): with a constant or
+ *              absorbed effects for i(var), with x for var:x.
+ *              Columns are named as fixest does: year::2019, year::2019:x, prov::Anhui:sector::44.
+ * effects      firm + year; industry^year (or industry:year) combines; firm[x, z] adds a slope on x and z for each
+ *              firm, firm[[x]] has only the slope; 0 stands for none
+ * sw(a, b)     one model each, in regressors or effects; csw(a, b) one after the other, cumulated; sw0, csw0 begin
+ *              with nothing. One of them in each part. */
 #ifndef PFX_MODEL_FORMULA_H
 #define PFX_MODEL_FORMULA_H
 
@@ -23,12 +41,14 @@ typedef struct pfx_absorb_spec {
     char **slope_text;              /* [n_slopes] */
 } pfx_absorb_spec;
 
-/* A product inside a term: a numeric expression, or i(var, ref=..). A category column by itself is a factor. */
+/* A factor of the product that a term is: a numeric expression, or levels. A category column is always levels. */
 typedef struct pfx_piece {
     struct pfx_expr *expr;
-    bool is_factor;                 /* written i(...); a category column becomes one at binding */
-    char *ref;                      /* reference level as written, NULL: the first */
-    char *text;
+    char *text;                     /* "year" for i(year, ref = 2019), "I(x^2)" */
+    bool is_factor;                 /* written i(..); a category column becomes one at binding */
+    bool all_levels;                /* i(var, x): no level is left out unless ref names it */
+    int n_refs;
+    char **refs;                    /* [n_refs] reference levels as written; none: see below */
 } pfx_piece;
 
 typedef struct pfx_term {
@@ -58,5 +78,9 @@ typedef struct pfx_formula {
 /* Parse and expand. USAGE: the message names the offending token and its column, counted from 1. */
 pfx_status pfx_formula_parse(const char *text, pfx_formula **out, pfx_err *err) PFX_MUST;
 void pfx_formula_free(pfx_formula *f);
+
+/* A factor alone, as an option gives it: "firm", "industry^year". `what` names the option in messages. */
+pfx_status pfx_factor_parse(const char *what, const char *text, pfx_factor_spec *out, pfx_err *err) PFX_MUST;
+void pfx_factor_spec_free(pfx_factor_spec *s);    /* what it holds, not s itself */
 
 #endif
