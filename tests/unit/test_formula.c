@@ -184,7 +184,7 @@ static void errors(void **state)
         {"y ~ l(x, z)", "'z' at column 10: a whole number"}, {"y ~ l(x, 1.5)", "'1.5' at column 10: a whole number"}, {"y ~ l(x, 1:5000)", "too many distances"},
         {"y ~ sw(a, b) + sw(c, d)", "'sw' at column 16: only one"}, {"y ~ x:sw(a, b)", "'sw' at column 7: stepwise"}, {"y ~ sw(a, )", "')' at column 11"},
         {"y ~ x | firm*year", "'*' at column 13: effects are combined by ^"}, {"y ~ x | 1", "'1' at column 9: an effect is a column"}, {"y ~ x | firm[", "the text ends at column 14"},
-        {"y ~ x | firm[[z]", "']' was expected"}, {"y ~ x | firm | cl", "'cl' at column 16: the end or instruments"}, {"y ~ x | firm |", "the text ends at column 15"},
+        {"y ~ x | firm[[z]", "']' was expected"}, {"y ~ x | firm | cl", "'cl' at column 16: instruments were expected"}, {"y ~ x | firm |", "the text ends at column 15"},
         {"y ~ x | firm | d ~", "the text ends at column 19"}, {"y ~ x | d ~ z | firm", "'|' at column 15"}, {"c(y, ) ~ x", "')' at column 6"}, {"y ~ x | \"a\"", "'\"a\"' at column 9"},
         {"y ~ x |", "the text ends at column 8"}, {"y ~ a*b*c*d*e*f*g*h*i*j*k*l*m*n*o*p*q", "more than 20000 terms"}, {"y = x", "'=' at column 3"},
     };
