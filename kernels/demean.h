@@ -25,12 +25,13 @@ typedef struct pfx_k_table {
  * n_tables  tables, >= 0
  * ldo       distance of rows of out, >= p
  * out       [rows x ldo] columns 0..p-1 overwritten, no overlap
- * mean      [n_levels x ldo] means of X itself over the levels (for n_tables = 0; of X minus tables otherwise),
- *           or NULL
+ * origin    [p] what means are measured from, near X, so that they keep their digits; NULL with mean NULL
+ * mean      [n_levels x ldo] means of X (less tables) over the levels, less origin; or NULL
  * Rows in order, fused with the weight: the same bits on every ISA. Reads ahead of X by prefetch only.
  * Threads: any. */
 void pfx_k_demean(pfx_isa isa, pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
-                  const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, double *mean);
+                  const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const double *origin,
+                  double *mean);
 
 /* Out[r] = (X[r] - ref) - sum over tables - m: the same with one known reference row and mean for all rows.
  * ref, m [p], or NULL for zeros. */
@@ -39,7 +40,7 @@ void pfx_k_shift(pfx_isa isa, pfx_idx n, int p, pfx_idx ld, const double *X, con
 
 typedef void pfx_k_demean_fn(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
                              const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out,
-                             double *mean);
+                             const double *origin, double *mean);
 typedef void pfx_k_shift_fn(pfx_idx n, int p, pfx_idx ld, const double *X, const double *ref, const double *m,
                             int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out);
 pfx_k_demean_fn pfx_k_demean_portable, pfx_k_demean_v3, pfx_k_demean_v4;

@@ -33,12 +33,12 @@ PFX_INLINE void subtract_tables(v8 *d, const int ng, int col0, const int n_table
 
 PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, int col0, pfx_idx ld,
                               const double *X, const double *w, const int n_tables, const pfx_k_table *table,
-                              pfx_idx ldo, double *out, double *mean)
+                              pfx_idx ldo, double *out, const double *origin, double *mean)
 {
-    const pfx_idx origin = start[0];
+    const pfx_idx row0 = start[0];
 
     for (pfx_idx g = 0; g < n_levels; g++) {
-        pfx_idx r0 = start[g] - origin, r1 = start[g + 1] - origin;
+        pfx_idx r0 = start[g] - row0, r1 = start[g + 1] - row0;
         v8 ref[MAX_GROUPS], sum[MAX_GROUPS], d[MAX_GROUPS];
         double wsum = 0.0;
 
@@ -66,7 +66,7 @@ PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int 
         }
         if (mean) {
             PFX_UNROLL
-            for (int v = 0; v < ng; v++) store_group(mean + g * ldo, v8_add(ref[v], sum[v]), v, ng, k);
+            for (int v = 0; v < ng; v++) store_group(mean + g * ldo, v8_add(v8_sub(ref[v], load_group(origin, v, ng, k)), sum[v]), v, ng, k);
         }
     }
 }
@@ -94,29 +94,30 @@ PFX_INLINE void shift_groups(pfx_idx n, const int ng, int k, int col0, pfx_idx l
 /* The common cases, none or one table and no weights, get loops of their own. */
 PFX_INLINE void demean_cases(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, int col0, pfx_idx ld,
                              const double *X, const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo,
-                             double *out, double *mean)
+                             double *out, const double *origin, double *mean)
 {
-    if (w) demean_groups(n_levels, start, ng, k, col0, ld, X, w, n_tables, table, ldo, out, mean);
-    else if (n_tables == 0) demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 0, table, ldo, out, mean);
+    if (w) demean_groups(n_levels, start, ng, k, col0, ld, X, w, n_tables, table, ldo, out, origin, mean);
+    else if (n_tables == 0) demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 0, table, ldo, out, origin, mean);
     else if (n_tables == 1 && !table->value) {
         const pfx_k_table t = {table->code, NULL, table->ld, table->G};
-        demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 1, &t, ldo, out, mean);
-    } else demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, n_tables, table, ldo, out, mean);
+        demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 1, &t, ldo, out, origin, mean);
+    } else demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, n_tables, table, ldo, out, origin, mean);
 }
 
 void PFX_K(pfx_k_demean)(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X, const double *w,
-                         int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, double *mean)
+                         int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const double *origin, double *mean)
 {
     int groups = v8_groups(p);
 
     for (int g = 0; g < groups; g += MAX_GROUPS) {
         int ng = groups - g < MAX_GROUPS ? groups - g : MAX_GROUPS, k = v8_live(p, g + ng - 1), c = PFX_LANES * g;
         double *mg = mean ? mean + c : NULL;
+        const double *og = origin ? origin + c : NULL;
         switch (ng) {
-        case 1: demean_cases(n_levels, start, 1, k, c, ld, X + c, w, n_tables, table, ldo, out + c, mg); break;
-        case 2: demean_cases(n_levels, start, 2, k, c, ld, X + c, w, n_tables, table, ldo, out + c, mg); break;
-        case 3: demean_cases(n_levels, start, 3, k, c, ld, X + c, w, n_tables, table, ldo, out + c, mg); break;
-        default: demean_cases(n_levels, start, 4, k, c, ld, X + c, w, n_tables, table, ldo, out + c, mg); break;
+        case 1: demean_cases(n_levels, start, 1, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
+        case 2: demean_cases(n_levels, start, 2, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
+        case 3: demean_cases(n_levels, start, 3, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
+        default: demean_cases(n_levels, start, 4, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
         }
     }
 }

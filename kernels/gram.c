@@ -5,8 +5,7 @@
 
 void pfx_k_gram(pfx_isa isa, pfx_idx n, int p, pfx_idx ld, const double *X, const double *w, double *A)
 {
-    static pfx_k_gram_fn *const variant[] = {
-        [PFX_ISA_PORTABLE] = pfx_k_gram_portable, [PFX_ISA_V3] = pfx_k_gram_v3, [PFX_ISA_V4] = pfx_k_gram_v4};
+    static pfx_k_gram_fn *const variant[] = PFX_VARIANTS(pfx_k_gram);
     variant[isa](n, p, ld, X, w, A);
 }
 

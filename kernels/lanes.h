@@ -15,6 +15,13 @@
 #define PFX_K_PASTE(a, b) PFX_K_PASTE2(a, b)
 #define PFX_K(name) PFX_K_PASTE(name, PFX_K_SUFFIX)
 
+/* A kernel's variants in the order of pfx_isa, for its dispatch. */
+#if defined(PFX_NO_X86)
+#define PFX_VARIANTS(name) {PFX_K_PASTE(name, _portable), PFX_K_PASTE(name, _portable), PFX_K_PASTE(name, _portable)}
+#else
+#define PFX_VARIANTS(name) {PFX_K_PASTE(name, _portable), PFX_K_PASTE(name, _v3), PFX_K_PASTE(name, _v4)}
+#endif
+
 #define PFX_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define PFX_UNROLL _Pragma("clang loop unroll(full)")

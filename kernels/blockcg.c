@@ -1,0 +1,24 @@
+#include "kernels/blockcg.h"
+
+#define PFX_K_SUFFIX _portable
+#include "kernels/blockcg_body.h"
+
+void pfx_k_spmm(pfx_isa isa, pfx_idx i0, pfx_idx i1, const pfx_idx *ptr, const int32_t *col, const double *val,
+                pfx_idx ld, const double *P, double *Y, double *pq)
+{
+    static pfx_k_spmm_fn *const variant[] = PFX_VARIANTS(pfx_k_spmm);
+    variant[isa](i0, i1, ptr, col, val, ld, P, Y, pq);
+}
+
+void pfx_k_cg_step(pfx_isa isa, pfx_idx i0, pfx_idx i1, pfx_idx ld, const double *alpha, const double *P,
+                   const double *Y, const double *inv, double *X, double *R, double *rr)
+{
+    static pfx_k_cg_step_fn *const variant[] = PFX_VARIANTS(pfx_k_cg_step);
+    variant[isa](i0, i1, ld, alpha, P, Y, inv, X, R, rr);
+}
+
+void pfx_k_cg_turn(pfx_isa isa, pfx_idx i0, pfx_idx i1, pfx_idx ld, const double *beta, const double *R, const double *inv, double *P)
+{
+    static pfx_k_cg_turn_fn *const variant[] = PFX_VARIANTS(pfx_k_cg_turn);
+    variant[isa](i0, i1, ld, beta, R, inv, P);
+}

@@ -1,0 +1,89 @@
+/* What the files of the absorber share. */
+#ifndef PFX_EST_ABSORB_INTERNAL_H
+#define PFX_EST_ABSORB_INTERNAL_H
+
+#include "src/est/absorb.h"
+#include "src/est/schur.h"
+
+struct pfx_design;
+
+/* Effects besides the eliminated one, each slope one. */
+#define PFX_ABSORB_MAX_REST 64
+
+struct pfx_absorber {
+    struct pfx_design *d;
+    pfx_absorb_options opt;
+    int p;
+    pfx_idx n, ldp;             /* ldp: p rounded up to whole lanes */
+
+    /* The eliminated effect. Without levels nothing is eliminated. */
+    int first;                  /* entry of d->absorbed whose factor it is, -1: none of them */
+    bool *in_first;             /* [d->n_absorbed] entries of the same factor that are eliminated with it */
+    bool mean;                  /* level means are removed */
+    pfx_idx n_levels;
+    pfx_idx *start;             /* [n_levels + 1] first row of each level */
+    const int32_t *level;       /* [n] or NULL with one level */
+    int n_basis;                /* slopes: orthonormal vectors of each level, orthogonal to its mean if any */
+    double **basis;             /* [n_basis][n] */
+    pfx_idx *basis_lost;        /* [n_basis] levels where the slope lies in the span of what stands before */
+    const char **basis_name;    /* [n_basis] borrowed */
+    pfx_idx rank_first;         /* of all eliminated columns */
+
+    /* Blocks of rows, and fixed groups of blocks for partial sums. */
+    pfx_idx n_blocks, max_rows, n_groups;
+    pfx_idx *block_row;         /* [n_blocks + 1] */
+    pfx_idx *block_level;       /* [n_blocks] first level */
+    int32_t *block_long;        /* [n_blocks] which long level the block is a piece of, -1: whole levels */
+    pfx_idx n_long;
+    pfx_idx *long_level;        /* [n_long] */
+
+    /* The other effects. */
+    int n_rest;
+    pfx_schur_block rest[PFX_ABSORB_MAX_REST];
+    int rest_entry[PFX_ABSORB_MAX_REST];    /* entry of d->absorbed, -1: the constant */
+    int rest_slope[PFX_ABSORB_MAX_REST];    /* its slope, -1: the levels */
+    int32_t *zeros;             /* [n] code of the constant, where it stands beside slopes alone */
+    pfx_idx q;                  /* columns of all */
+    pfx_schur *schur;           /* NULL: q == 0 */
+
+    /* Results. */
+    double *gamma;              /* [q x ldp] */
+    double *long_mean;          /* [n_long x ldp] mean less first row of the long levels, at gamma */
+    bool gamma_set;
+    double *gram, *centred, *raw, *col_mean;
+    pfx_absorb_info info;
+    char **info_name;
+    pfx_idx *info_levels, *info_redundant;
+    char *effects;              /* "firm, year" for messages */
+};
+
+/* A matrix of rows to be projected, and how far it has got: the design's Z, or one column of residuals. */
+typedef struct pfx_absorb_view {
+    const double *X;            /* [n x p] row-major */
+    int p;
+    pfx_idx ld;                 /* p in whole lanes */
+    const double *gamma;        /* [q x ld] or NULL: other effects not yet taken off */
+    double *long_mean;          /* [n_long x ld] */
+} pfx_absorb_view;
+
+/* Cross-products of a pass over all rows. */
+typedef struct pfx_absorb_sums {
+    double *gram;               /* [p x p] */
+    double *C;                  /* [q x ld] B'W of the projected columns, or NULL */
+    double *mean, *centred;     /* [p] of the columns themselves, or NULL */
+    double weight;              /* sum of weights, with mean */
+} pfx_absorb_sums;
+
+/* absorb_layout.c: choose, sort, cut. */
+pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err) PFX_MUST;
+/* absorb_basis.c */
+pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
+/* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; mean [levels x ldo] or NULL. */
+void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out, double *mean);
+/* Means of the long levels at v->gamma, into v->long_mean. */
+pfx_status pfx_absorb_long_means(const pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
+pfx_status pfx_absorb_pass(const pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;
+/* absorb_info.c */
+pfx_status pfx_absorb_fill_info(pfx_absorber *a, pfx_err *err) PFX_MUST;
+
+#endif

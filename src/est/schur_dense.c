@@ -1,0 +1,278 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "src/base/mem.h"
+#include "src/base/parallel.h"
+#include "src/est/components.h"
+#include "src/est/schur_internal.h"
+
+#define GROUPS 64           /* fixed partial sums: more than threads, few enough to add up in no time */
+#define MAXQ PFX_SCHUR_DENSE
+
+/* How often each set of columns occurs among the levels: a table with open addressing, key 0 = free. */
+typedef struct mask_count { uint64_t mask; pfx_idx n; } mask_count;
+typedef struct mask_table { mask_count *slot; pfx_idx cap, used; bool failed; } mask_table;
+
+typedef struct build {
+    const pfx_schur *s;
+    mask_table table[GROUPS];
+    double *part;           /* [GROUPS][q x q] what masks do not cover */
+    double *diag;           /* [GROUPS][q] B'WB */
+} build;
+
+static pfx_idx mask_find(const mask_table *t, uint64_t mask)
+{
+    uint64_t i = (mask * 0x9E3779B97F4A7C15ull) >> 32;
+    for (;; i++) {
+        const mask_count *c = &t->slot[i & (uint64_t)(t->cap - 1)];
+        if (c->mask == mask || c->mask == 0) return (pfx_idx)(i & (uint64_t)(t->cap - 1));
+    }
+}
+
+static void mask_add(mask_table *t, uint64_t mask)
+{
+    if (2 * t->used >= t->cap) {
+        mask_table wider = {NULL, t->cap ? 2 * t->cap : 256, t->used, false};
+        wider.slot = pfx_mem_calloc(wider.cap, sizeof *wider.slot, NULL);
+        if (!wider.slot) {
+            t->failed = true;
+            return;
+        }
+        for (pfx_idx i = 0; i < t->cap; i++)
+            if (t->slot[i].mask) wider.slot[mask_find(&wider, t->slot[i].mask)] = t->slot[i];
+        pfx_mem_free(t->slot);
+        *t = wider;
+    }
+    mask_count *c = &t->slot[mask_find(t, mask)];
+    if (c->mask == 0) t->used++, c->mask = mask;
+    c->n++;
+}
+
+/* Rows r0..r1-1: B'WB into S [q x q]. */
+static void add_rows(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1, double *S, double *diag)
+{
+    for (pfx_idx r = r0; r < r1; r++)
+        for (int e = 0; e < p->n_blocks; e++) {
+            const pfx_schur_block *a = &p->block[e];
+            double f = (p->w ? p->w[r] : 1.0) * (a->value ? a->value[r] : 1.0);
+            double *row = S + (a->col0 + a->code[r]) * p->q;
+            diag[a->col0 + a->code[r]] += f * (a->value ? a->value[r] : 1.0);
+            for (int h = 0; h < p->n_blocks; h++) {
+                const pfx_schur_block *b = &p->block[h];
+                row[b->col0 + b->code[r]] += f * (b->value ? b->value[r] : 1.0);
+            }
+        }
+}
+
+/* One level's projection u u' / c off S, u = B'W v over its rows, v = 1 or a basis vector. */
+static void subtract_level(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1, const double *v, double *S)
+{
+    double u[MAXQ] = {0}, total = 0.0;
+    int list[MAXQ], n = 0;
+    bool seen[MAXQ] = {false};
+
+    for (pfx_idx r = r0; r < r1; r++) {
+        double f = (p->w ? p->w[r] : 1.0) * (v ? v[r] : 1.0);
+        total += f;
+        for (int e = 0; e < p->n_blocks; e++) {
+            const pfx_schur_block *a = &p->block[e];
+            int c = (int)(a->col0 + a->code[r]);
+            if (!seen[c]) seen[c] = true, list[n++] = c;
+            u[c] += f * (a->value ? a->value[r] : 1.0);
+        }
+    }
+    double inv = v ? 1.0 : 1.0 / total;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) S[list[i] * p->q + list[j]] -= u[list[i]] * u[list[j]] * inv;
+}
+
+/* The set of columns that a level's rows lie in, 0 where a column repeats or masks do not apply. */
+static uint64_t level_mask(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
+{
+    uint64_t mask = 0;
+    for (pfx_idx r = r0; r < r1; r++) {
+        uint64_t bit = 1ull << p->block[0].code[r];
+        if (mask & bit) return 0;
+        mask |= bit;
+    }
+    return mask;
+}
+
+static void build_group(void *ctx, pfx_idx g, int thread)
+{
+    build *b = ctx;
+    const pfx_schur_spec *p = &b->s->spec;
+    double *S = b->part + g * p->q * p->q, *diag = b->diag + g * p->q;
+    pfx_idx of = p->n_levels > 0 ? p->n_levels : p->n, i0 = of * g / GROUPS, i1 = of * (g + 1) / GROUPS;
+    bool masks = !p->w && p->mean && p->n_basis == 0 && p->n_blocks == 1 && !p->block[0].value;
+    (void)thread;
+
+    if (p->n_levels == 0) {
+        add_rows(p, i0, i1, S, diag);
+        return;
+    }
+    for (pfx_idx l = i0; l < i1; l++) {
+        pfx_idx r0 = p->start[l], r1 = p->start[l + 1];
+        uint64_t mask = masks && r1 - r0 <= MAXQ ? level_mask(p, r0, r1) : 0;
+        if (mask) {
+            mask_add(&b->table[g], mask);
+            continue;
+        }
+        add_rows(p, r0, r1, S, diag);
+        if (p->mean) subtract_level(p, r0, r1, NULL, S);
+        for (int k = 0; k < p->n_basis; k++) subtract_level(p, r0, r1, p->basis[k], S);
+    }
+}
+
+static int by_mask(const void *a, const void *b)
+{
+    uint64_t x = ((const mask_count *)a)->mask, y = ((const mask_count *)b)->mask;
+    return (x > y) - (x < y);
+}
+
+/* S += n (diag(m) - m m' / |m|). */
+static void add_mask(pfx_idx q, const mask_count *c, double *S, double *diag)
+{
+    int list[MAXQ], k = 0;
+    for (uint64_t m = c->mask; m; m &= m - 1) list[k++] = __builtin_ctzll(m);
+    double off = (double)c->n / k;
+    for (int i = 0; i < k; i++) {
+        diag[list[i]] += (double)c->n;
+        S[list[i] * q + list[i]] += (double)c->n;
+        for (int j = 0; j < k; j++) S[list[i] * q + list[j]] -= off;
+    }
+}
+
+/* Counts are integers, so tables can be joined in any order; their sum is taken in the order of the masks. */
+static pfx_status add_tables(build *b, double *S, double *diag, pfx_err *err)
+{
+    pfx_idx n = 0, q = b->s->spec.q;
+    for (int g = 0; g < GROUPS; g++) {
+        if (b->table[g].failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the effects' patterns");
+        n += b->table[g].used;
+    }
+    mask_count *all = pfx_mem_alloc(n, sizeof *all, err);
+    if (!all) return PFX_ENOMEM;
+    n = 0;
+    for (int g = 0; g < GROUPS; g++)
+        for (pfx_idx i = 0; i < b->table[g].cap; i++)
+            if (b->table[g].slot[i].mask) all[n++] = b->table[g].slot[i];
+    qsort(all, (size_t)n, sizeof *all, by_mask);
+    for (pfx_idx i = 0; i < n; i++) {
+        if (i + 1 < n && all[i + 1].mask == all[i].mask) all[i + 1].n += all[i].n;
+        else add_mask(q, &all[i], S, diag);
+    }
+    pfx_mem_free(all);
+    return PFX_OK;
+}
+
+/* Lower Cholesky factor of S in place of L, columns dropped where told or where the pivot vanishes beside D. */
+static void factor(pfx_idx q, const double *S, const double *D, bool told, double *L, bool *dropped)
+{
+    memcpy(L, S, (size_t)(q * q) * sizeof *L);
+    for (pfx_idx j = 0; j < q; j++) {
+        double *lj = L + j * q;
+        for (pfx_idx k = 0; k < j; k++) lj[j] -= lj[k] * lj[k];
+        /* Rounding leaves about q eps D where the exact pivot is zero. */
+        if (!told) dropped[j] = !(lj[j] > 1e-13 * (double)q * D[j]);
+        double d = dropped[j] ? 0.0 : sqrt(lj[j]);
+        lj[j] = d;
+        if (dropped[j]) memset(lj, 0, (size_t)j * sizeof *lj);
+        for (pfx_idx i = j + 1; i < q; i++) {
+            double *li = L + i * q, sum = li[j];
+            for (pfx_idx k = 0; k < j; k++) sum -= li[k] * lj[k];
+            li[j] = d > 0.0 ? sum / d : 0.0;
+        }
+    }
+}
+
+static pfx_status finish(pfx_schur *s, const double *D, pfx_err *err)
+{
+    const pfx_schur_spec *p = &s->spec;
+    pfx_idx q = p->q;
+    bool two_way = p->n_blocks == 1 && !p->block[0].value && p->n_basis == 0 && p->mean;
+
+    if (!(s->chol = pfx_mem_alloc(q * q, sizeof *s->chol, err)) ||
+        !(s->dropped = pfx_mem_calloc(q, sizeof *s->dropped, err)) ||
+        !(s->components = pfx_mem_calloc(p->n_blocks, sizeof *s->components, err)))
+        return PFX_ENOMEM;
+    for (int e = 0; e < p->n_blocks; e++) {
+        pfx_idx c0 = p->block[e].col0, L = p->block[e].n_levels, root[MAXQ];
+        pfx_components_init(L, root);
+        for (pfx_idx i = 0; i < L; i++)
+            for (pfx_idx j = 0; j < i; j++)
+                if (s->dense[(c0 + i) * q + c0 + j] != 0.0) pfx_components_join(root, i, j);
+        s->components[e] = pfx_components_count(L, root);
+        for (pfx_idx i = 0; two_way && i < L; i++) s->dropped[i] = pfx_components_find(root, i) == i;
+    }
+    factor(q, s->dense, D, two_way, s->chol, s->dropped);
+    s->rank = q;
+    for (pfx_idx j = 0; j < q; j++) s->rank -= s->dropped[j];
+    s->route = two_way ? "two-way" : "schur-cholesky";
+    return PFX_OK;
+}
+
+pfx_status pfx_schur_dense_build(pfx_schur *s, pfx_err *err)
+{
+    pfx_status st = PFX_ENOMEM;
+    pfx_idx q = s->spec.q;
+    build b = {.s = s};
+
+    if (!(s->dense = pfx_mem_calloc(q * q, sizeof *s->dense, err)) ||
+        !(b.part = pfx_mem_calloc(GROUPS * q * q, sizeof *b.part, err)) ||
+        !(b.diag = pfx_mem_calloc(GROUPS * q, sizeof *b.diag, err)))
+        goto done;
+    pfx_par_for(GROUPS, s->spec.nth, build_group, &b);
+    for (pfx_idx g = 0; g < GROUPS; g++) {
+        for (pfx_idx i = 0; i < q * q; i++) s->dense[i] += b.part[g * q * q + i];
+        for (pfx_idx i = 0; i < q && g > 0; i++) b.diag[i] += b.diag[g * q + i];
+    }
+    if ((st = add_tables(&b, s->dense, b.diag, err)) != PFX_OK) goto done;
+    st = finish(s, b.diag, err);
+done:
+    for (int g = 0; g < GROUPS; g++) pfx_mem_free(b.table[g].slot);
+    pfx_mem_free(b.part);
+    pfx_mem_free(b.diag);
+    return st;
+}
+
+/* X [q] = (L L')^- X */
+static void solve_one(pfx_idx q, const double *L, const bool *dropped, double *x)
+{
+    for (pfx_idx i = 0; i < q; i++) {
+        if (dropped[i]) {
+            x[i] = 0.0;
+            continue;
+        }
+        for (pfx_idx k = 0; k < i; k++) x[i] -= L[i * q + k] * x[k];
+        x[i] /= L[i * q + i];
+    }
+    for (pfx_idx i = q - 1; i >= 0; i--) {
+        if (dropped[i]) continue;
+        for (pfx_idx k = i + 1; k < q; k++) x[i] -= L[k * q + i] * x[k];
+        x[i] /= L[i * q + i];
+    }
+}
+
+pfx_status pfx_schur_dense_solve(const pfx_schur *s, int m, pfx_idx ld, const double *C, double *G, double *R,
+                                 pfx_err *err)
+{
+    pfx_idx q = s->spec.q;
+    double x[MAXQ];
+    (void)err;
+
+    memset(G, 0, (size_t)(q * ld) * sizeof *G);
+    memcpy(R, C, (size_t)(q * ld) * sizeof *R);
+    for (int step = 0; step < 2; step++)    /* the second is one step of iterative refinement */
+        for (int k = 0; k < m; k++) {
+            for (pfx_idx i = 0; i < q; i++) x[i] = R[i * ld + k];
+            solve_one(q, s->chol, s->dropped, x);
+            for (pfx_idx i = 0; i < q; i++) G[i * ld + k] += x[i];
+            for (pfx_idx i = 0; i < q; i++) {
+                double r = C[i * ld + k];
+                for (pfx_idx j = 0; j < q; j++) r -= s->dense[i * q + j] * G[j * ld + k];
+                R[i * ld + k] = r;
+            }
+        }
+    return PFX_OK;
+}

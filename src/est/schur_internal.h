@@ -1,0 +1,55 @@
+/* What the files of the Schur complement share. */
+#ifndef PFX_EST_SCHUR_INTERNAL_H
+#define PFX_EST_SCHUR_INTERNAL_H
+
+#include "src/est/schur.h"
+
+/* S up to this many columns is a dense matrix of its own and factored exactly: a year-presence mask is one word,
+ * and the factorisation (q^3 / 3, 0.1 Mflop) costs less than reading a thousand rows. */
+#define PFX_SCHUR_DENSE 64
+
+/* A symmetric matrix in compressed rows, both triangles, columns ascending. */
+typedef struct pfx_schur_csr {
+    pfx_idx n, *ptr;    /* [n + 1] */
+    int32_t *col;       /* [ptr[n]] */
+    double *val;        /* [ptr[n]] */
+    double *inv;        /* [n] 1 / diagonal; 0 where the column lies in the eliminated effect's span */
+} pfx_schur_csr;
+
+typedef struct pfx_schur_factor pfx_schur_factor;   /* CHOLMOD behind src/est/schur_cholesky.c */
+
+struct pfx_schur {
+    pfx_schur_spec spec;
+    double *dense;              /* [q x q] S, q <= PFX_SCHUR_DENSE, else NULL */
+    double *chol;               /* [q x q] lower factor; zero rows and columns where dropped */
+    bool *dropped;              /* [q] */
+    pfx_schur_csr csr;
+    pfx_schur_factor *factor;
+    bool analysed;              /* the choice between factor and plain iteration has been made */
+    const char *route;
+    int iterations;
+    pfx_idx rank;
+    pfx_idx *components;        /* [n_blocks] */
+};
+
+/* schur_dense.c */
+pfx_status pfx_schur_dense_build(pfx_schur *s, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_dense_solve(const pfx_schur *s, int m, pfx_idx ld, const double *C, double *G, double *R, pfx_err *err) PFX_MUST;
+
+/* schur_assemble.c */
+pfx_status pfx_schur_assemble(pfx_schur *s, pfx_err *err) PFX_MUST;
+
+/* schur_pcg.c: go on from G for at most maxiter steps of conjugate gradients, or of refinement with factor where it is
+ * not NULL. R is the true residual that was reached; converged: below tol (or floor) in every column. */
+typedef struct pfx_schur_progress { int iterations; bool converged; double relative; } pfx_schur_progress;
+pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, double tol, int maxiter, int m, pfx_idx ld,
+                             const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
+                             pfx_err *err) PFX_MUST;
+
+/* schur_cholesky.c: *out is NULL where the symbolic factor says that plain iteration is cheaper. rank: exact or -1. */
+pfx_status pfx_schur_factor_try(const pfx_schur_csr *S, int m, pfx_schur_factor **out, pfx_idx *rank, pfx_err *err) PFX_MUST;
+void pfx_schur_factor_free(pfx_schur_factor *f);
+/* Z = (L L')^-1 R, block vectors [q x ld], the first m columns. */
+pfx_status pfx_schur_factor_solve(pfx_schur_factor *f, int m, pfx_idx ld, const double *R, double *Z, pfx_err *err) PFX_MUST;
+
+#endif

@@ -1,0 +1,164 @@
+/* Conjugate gradients, preconditioned by the diagonal, for all right-hand sides at once, each with its own step
+ * lengths; or refinement with a factor of almost S. */
+#include <math.h>
+#include <string.h>
+#include "kernels/blockcg.h"
+#include "src/base/mem.h"
+#include "src/base/parallel.h"
+#include "src/est/schur_internal.h"
+
+#define ROWS 512        /* rows of S to a partial sum: fixed, so that sums do not depend on threads */
+#define RESTARTS 4      /* the recurrence drifts from the true residual; start again from the latter */
+
+typedef struct pcg {
+    const pfx_schur *s;
+    int m;
+    pfx_idx ld, n_parts;
+    const double *C;
+    double *X, *R, *P, *Y;      /* [q x ld] solution, residual, direction, S P */
+    double *part;               /* [n_parts x ld] */
+    double *alpha, *beta, *rz, *rr, *pq, *target, *size;    /* [ld] */
+} pcg;
+
+static void rows_of(const pcg *c, pfx_idx b, pfx_idx *i0, pfx_idx *i1)
+{
+    *i0 = b * ROWS;
+    *i1 = *i0 + ROWS < c->s->spec.q ? *i0 + ROWS : c->s->spec.q;
+}
+
+static void do_spmm(void *ctx, pfx_idx b, int thread)
+{
+    pcg *c = ctx;
+    const pfx_schur_csr *m = &c->s->csr;
+    pfx_idx i0, i1;
+    (void)thread;
+    rows_of(c, b, &i0, &i1);
+    pfx_k_spmm(c->s->spec.isa, i0, i1, m->ptr, m->col, m->val, c->ld, c->P, c->Y, c->part + b * c->ld);
+}
+
+static void do_step(void *ctx, pfx_idx b, int thread)
+{
+    pcg *c = ctx;
+    pfx_idx i0, i1;
+    (void)thread;
+    rows_of(c, b, &i0, &i1);
+    pfx_k_cg_step(c->s->spec.isa, i0, i1, c->ld, c->alpha, c->P, c->Y, c->s->csr.inv, c->X, c->R, c->part + b * c->ld);
+}
+
+static void do_turn(void *ctx, pfx_idx b, int thread)
+{
+    pcg *c = ctx;
+    pfx_idx i0, i1;
+    (void)thread;
+    rows_of(c, b, &i0, &i1);
+    pfx_k_cg_turn(c->s->spec.isa, i0, i1, c->ld, c->beta, c->R, c->s->csr.inv, c->P);
+}
+
+/* Run fn over the row blocks and add their sums in order. */
+static void run(pcg *c, pfx_par_fn fn, double *sum)
+{
+    pfx_par_for(c->n_parts, c->s->spec.nth, fn, c);
+    if (!sum) return;
+    memset(sum, 0, (size_t)c->ld * sizeof *sum);
+    for (pfx_idx b = 0; b < c->n_parts; b++)
+        for (pfx_idx k = 0; k < c->ld; k++) sum[k] += c->part[b * c->ld + k];
+}
+
+/* sum_i inv_i A_i^2 by column. */
+static void norm(const pcg *c, const double *A, double *out)
+{
+    memset(out, 0, (size_t)c->ld * sizeof *out);
+    for (pfx_idx i = 0; i < c->s->spec.q; i++)
+        for (pfx_idx k = 0; k < c->ld; k++) out[k] += A[i * c->ld + k] * A[i * c->ld + k] * c->s->csr.inv[i];
+}
+
+/* The true residual of X, and its norms. */
+static void residual(pcg *c)
+{
+    memcpy(c->P, c->X, (size_t)(c->s->spec.q * c->ld) * sizeof *c->P);
+    run(c, do_spmm, c->pq);
+    for (pfx_idx i = 0; i < c->s->spec.q * c->ld; i++) c->R[i] = c->C[i] - c->Y[i];
+    norm(c, c->R, c->rr);
+}
+
+static bool done(const pcg *c)
+{
+    for (pfx_idx k = 0; k < c->ld; k++)
+        if (!(c->rr[k] <= c->target[k])) return false;
+    return true;
+}
+
+/* From the true residual until the recurrence says that every column is below target. */
+static void iterate(pcg *c, int maxiter, int *used)
+{
+    memset(c->beta, 0, (size_t)c->ld * sizeof *c->beta);
+    memset(c->P, 0, (size_t)(c->s->spec.q * c->ld) * sizeof *c->P);
+    run(c, do_turn, NULL);
+    for (int it = 0; it < maxiter; it++) {
+        run(c, do_spmm, c->pq);
+        memcpy(c->rz, c->rr, (size_t)c->ld * sizeof *c->rz);
+        /* A column that is done stands still. */
+        for (pfx_idx k = 0; k < c->ld; k++)
+            c->alpha[k] = c->rr[k] > c->target[k] && c->pq[k] > 0.0 ? c->rr[k] / c->pq[k] : 0.0;
+        run(c, do_step, c->rr);
+        ++*used;
+        if (done(c)) return;
+        for (pfx_idx k = 0; k < c->ld; k++) c->beta[k] = c->rz[k] > 0.0 ? c->rr[k] / c->rz[k] : 0.0;
+        run(c, do_turn, NULL);
+    }
+}
+
+/* The factor solves a system a hair off S: each step takes the error down by that hair, from the true residual. What
+ * it adds along null directions of S changes nothing. (Conjugate directions would take those for progress.) */
+static pfx_status refine(pcg *c, pfx_schur_factor *f, int maxiter, int *used, pfx_err *err)
+{
+    double worst = INFINITY;
+    for (; *used < maxiter && !done(c); ++*used) {
+        double now = 0.0;
+        for (pfx_idx k = 0; k < c->ld; k++) now = fmax(now, c->target[k] > 0.0 ? c->rr[k] / c->target[k] : 0.0);
+        if (now > 0.25 * worst) break;      /* rounding is reached */
+        worst = now;
+        pfx_status st = pfx_schur_factor_solve(f, c->m, c->ld, c->R, c->P, err);
+        if (st != PFX_OK) return st;
+        for (pfx_idx i = 0; i < c->s->spec.q * c->ld; i++) c->X[i] += c->P[i];
+        residual(c);
+    }
+    return PFX_OK;
+}
+
+static pfx_status allocate(pcg *c, pfx_err *err)
+{
+    pfx_idx n = c->s->spec.q * c->ld;
+    if (!(c->P = pfx_mem_calloc(n, sizeof *c->P, err)) || !(c->Y = pfx_mem_alloc(n, sizeof *c->Y, err)) ||
+        !(c->part = pfx_mem_alloc(c->n_parts * c->ld, sizeof *c->part, err)) ||
+        !(c->alpha = pfx_mem_calloc(7 * c->ld, sizeof *c->alpha, err)))
+        return PFX_ENOMEM;
+    c->beta = c->alpha + c->ld, c->rz = c->beta + c->ld, c->rr = c->rz + c->ld;
+    c->pq = c->rr + c->ld, c->target = c->pq + c->ld, c->size = c->target + c->ld;
+    return PFX_OK;
+}
+
+pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, double tol, int maxiter, int m, pfx_idx ld,
+                             const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
+                             pfx_err *err)
+{
+    pcg c = {.s = s, .m = m, .ld = ld, .n_parts = (s->spec.q + ROWS - 1) / ROWS, .C = C, .X = G, .R = R};
+    pfx_status st = allocate(&c, err);
+
+    *out = (pfx_schur_progress){0, false, 0.0};
+    if (st != PFX_OK) goto done;
+    norm(&c, C, c.size);
+    for (pfx_idx k = 0; k < ld; k++) c.target[k] = fmax(tol * tol * c.size[k], floor[k]);
+    residual(&c);
+    if (factor && (st = refine(&c, factor, maxiter, &out->iterations, err)) != PFX_OK) goto done;
+    for (int start = 0; !factor && start < RESTARTS && !done(&c) && out->iterations < maxiter; start++) {
+        iterate(&c, maxiter - out->iterations, &out->iterations);
+        residual(&c);
+    }
+    out->converged = done(&c);
+    for (pfx_idx k = 0; k < ld; k++)
+        if (c.rr[k] > floor[k] && c.size[k] > 0.0) out->relative = fmax(out->relative, sqrt(c.rr[k] / c.size[k]));
+done:
+    pfx_mem_free(c.P), pfx_mem_free(c.Y), pfx_mem_free(c.part), pfx_mem_free(c.alpha);
+    return st;
+}
