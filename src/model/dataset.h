@@ -19,8 +19,8 @@ typedef struct pfx_dataset_options {
     bool want_rows, want_time;      /* fill design.row, design.time */
 } pfx_dataset_options;
 
-/* Names of the panel columns that formula and options use, each once, in a fixed order, unit and time first
- * where something needs them. *names is [*n], freed with pfx_dataset_free_names. USAGE: syntax in where etc. */
+/* Names of the panel columns that formula and options use, each once, in a fixed order, time first where lags or
+ * want_time need it. *names is [*n], freed with pfx_dataset_free_names. USAGE: syntax in where etc. */
 pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *o, const pfx_panel_spec *panel,
                                int n_available, const pfx_col_spec *available,
                                int *n, char ***names, pfx_err *err) PFX_MUST;
@@ -28,7 +28,8 @@ void pfx_dataset_free_names(int n, char **names);
 
 typedef struct pfx_dataset pfx_dataset;
 
-/* Read the whole source once. Lags are taken before --where; infinities count as missing.
+/* Read the whole source once. Lags are taken before --where; infinities count as missing. A row without a level of
+ * --by belongs to no model. f must outlive the dataset; src need not.
  * USAGE: unknown column (suggests the nearest), text where a number is needed. DATA: no rows left by --where, weights negative. */
 pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
                             pfx_dataset **out, pfx_err *err) PFX_MUST;
