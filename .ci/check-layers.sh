@@ -35,7 +35,7 @@ rule() {
 flags="-std=c11 -D_GNU_SOURCE -fopenmp -I. ${DEP_CFLAGS:-}"
 find src hdf5_io kernels -name '*.h' 2>/dev/null | sort | while read -r h; do
     printf '#include "%s"\n' "$h" | $CC $flags -Wall -Wextra -Werror -fsyntax-only -x c - 2>"$out/log" ||
-        echo "$h: does not compile alone: $(head -n 1 "$out/log")"
+        echo "$h: does not compile alone: $(grep -m 1 error "$out/log")"
 done >>"$out/faults"
 
 [ ! -s "$out/faults" ] && exit 0

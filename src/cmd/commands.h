@@ -4,9 +4,9 @@
 
 #include "src/cmd/opt.h"
 
-extern const pfx_command pfx_cmd_import;
 extern const pfx_command pfx_cmd_simulate;
 extern const pfx_command pfx_cmd_info;
+extern const pfx_command pfx_cmd_summary;
 extern const pfx_command pfx_cmd_fit;
 extern const pfx_command pfx_cmd_help;
 extern const pfx_command pfx_cmd_version;

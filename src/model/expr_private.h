@@ -2,6 +2,7 @@
 #ifndef PFX_MODEL_EXPR_PRIVATE_H
 #define PFX_MODEL_EXPR_PRIVATE_H
 
+#include <stddef.h>
 #include "src/model/expr.h"
 
 /* Trees higher than this are refused, so that recursion over them is safe. */

@@ -2,6 +2,7 @@
 #ifndef PFX_MODEL_FORMULA_PRIVATE_H
 #define PFX_MODEL_FORMULA_PRIVATE_H
 
+#include <stddef.h>
 #include "src/model/expr.h"
 #include "src/model/formula.h"
 
