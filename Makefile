@@ -118,6 +118,10 @@ check-run: tests
 	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' PANELFX=$(CURDIR)/panelfx \
 		tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS) .ci/check-layers.sh
 
+.PHONY: golden
+golden: all  ## write tests/golden anew; look at the diff before committing
+	@UPDATE_GOLDEN=1 PANELFX=$(CURDIR)/panelfx sh tests/cli/golden.sh
+
 .PHONY: check-long check-det check-layers
 check-long: all  ## the tests that take minutes (tests/long)
 	@PANELFX=$(CURDIR)/panelfx tests/run.sh $(BUILD)/logs $(wildcard tests/long/*.sh)

@@ -7,16 +7,15 @@
 static pfx_status put_scalar(const pfx_h5 *f, hid_t obj, const char *name, hid_t file_type, hid_t mem_type,
                              const void *value, pfx_err *err)
 {
-    pfx_status st = pfx_h5_write_step(f, err);
+    pfx_status st = PFX_OK;
     hid_t sp = H5I_INVALID_HID, at = H5I_INVALID_HID;
-    if (st != PFX_OK) return st;
     if ((sp = H5Screate(H5S_SCALAR)) < 0 ||
         (at = H5Acreate2(obj, name, file_type, sp, H5P_DEFAULT, H5P_DEFAULT)) < 0 || H5Awrite(at, mem_type, value) < 0)
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
     if (at >= 0 && H5Aclose(at) < 0 && st == PFX_OK)
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
     if (sp >= 0) H5Sclose(sp);
-    return st;
+    return st == PFX_OK ? pfx_h5_written(f, err) : st;
 }
 
 hid_t pfx_h5_text_type(size_t n)

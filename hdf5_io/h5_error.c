@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hdf5_io/panel.h"
-#include "src/base/file.h"
 
 /* HDF5 without thread safety keeps its state in globals, so the lock that guards it is one too. */
 static pthread_mutex_t h5_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -26,6 +25,7 @@ pfx_status pfx_h5_init(pfx_err *err)
     unsigned major = 0, minor = 0, release = 0;
     pfx_status st = PFX_OK;
     pfx_h5_lock();
+    H5dont_atexit();    /* what is written is closed by us; nothing is left to do at exit */
     /* H5check_version would abort on a difference; a different minor version is a different ABI. */
     if (H5get_libversion(&major, &minor, &release) < 0 || major != H5_VERS_MAJOR || minor != H5_VERS_MINOR)
         st = pfx_fail(err, PFX_EIO,
@@ -79,9 +79,9 @@ pfx_status pfx_h5_fail(pfx_err *err, pfx_status status, const char *fmt, ...)
     return pfx_fail(err, status, "%s", what);
 }
 
-pfx_status pfx_h5_write_step(const pfx_h5 *f, pfx_err *err)
+pfx_status pfx_h5_written(const pfx_h5 *f, pfx_err *err)
 {
-    int e = pfx_fault_write();
+    int e = pfx_h5_output_error(f->output);
     if (e) return pfx_fail(err, PFX_EIO, "%s: cannot write: %s", f->path, strerror(e));
     return PFX_OK;
 }

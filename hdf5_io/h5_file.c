@@ -93,12 +93,12 @@ static pfx_status open_failed(const char *path, pfx_err *err)
 pfx_status pfx_h5_open_read(const char *path, pfx_h5 *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
-    *out = (pfx_h5){H5I_INVALID_HID, NULL};
+    *out = (pfx_h5){H5I_INVALID_HID, NULL, NULL};
     if ((st = probe(path, err)) != PFX_OK) return st;
     if (!(out->path = pfx_mem_strdup(path, err))) return PFX_ENOMEM;
     if ((out->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0) {
         st = open_failed(path, err);
-        pfx_h5_close_read(out);
+        pfx_h5_close(out);
     }
     return st;
 }
@@ -106,55 +106,48 @@ pfx_status pfx_h5_open_read(const char *path, pfx_h5 *out, pfx_err *err)
 pfx_status pfx_h5_create(const char *path, const char *tmp, pfx_h5 *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
-    hid_t fapl = H5I_INVALID_HID, fcpl = H5I_INVALID_HID;
-    *out = (pfx_h5){H5I_INVALID_HID, NULL};
-    if (!(out->path = pfx_mem_strdup(path, err))) return PFX_ENOMEM;
-    if ((st = pfx_h5_write_step(out, err)) != PFX_OK) goto done;
+    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS), fcpl = H5Pcreate(H5P_FILE_CREATE);
+    *out = (pfx_h5){H5I_INVALID_HID, NULL, NULL};
     /* The 1.10 formats put a checksum on every piece of metadata, the chunk index included (1.8 has none there);
      * h5py and rhdf5 read them since 2018. Times are left out, so that equal panels are equal files. */
-    if ((fapl = H5Pcreate(H5P_FILE_ACCESS)) < 0 || (fcpl = H5Pcreate(H5P_FILE_CREATE)) < 0 ||
-        H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 || H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) < 0 ||
-        H5Pset_obj_track_times(fcpl, false) < 0 ||
-        (out->id = H5Fcreate(tmp, H5F_ACC_EXCL, fcpl, fapl)) < 0)
+    if (fapl < 0 || fcpl < 0 || H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
+        H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) < 0 || H5Pset_obj_track_times(fcpl, false) < 0) {
+        st = pfx_h5_fail(err, PFX_EIO, "%s: cannot create", path);
+        goto done;
+    }
+    if ((st = pfx_h5_output_create(fapl, &out->output, err)) != PFX_OK) goto done;
+    if (!(out->path = pfx_mem_strdup(path, err))) {
+        st = PFX_ENOMEM;
+        goto done;
+    }
+    out->id = H5Fcreate(tmp, H5F_ACC_EXCL, fcpl, fapl);
+    if ((st = pfx_h5_written(out, err)) == PFX_OK && out->id < 0)
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot create", path);
 done:
     if (fcpl >= 0) H5Pclose(fcpl);
     if (fapl >= 0) H5Pclose(fapl);
-    if (st != PFX_OK) pfx_h5_close_read(out);
+    if (st != PFX_OK) pfx_h5_close(out);
     return st;
 }
 
-void pfx_h5_close_read(pfx_h5 *f)
+static void release(pfx_h5 *f)
+{
+    pfx_mem_free(f->path);
+    pfx_mem_free(f->output);
+    *f = (pfx_h5){H5I_INVALID_HID, NULL, NULL};
+}
+
+void pfx_h5_close(pfx_h5 *f)
 {
     if (f->id >= 0) H5Fclose(f->id);
-    pfx_mem_free(f->path);
-    *f = (pfx_h5){H5I_INVALID_HID, NULL};
+    release(f);
 }
 
 pfx_status pfx_h5_close_write(pfx_h5 *f, pfx_err *err)
 {
-    pfx_status st = pfx_h5_write_step(f, err);
-    if (st == PFX_OK && H5Fflush(f->id, H5F_SCOPE_LOCAL) < 0) st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write", f->path);
-    if (st != PFX_OK) {
-        pfx_h5_discard(f);
-        return st;
-    }
+    pfx_status st = PFX_OK;
     if (H5Fclose(f->id) < 0) st = pfx_h5_fail(err, PFX_EIO, "%s: cannot close", f->path);
-    f->id = H5I_INVALID_HID;
-    pfx_h5_close_read(f);
+    if (st == PFX_OK) st = pfx_h5_written(f, err);
+    release(f);
     return st;
-}
-
-/* On a full disk HDF5 can neither flush nor close: it keeps the file open and tries again at exit. Its descriptor
- * is therefore turned to /dev/null first, where every write succeeds. */
-void pfx_h5_discard(pfx_h5 *f)
-{
-    void *handle = NULL;
-    int null;
-    if (f->id >= 0 && H5Fget_vfd_handle(f->id, H5P_DEFAULT, &handle) >= 0 && handle &&
-        (null = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0) {
-        (void)dup2(null, *(int *)handle);
-        close(null);
-    }
-    pfx_h5_close_read(f);
 }

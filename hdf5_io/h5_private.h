@@ -21,30 +21,35 @@ void pfx_h5_unlock(void);
 
 /* ---- files ---- */
 
+typedef struct pfx_h5_output pfx_h5_output;
+
 typedef struct pfx_h5 {
-    hid_t id;           /* the file, < 0: not open */
-    char *path;         /* as the user named it, for messages */
+    hid_t id;               /* the file, < 0: not open */
+    char *path;             /* as the user named it, for messages */
+    pfx_h5_output *output;  /* of a file that is written, else NULL */
 } pfx_h5;
 
 /* Open for reading. IO: missing, unreadable, not lockable. FORMAT: not HDF5, truncated, damaged, too new. */
 pfx_status pfx_h5_open_read(const char *path, pfx_h5 *out, pfx_err *err) PFX_MUST;
 /* Create the file `tmp`; messages name `path`. IO. */
 pfx_status pfx_h5_create(const char *path, const char *tmp, pfx_h5 *out, pfx_err *err) PFX_MUST;
-/* Close a file that was read. Accepts one that is not open. */
-void pfx_h5_close_read(pfx_h5 *f);
 /* Close a file that was written; a failed flush or close is an error (IO). f is freed in any case. */
 pfx_status pfx_h5_close_write(pfx_h5 *f, pfx_err *err) PFX_MUST;
-/* Close a half-written file whose contents do not matter any more, even on a full disk. The objects in it must
- * have been closed before, or are closed here. */
-void pfx_h5_discard(pfx_h5 *f);
+/* Close a file that was read, or one half written whose contents do not matter any more (the objects in it are
+ * closed too). Accepts one that is not open. */
+void pfx_h5_close(pfx_h5 *f);
+
+/* The driver of a file that is written (h5_driver.c): set it in an access list. NOMEM, IO. */
+pfx_status pfx_h5_output_create(hid_t fapl, pfx_h5_output **out, pfx_err *err) PFX_MUST;
+int pfx_h5_output_error(const pfx_h5_output *o);        /* errno of the first failure, or 0 */
 
 /* ---- messages ---- */
 
 /* pfx_fail, with HDF5's own innermost reason added. `status` holds unless HDF5 says that the operating system
  * refused (then EIO) or that a checksum is wrong (then EFORMAT). */
 pfx_status pfx_h5_fail(pfx_err *err, pfx_status status, const char *fmt, ...) PFX_PRINTF(3, 4);
-/* Call before a step that writes: fails when a test asks for it. */
-pfx_status pfx_h5_write_step(const pfx_h5 *f, pfx_err *err) PFX_MUST;
+/* Call after each step that writes. IO: a write to the file failed, now or earlier. */
+pfx_status pfx_h5_written(const pfx_h5 *f, pfx_err *err) PFX_MUST;
 
 /* ---- attributes: scalars ---- */
 

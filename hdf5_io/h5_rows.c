@@ -132,12 +132,11 @@ static pfx_status create(pfx_h5_writer *w, pfx_err *err)
 
 pfx_status pfx_h5_writer_flush(pfx_h5_writer *w, pfx_err *err)
 {
-    pfx_status st = pfx_h5_write_step(w->f, err);
+    pfx_status st = PFX_OK;
     hsize_t start = (hsize_t)w->n_done, count = (hsize_t)w->n_buf, size = start + count;
     hid_t fsp = H5I_INVALID_HID, msp = H5I_INVALID_HID;
-    if (st != PFX_OK) return st;
     if (w->ds < 0 && (st = create(w, err)) != PFX_OK) return st;
-    if (count == 0) return PFX_OK;
+    if (count == 0) return pfx_h5_written(w->f, err);
     if ((start && H5Dset_extent(w->ds, &size) < 0) || (fsp = H5Dget_space(w->ds)) < 0 ||
         (msp = H5Screate_simple(1, &count, NULL)) < 0 ||
         H5Sselect_hyperslab(fsp, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 ||
@@ -148,7 +147,7 @@ pfx_status pfx_h5_writer_flush(pfx_h5_writer *w, pfx_err *err)
     w->n_buf = 0;
     if (msp >= 0) H5Sclose(msp);
     if (fsp >= 0) H5Sclose(fsp);
-    return st;
+    return st == PFX_OK ? pfx_h5_written(w->f, err) : st;
 }
 
 pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err)
@@ -156,12 +155,11 @@ pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err)
     pfx_status st = PFX_OK;
     hid_t ds;
     if (w->n_buf > 0 || w->ds < 0) st = pfx_h5_writer_flush(w, err);
-    if (st == PFX_OK) st = pfx_h5_write_step(w->f, err);
-    if (st != PFX_OK) return st;    /* the dataset stays open for pfx_h5_discard */
+    if (st != PFX_OK) return st;    /* pfx_h5_close closes the dataset */
     ds = w->ds;
     if (H5Dclose(ds) < 0) return pfx_h5_fail(err, PFX_EIO, "%s:/%s: cannot write", w->f->path, w->where);
     w->ds = H5I_INVALID_HID;
-    return PFX_OK;
+    return pfx_h5_written(w->f, err);
 }
 
 void pfx_h5_writer_free(pfx_h5_writer *w)

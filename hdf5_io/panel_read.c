@@ -23,7 +23,7 @@ pfx_status pfx_h5_format(const char *path, char **format, pfx_err *err)
     pfx_h5_lock();
     st = pfx_h5_open_read(path, &f, err);
     if (st == PFX_OK) st = read_format(&f, format, err);
-    pfx_h5_close_read(&f);
+    pfx_h5_close(&f);
     pfx_h5_unlock();
     return st;
 }
@@ -290,7 +290,7 @@ void pfx_panel_close(pfx_panel *p)
 {
     if (!p) return;
     pfx_h5_lock();
-    pfx_h5_close_read(&p->h5);
+    pfx_h5_close(&p->h5);
     pfx_h5_unlock();
     for (int c = 0; c < p->n_cols; c++) {
         pfx_mem_free((char *)p->cols[c].name);

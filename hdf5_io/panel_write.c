@@ -98,13 +98,13 @@ static pfx_status make_group(const sink *s, const char *name, bool links, hid_t 
 {
     const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
     hid_t gcpl = H5Pcreate(H5P_GROUP_CREATE);
-    pfx_status st = pfx_h5_write_step(&s->h5, err);
-    if (st == PFX_OK && (gcpl < 0 || H5Pset_obj_track_times(gcpl, false) < 0 ||
-                         (links ? H5Pset_link_creation_order(gcpl, order) : H5Pset_attr_creation_order(gcpl, order)) < 0 ||
-                         (*out = H5Gcreate2(s->h5.id, name, H5P_DEFAULT, gcpl, H5P_DEFAULT)) < 0))
+    pfx_status st = PFX_OK;
+    if (gcpl < 0 || H5Pset_obj_track_times(gcpl, false) < 0 ||
+        (links ? H5Pset_link_creation_order(gcpl, order) : H5Pset_attr_creation_order(gcpl, order)) < 0 ||
+        (*out = H5Gcreate2(s->h5.id, name, H5P_DEFAULT, gcpl, H5P_DEFAULT)) < 0)
         st = pfx_h5_fail(err, PFX_EIO, "%s:/%s: cannot create", s->h5.path, name);
     if (gcpl >= 0) H5Pclose(gcpl);
-    return st;
+    return st == PFX_OK ? pfx_h5_written(&s->h5, err) : st;
 }
 
 static pfx_status make_groups(sink *s, pfx_err *err)
@@ -441,7 +441,7 @@ static void sink_abort(void *ctx)
     sink *s = ctx;
     if (!s) return;
     pfx_h5_lock();
-    pfx_h5_discard(&s->h5);
+    pfx_h5_close(&s->h5);
     pfx_h5_unlock();
     pfx_out_abort(&s->out);
     for (int c = 0; c < s->n_cols; c++) {

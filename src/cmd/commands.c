@@ -4,6 +4,7 @@
 #include <string.h>
 
 const pfx_command *const pfx_commands[] = {
+    &pfx_cmd_import,
     &pfx_cmd_simulate,
     &pfx_cmd_info,
     &pfx_cmd_summary,

@@ -4,6 +4,7 @@
 
 #include "src/cmd/opt.h"
 
+extern const pfx_command pfx_cmd_import;
 extern const pfx_command pfx_cmd_simulate;
 extern const pfx_command pfx_cmd_info;
 extern const pfx_command pfx_cmd_summary;

@@ -1,31 +1,38 @@
 /* What a fit will need: from the numbers of rows and columns, before anything is read. */
 #include "src/cmd/fit_private.h"
 
-/* Measured on two cores of 2.x GHz: a cell read and evaluated, a row of a fit with p columns, the program
- * itself. */
-#define READ_S_PER_CELL 6e-9
-#define FIT_S_PER_CELL2 0.6e-9
+/* Measured on two shared cores: a cell read, checked and evaluated; a product of two columns in one row; the
+ * program. */
+#define READ_S_PER_CELL 20e-9
+#define FIT_S_PER_PRODUCT 1.2e-9
 #define START_S 0.02
-#define BASE_BYTES (32.0 * 1048576.0)
+/* The program and its libraries; blocks of a column on their way from the file; what the sum below leaves
+ * out. */
+#define BASE_BYTES (20.0 * 1048576.0)
+#define BYTES_PER_COLUMN (1.5 * 1048576.0)
+#define MARGIN 1.1
 
-static int model_columns(const pfx_model_spec *m)
+/* What the rows of a model hold, in doubles: columns, level codes of half the size, weights, saved values. */
+static double cells_of(const pfx_model_spec *m, const fit_options *o)
 {
-    return m->n_terms + m->n_endogenous + m->n_instruments + 1;
+    int columns = m->n_terms + m->n_endogenous + m->n_instruments + 1;
+    return columns + 0.5 * (m->n_absorbed + FIT_MAX_CLUSTERS) + (o->weights ? 1 : 0) + (o->save.n ? 3 : 0);
 }
 
+/* Columns are kept once for all models; the last model takes them over, an earlier one copies its own. */
 fit_need fit_predict(const pfx_panel *panel, int n_read, const pfx_formula *f, const fit_options *o)
 {
-    double rows = (double)pfx_panel_n_rows(panel), widest = 0, work = 0;
+    double rows = (double)pfx_panel_n_rows(panel), copy = 0, products = 0;
 
     for (int m = 0; m < f->n_models; m++) {
-        double p = model_columns(&f->models[m]), codes = f->models[m].n_absorbed + FIT_MAX_CLUSTERS;
-        double cells = p + codes / 2 + (o->weights ? 1 : 0) + (o->save.n ? 3 : 0);
-        if (cells > widest) widest = cells;
-        work += rows * (p * p + 4 * codes + 10);
+        double cells = cells_of(&f->models[m], o);
+        if ((f->n_models > 1 || o->by) && cells > copy) copy = cells;
+        products += rows * (cells * cells + 10);
     }
     return (fit_need){
-        .bytes = BASE_BYTES + 8 * rows * (n_read + widest),
-        .seconds =
-            START_S + rows * n_read * READ_S_PER_CELL + work * FIT_S_PER_CELL2 / (double)o->common.threads,
+        .bytes = BASE_BYTES + BYTES_PER_COLUMN * n_read +
+                 MARGIN * 8 * rows * (n_read + copy + (o->save.n ? 4 : 0)),
+        .seconds = START_S + rows * n_read * READ_S_PER_CELL +
+                   products * FIT_S_PER_PRODUCT / (double)o->common.threads,
     };
 }

@@ -252,7 +252,7 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
     m->f->route = m->info->route;
     m->f->converged = m->info->converged;
     m->f->iterations = m->info->iterations;
-    m->f->rank_absorbed = m->info->rank;
+    m->f->rank_absorbed = m->d->n_absorbed > 0 ? m->info->rank : 0;
     if ((st = pfx_solve_create(m->d, m->a, m->o->nth, &m->s, err)) != PFX_OK) return st;
     m->intercept = m->d->intercept && m->d->n_absorbed == 0;
     m->k = m->s->k + m->intercept;

@@ -38,6 +38,8 @@ static double count(const pfx_ssc_in *in, bool drop_nested)
 {
     if (in->rule == PFX_SSC_FIXEST) return count_fixest(in, drop_nested);
     if (in->rule == PFX_SSC_REGHDFE) return count_reghdfe(in, drop_nested);
+    /* The mean that stands for effects where there are none is a coefficient, counted among k. */
+    if (in->n_effects == 0) return 0;
     return in->rank >= 0 ? (double)in->rank : count_reghdfe(in, false);
 }
 

@@ -24,7 +24,7 @@ static bool known(double a, double b) { return a == a && b == b; }
 static double modulo(double a, double b)
 {
     double r = fmod(a, b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r + 0.0; /* never -0 */
 }
 
 static double round_digits(double x, double digits)

@@ -525,16 +525,16 @@ static bool read_formula(reader *r, pfx_parsed *p)
     if (!read_outcomes(r, p)) return false;
     if (!is(r, '~')) return fail(r, "'~' was expected between outcome and regressors, as in y ~ x | firm + year");
     if (!next(r) || !read_regressors(r, p)) return false;
-    if (is(r, '|') && next(r) && !is_iv_part(r)) {
+    bool more = is(r, '|');
+    if (more && !next(r)) return false;
+    if (more && !is_iv_part(r)) {
         if (!read_effects(r, p)) return false;
-        if (is(r, '|') && !next(r)) return false;
-        if (r->lx.tok.kind != PFX_TOK_END && !is_iv_part(r))
-            return fail(r, "the end or instruments (endogenous ~ instruments) were expected; clusters are given by --cluster");
+        more = is(r, '|');
+        if (more && !next(r)) return false;
+        if (more && !is_iv_part(r))
+            return fail(r, "instruments were expected, as in | endogenous ~ instruments; clusters are given by --cluster");
     }
-    if (r->err->status != PFX_OK) return false;
-    if (is_iv_part(r)) {
-        if (!read_iv_side(r, &p->endogenous) || !expect(r, '~') || !read_iv_side(r, &p->instruments)) return false;
-    }
+    if (more && (!read_iv_side(r, &p->endogenous) || !expect(r, '~') || !read_iv_side(r, &p->instruments))) return false;
     return r->lx.tok.kind == PFX_TOK_END || fail(r, "'+', '|' or the end was expected");
 }
 

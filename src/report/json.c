@@ -207,7 +207,8 @@ pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, p
     set(k, root, "time", time);
     set(k, root, "threads", count(run->threads));
     set(k, root, "peak_memory_bytes", count(run->peak_memory_bytes));
-    if (!k->failed) dumped = json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0;
+    if (!k->failed)
+        dumped = json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0;
     pfx_str_add(out, "\n");
     json_decref(root);
     if (!dumped || out->failed)

@@ -98,7 +98,8 @@ static void effect_rows(pfx_table *t, int n, pfx_fit *const *fits, const name_li
     if (effects->n) pfx_table_rule(t);
     for (int e = 0; e < effects->n; e++) {
         char label[256];
-        snprintf(label, sizeof label, "%s effects", effects->v[e]);
+        snprintf(label, sizeof label, "%s %s", effects->v[e],
+                 strchr(effects->v[e], '[') ? "slopes" : "effects");
         pfx_table_row(t);
         pfx_table_text(t, label);
         for (int m = 0; m < n; m++) {
