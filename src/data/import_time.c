@@ -173,7 +173,7 @@ bool pfx_time_scan_text(pfx_time_scan *s, const char *text)
 
 static double decode(pfx_time_code c, double v)
 {
-    return floor(v * c.scale + c.shift);
+    return floor(v / c.divide + c.shift);
 }
 
 void pfx_time_scan_number(pfx_time_scan *s, double v)

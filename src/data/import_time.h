@@ -10,8 +10,8 @@
 /* How a number stands for a time. */
 typedef struct pfx_time_code {
     bool known;                 /* the file's format says it */
-    pfx_time_unit unit;         /* steps that number * scale + shift counts, floored */
-    double scale, shift;
+    pfx_time_unit unit;         /* steps that number / divide + shift counts, floored */
+    double divide, shift;
 } pfx_time_code;
 
 /* What times of a column were met, to choose the unit. */
