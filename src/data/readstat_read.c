@@ -91,6 +91,13 @@ static int on_value_label(const char *set, readstat_value_t value, const char *l
 
 /* ---- the second pass ---- */
 
+/* ReadStat 1.1.8 knows the variables of a value only where this handler is set. */
+static int on_variable_again(int index, readstat_variable_t *v, const char *label_set, void *ctx)
+{
+    (void)index, (void)v, (void)label_set, (void)ctx;
+    return READSTAT_HANDLER_OK;
+}
+
 static pfx_status flush(stat_reader *r)
 {
     pfx_block b = {0};
@@ -202,6 +209,7 @@ static pfx_status run(stat_reader *r, bool values, pfx_err *err)
     if (!p) return pfx_fail(err, PFX_ENOMEM, "out of memory for ReadStat");
     if (values) {
         readstat_set_value_handler(p, on_value);
+        readstat_set_variable_handler(p, on_variable_again);
     } else {
         readstat_set_metadata_handler(p, on_metadata);
         readstat_set_variable_handler(p, on_variable);
