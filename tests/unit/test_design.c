@@ -329,11 +329,32 @@ static void many_levels(void **state)
     frame_source_free(&s);
 }
 
+/* Combined factors with many levels on both sides: as many levels as pairs that occur. */
+static void many_pairs(void **state)
+{
+    (void)state;
+    enum { A = 300, B = 70, L = A * B };
+    static double a[L], b[L], c[L];
+    for (int i = 0; i < L; i++) a[i] = i % A, b[i] = i / A, c[i] = (i % A + i / A) % 2;
+    frame_source s;
+    frame_source_init(&s, L, 999);
+    frame_source_num(&s, "a", a);
+    frame_source_num(&s, "b", b);
+    frame_source_num(&s, "c", c);
+    pfx_design *d = design_from(&s, "c ~ a | a^b + c^b^c", (pfx_dataset_options){.keep_singletons = true}, 0, true);
+    assert_int_equal(d->absorbed[0].factor.n_levels, L);
+    assert_int_equal(d->absorbed[1].factor.n_levels, 2 * B);
+    for (int i = 0; i < L; i++) assert_int_equal(d->absorbed[0].factor.code[i], i);
+    pfx_design_free(d);
+    frame_source_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factor_columns), cmocka_unit_test(roles), cmocka_unit_test(levels_of_the_sample),
         cmocka_unit_test(against_the_obvious), cmocka_unit_test(singleton_chain), cmocka_unit_test(many_levels),
+        cmocka_unit_test(many_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
