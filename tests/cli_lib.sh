@@ -3,11 +3,11 @@ P=${PANELFX:-$PWD/panelfx}
 top=$PWD
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-faults=0
+exec 3>&1
 
+# Said wherever it happens, in a pipe or with output redirected, and remembered for finish.
 fault() {
-    echo "FAULT: $*"
-    faults=$((faults + 1))
+    echo "FAULT: $*" | tee -a "$dir/faults" >&3
 }
 
 # expect CODE TEXT COMMAND...: the command ends with CODE and says one line on stderr that holds TEXT, and leaves no
@@ -41,15 +41,15 @@ small_panel() {
     awk 'BEGIN {
         print "firm,year,y,x,z,w,neg,one,two,none,prov,Emp"
         for (f = 1; f <= 8; f++) for (t = 2015; t <= 2020; t++) {
-            x = (f * 7 + t * 3) % 11 / 3; z = (f * 5 + t * t) % 13
+            x = (f * 7 + t * 3) % 11 / 4; z = (f * 5 + t * t) % 13
             printf "%06d,%d,%.6f,%.6f,%d,%d,%d,1,%.6f,,%s,%d\n", f, t, f + 0.5 * x - 0.1 * z + (f * t) % 7 / 10, x, z, \
                 1 + f % 3, f - 4, 2 * x, f % 2 ? "Anhui" : "\"Bei, jing\"", 10 * f + t % 4
         }
     }' >"$dir/panel.csv"
-    ok "$P" import "$dir/panel.csv" -o "$dir/panel.h5" --unit firm --time year --types none=float64
+    ok "$P" import "$dir/panel.csv" -o "$dir/panel.h5" --unit firm --time year --types none=numeric
 }
 
 finish() {
-    [ "$faults" = 0 ] || exit 1
+    [ ! -s "$dir/faults" ] || exit 1
     exit 0
 }

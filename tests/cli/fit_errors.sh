@@ -1,0 +1,101 @@
+# Bad input of fit: the exit code, one line that says what to do, and no file left.
+. tests/cli_lib.sh
+small_panel
+panel=$dir/panel.h5
+out=$dir/out/table.txt
+fit() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" fit "$@" -o "$out"; }
+
+# The file.
+fit 1 "$dir/absent.h5" "$dir/absent.h5" 'y ~ x'
+fit 1 "$dir" "$dir" 'y ~ x'
+fit 3 "$dir/panel.csv" "$dir/panel.csv" 'y ~ x'
+: >"$dir/empty.h5"
+fit 3 "$dir/empty.h5" "$dir/empty.h5" 'y ~ x'
+size=$(wc -c <"$panel")
+for share in 10 50 90 99; do
+    head -c $((size * share / 100)) "$panel" >"$dir/cut.h5"
+    fit 3 "$dir/cut.h5" "$dir/cut.h5" 'y ~ x'
+done
+if [ "$(id -u)" != 0 ]; then
+    cp "$panel" "$dir/locked.h5"
+    chmod 000 "$dir/locked.h5"
+    fit 1 "$dir/locked.h5" "$dir/locked.h5" 'y ~ x'
+fi
+
+# Names and formulas.
+fit 2 "Emp" "$panel" 'y ~ Emq'
+fit 2 "nothinglikeit" "$panel" 'y ~ nothinglikeit'
+fit 2 "column 8" "$panel" 'y ~ x +'
+fit 2 "column 7" "$panel" 'y ~ x ) z'
+fit 2 "column" "$panel" 'y x'
+fit 2 "column" "$panel" ''
+fit 2 "2SLS is not in this version" "$panel" 'y ~ 1 | firm | x ~ z'
+fit 2 "where" "$panel" 'y ~ x' --where 'year >='
+fit 2 "prov" "$panel" 'y ~ x' --where 'prow == "Anhui"'
+fit 2 "" "$panel" 'y ~ x' --cluster firn
+fit 2 "" "$panel" 'y ~ x' --by nope
+fit 2 "" "$panel" 'y ~ x' --weights nope
+fit 2 "q" "$panel" 'y ~ x' --test 'q = 0'
+
+# Data.
+fit 3 "none" "$panel" 'none ~ x'
+fit 3 "--where" "$panel" 'y ~ x' --where 'year > 3000'
+fit 3 "collinear" "$panel" 'y ~ one'
+fit 3 "collinear" "$panel" 'y ~ one | firm'
+fit 3 "cluster" "$panel" 'y ~ x' --where 'firm == "000003"'
+fit 3 "cluster" "$panel" 'y ~ x' --cluster one
+fit 3 "negative" "$panel" 'y ~ x' --weights neg
+fit 3 "" "$panel" 'y ~ x' --where 'firm == "000003" & year == 2016' --vcov iid
+
+# Options.
+fit 2 "this version offers" "$panel" 'y ~ x' --vcov CRV3
+fit 2 "this version offers" "$panel" 'y ~ x' --vcov 'dk(2)'
+fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov iid --cluster firm
+fit 2 "two cluster variables" "$panel" 'y ~ x' --vcov twoway --cluster firm
+fit 2 "more than two" "$panel" 'y ~ x' --cluster firm+year+prov
+fit 2 "an empty name" "$panel" 'y ~ x' --cluster firm+
+fit 2 "--level 95" "$panel" 'y ~ x' --level 95
+fit 2 "--tol 0" "$panel" 'y ~ x' --tol 0
+fit 2 "--maxiter 0" "$panel" 'y ~ x' --maxiter 0
+fit 2 "--digits 99" "$panel" 'y ~ x' --digits 99
+fit 2 "--weights-kind needs" "$panel" 'y ~ x' --weights-kind frequency
+fit 2 "choose from resid, fitted, effects" "$panel" 'y ~ x' --save residuals
+expect 2 "--save needs a file" "$P" fit "$panel" 'y ~ x' --save resid
+fit 1 "--memory allows" "$panel" 'y ~ x' --memory 1M
+
+# The output.
+echo mine >"$dir/mine.txt"
+expect 2 "--force" "$P" fit "$panel" 'y ~ x' -o "$dir/mine.txt"
+expect 2 "--force" "$P" fit "$panel" 'y ~ x' -o "$dir/mine.txt" --save resid
+expect 2 "--force" "$P" fit "$dir/absent.h5" 'y ~ x' -o "$dir/mine.txt" # before anything is read
+[ "$(cat "$dir/mine.txt")" = mine ] || fault "an existing file was touched"
+expect 1 "$dir/nowhere" "$P" fit "$panel" 'y ~ x' -o "$dir/nowhere/table.txt"
+if [ -w /dev/full ]; then
+    "$P" fit "$panel" 'y ~ x' >/dev/full 2>"$dir/stderr"
+    [ $? = 1 ] || fault "fit > /dev/full: not exit 1"
+    [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "fit > /dev/full: $(cat "$dir/stderr")"
+fi
+
+# Each write step fails in turn, until all succeed; then each of many allocations.
+each_fault() {
+    kind=$1 limit=$2 step=$3
+    shift 3
+    k=1
+    while [ $k -le "$limit" ]; do
+        rm -rf "$dir/out"
+        mkdir "$dir/out"
+        PANELFX_FAULT=$kind:$k "$P" fit "$panel" "$@" >/dev/null 2>"$dir/stderr"
+        code=$?
+        [ $code = 0 ] && return
+        [ $code = 1 ] || fault "$kind:$k: exit $code: $(cat "$dir/stderr")"
+        [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "$kind:$k: $(cat "$dir/stderr")"
+        ls -A "$dir/out" | grep -q '\.tmp$' && fault "$kind:$k: left $(ls -A "$dir/out")"
+        k=$((k + step))
+    done
+    [ "$kind" = alloc ] || fault "$kind: still failing at $limit"
+}
+each_fault write 50 1 'y ~ x | firm + year' -o "$out" --format json
+each_fault write 50 1 'y ~ x | firm + year' -o "$dir/out/saved.csv" --save resid,effects
+each_fault alloc 400 7 'c(y, z) ~ x | firm + year' -o "$out" --format latex
+each_fault alloc 400 11 'y ~ x | firm + year' -o "$out" --format json
+finish

@@ -1,0 +1,25 @@
+# What fit prints, to the letter, in every format: tests/golden holds it. `make golden` writes it anew.
+. tests/cli_lib.sh
+ok "$P" import tests/data/grunfeld.csv -o "$dir/grunfeld.h5" --unit firm --time year
+
+# golden NAME ARGUMENTS...: compare standard output with tests/golden/NAME; numbers that a run measures are blanked,
+# and digits behind the ninth are cut: they may differ from one CPU to another.
+golden() {
+    name=$1
+    shift
+    (cd "$dir" && "$P" fit grunfeld.h5 "$@" --quiet --threads 2) >"$dir/raw" 2>"$dir/stderr" || fault "$name: $(cat "$dir/stderr")"
+    sed -E 's/([0-9]\.[0-9]{9})[0-9]+/\1/g; s/("(read_s|compute_s|total_s|peak_memory_bytes)": )[0-9.e-]+/\1_/; s/("panelfx": )"[^"]*"/\1"_"/' "$dir/raw" >"$dir/now"
+    if [ -n "${UPDATE_GOLDEN:-}" ]; then
+        cp "$dir/now" "tests/golden/$name"
+    else
+        diff "tests/golden/$name" "$dir/now" >"$dir/diff" || fault "$name differs from tests/golden: $(cat "$dir/diff")"
+    fi
+}
+
+for f in text json csv latex markdown html; do
+    golden "fit.$f" 'inv ~ value' 'inv ~ value + capital | firm + year' --test 'value = 0.1' --title 'Grunfeld & others' --digits 5 \
+        --format $f
+done
+golden fit_by.text 'inv ~ csw(value, capital)' --by firm --where 'firm <= 3' --vcov HC1 --brackets se
+golden fit_twoway.text 'c(inv, value) ~ capital | firm' --cluster firm+year --ssc reghdfe
+finish
