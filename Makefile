@@ -131,15 +131,18 @@ check-layers:  ## no wrong-way include, no allocation or I/O in kernels, headers
 	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' .ci/check-layers.sh
 
 # Builds with other flags: the unit and estimator tests under a checker.
+ASAN := CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined'
+TSAN := CC=clang CFLAGS='-O1 -g -fsanitize=thread'
 .PHONY: asan tsan test-programs
-test-programs: $(TESTS)
-	@$(CHECKER_ENV) tests/run.sh $(BUILD)/logs $(TESTS)
+test-programs: $(TESTS)  ## the unit and estimator tests alone
+	@tests/run.sh $(BUILD)/logs $(TESTS)
+asan: export ASAN_OPTIONS := allocator_may_return_null=1:$(ASAN_OPTIONS)
 asan:  ## AddressSanitizer and UBSan over the unit and estimator tests
-	@+$(AGAIN) BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' test-programs
-
+	@+$(AGAIN) BUILD=build/asan $(ASAN) test-programs
+tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:allocator_may_return_null=1:$(TSAN_OPTIONS)
+tsan: export OMP_TOOL_LIBRARIES := $(shell clang -print-file-name=libarcher.so 2>/dev/null)
 tsan:  ## ThreadSanitizer (clang, libomp and its Archer) over the unit and estimator tests
-	@+$(AGAIN) BUILD=build/tsan CC=clang CFLAGS='-O1 -g -fsanitize=thread' \
-		CHECKER_ENV='TSAN_OPTIONS="ignore_noninstrumented_modules=1 $$TSAN_OPTIONS"' test-programs
+	@+$(AGAIN) BUILD=build/tsan $(TSAN) test-programs
 
 .PHONY: cov cov-run
 cov-run: $(TESTS) $(PROGRAM)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#define H5_USE_110_API 1    /* the calls that 1.10 has, in later versions too */
 #include <hdf5.h>
 #include "src/base/frame.h"
 #include "src/base/status.h"
