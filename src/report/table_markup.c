@@ -32,7 +32,9 @@ static void put_escaped(const char *s, const escape *table, pfx_str *out)
     for (; s && *s; s++) {
         const escape *e = table;
         while (e->as && e->c != *s) e++;
-        if (e->as)
+        /* No tag begins with a blank, so p < 0.10 stays readable in Markdown. */
+        bool plain = table == markdown_escapes && s[0] == '<' && s[1] == ' ';
+        if (e->as && !plain)
             pfx_str_add(out, e->as);
         else
             pfx_str_addn(out, s, 1);
