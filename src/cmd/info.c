@@ -157,11 +157,14 @@ static pfx_status add_columns(pfx_panel *p, pfx_str *out, pfx_err *err)
 static pfx_status panel_text(pfx_panel *p, bool checked, pfx_str *out, pfx_err *err)
 {
     const char *key, *value;
+    int width = 0;
     pfx_status st;
     add_head(p, checked, out);
     if ((st = add_columns(p, out, err)) != PFX_OK) return st;
+    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
+        if ((int)strlen(key) > width) width = (int)strlen(key);
     pfx_str_add(out, "\nprovenance\n");
-    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++) pfx_str_addf(out, "  %-16s %s\n", key, value);
+    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++) pfx_str_addf(out, "  %-*s  %s\n", width, key, value);
     return PFX_OK;
 }
 
