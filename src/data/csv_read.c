@@ -238,9 +238,9 @@ static void note_types(csv_reader *r)
         if (d->table.form[c] == PFX_FORM_SKIP || c == d->time) continue;
         pfx_type_choice choice = pfx_type_decide(&k->stats, k->wish);
         if (choice.why)
-            pfx_note("%s: %s (\"%s\"); --types %s=numeric reads numbers", pfx_import_where(d, k->stats.first[choice.at], c, sizeof where, where),
+            pfx_import_note(d, "%s: %s (\"%s\"); --types %s=numeric reads numbers", pfx_import_where(d, k->stats.first[choice.at], c, sizeof where, where),
                      choice.why, k->stats.sample[choice.at], k->name);
-        if (k->stats.n_value == 0) pfx_note("%s: column %s is missing in every row", d->path, k->name);
+        if (k->stats.n_value == 0) pfx_import_note(d, "%s: column %s is missing in every row", d->path, k->name);
     }
 }
 

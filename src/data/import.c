@@ -1,5 +1,6 @@
 #include "src/data/import.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +18,25 @@ size_t pfx_import_budget(size_t memory)
     /* Half of the rest: sorting needs keys beside the blocks, texts their dictionaries. */
     size_t rest = memory > OVERHEAD ? (memory - OVERHEAD) / 2 : 0;
     return rest > LEAST_BUDGET ? rest : LEAST_BUDGET;
+}
+
+void pfx_import_note(pfx_import_data *d, const char *fmt, ...)
+{
+    char line[1400];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    pfx_str_addf(&d->notes, "%s\n", line);
+}
+
+static void say_notes(pfx_import_data *d)
+{
+    for (const char *p = d->notes.s; p && *p;) {
+        size_t n = strcspn(p, "\n");
+        pfx_note("%.*s", (int)n, p);
+        p += n + 1;
+    }
 }
 
 const char *pfx_import_where(pfx_import_data *d, pfx_cell_ref ref, int col, size_t n, char *buf)
@@ -91,21 +111,21 @@ static pfx_status apply_keys(pfx_import_data *d, const pfx_import_options *o, pf
 }
 
 /* A name is kept as it is, but for what the store cannot hold: an empty one, or one with a slash. */
-static pfx_status mend_name(char **name, int col, pfx_err *err)
+static pfx_status mend_name(pfx_import_data *d, int col, pfx_err *err)
 {
-    char text[40];
+    char text[40], **name = &d->cols[col].name;
     if (**name == '\0') {
         snprintf(text, sizeof text, "v%d", col + 1);
         pfx_mem_free(*name);
         if (!(*name = pfx_mem_strdup(text, err))) return PFX_ENOMEM;
-        pfx_note("column %d has no name; it is called %s", col + 1, text);
+        pfx_import_note(d, "%s: column %d has no name; it is called %s", d->path, col + 1, text);
     }
     if (strchr(*name, '/') || !strcmp(*name, ".") || !strcmp(*name, "..")) {
         pfx_str old = {0};
         pfx_str_add(&old, *name);
         for (char *p = *name; *p; p++)
             if (*p == '/' || !strcmp(*name, ".") || !strcmp(*name, "..")) *p = '_';
-        pfx_note("column %s is called %s: HDF5 names have no slash", old.s ? old.s : "", *name);
+        pfx_import_note(d, "%s: column %s is called %s: HDF5 names have no slash", d->path, old.s ? old.s : "", *name);
         pfx_str_free(&old);
     }
     return PFX_OK;
@@ -138,7 +158,7 @@ pfx_status pfx_import_columns(pfx_import_data *d, const pfx_import_options *o, i
         d->cols[c].name = names[c];
         pfx_cell_stats_init(&d->cols[c].stats);
     }
-    for (int c = 0; c < n && st == PFX_OK; c++) st = mend_name(&d->cols[c].name, c, err);
+    for (int c = 0; c < n && st == PFX_OK; c++) st = mend_name(d, c, err);
     if (st == PFX_OK) st = check_names(d, err);
     if (st == PFX_OK) st = apply_keys(d, o, err);
     if (st == PFX_OK) st = apply_types(d, o, err);
@@ -158,6 +178,7 @@ void pfx_import_data_free(pfx_import_data *d)
     }
     pfx_mem_free(d->cols);
     d->cols = NULL;
+    pfx_str_free(&d->notes);
     pfx_import_table_free(&d->table);
 }
 
@@ -205,6 +226,7 @@ pfx_status pfx_import_run(const pfx_import_options *o, pfx_row_sink *sink, pfx_i
     if (st == PFX_OK) st = pfx_import_emit(&d, o, sink, summary, err);
     if (st == PFX_OK) st = put_provenance(&d, o, sink, summary, err);
     if (st == PFX_OK) st = sink->commit(sink->ctx, err);
+    if (st == PFX_OK) say_notes(&d);
     sink->abort(sink->ctx);
     pfx_import_data_free(&d);
     return st;

@@ -61,7 +61,7 @@ static pfx_status plan_time(emitter *e, out_col *out, pfx_err *err)
     }
     pfx_status st = pfx_time_decide(&scan, e->o->time_unit, what, &e->plan, err);
     if (st != PFX_OK) return st;
-    if (*e->plan.note) pfx_note("%s: %s", what, e->plan.note);
+    if (*e->plan.note) pfx_import_note(e->d, "%s: %s", what, e->plan.note);
     out->mode = text ? CELL_TIME_TEXT : CELL_TIME_NUMBER;
     if (!text) return PFX_OK;
     out->level_time = pfx_mem_alloc(c->levels.n, sizeof *out->level_time, err);

@@ -31,6 +31,7 @@ typedef struct pfx_import_data {
     char sha256[PFX_SHA256_HEX];
     int64_t bytes;
     char encoding[64], delimiter[8], format[32];
+    pfx_str notes;              /* lines for the user once all has gone well: an error stands alone */
 } pfx_import_data;
 
 /* Columns and table for n names, which are taken over (also on failure). Applies --columns, --types, --unit and
@@ -38,8 +39,11 @@ typedef struct pfx_import_data {
 pfx_status pfx_import_columns(pfx_import_data *d, const pfx_import_options *o, int n, char **names, int n_sets, pfx_err *err) PFX_MUST;
 void pfx_import_data_free(pfx_import_data *d);
 
-/* "FILE: row 7, column NAME"; col -1: without the column. Static text per thread is not used: buf [n]. */
+/* "FILE: row 7, column NAME"; col -1: without the column. Into buf [n]. */
 const char *pfx_import_where(pfx_import_data *d, pfx_cell_ref ref, int col, size_t n, char *buf);
+
+/* Keep a line for the user. */
+void pfx_import_note(pfx_import_data *d, const char *fmt, ...) PFX_PRINTF(2, 3);
 
 /* Bytes of slabs that may lie in memory. */
 size_t pfx_import_budget(size_t memory);

@@ -288,7 +288,7 @@ static pfx_status finish_columns(stat_reader *r, pfx_err *err)
         if (k->n_values) pfx_str_addf(&labelled, "%s%s", labelled.len ? ", " : "", k->name);
     }
     if (st == PFX_OK && labelled.len)
-        pfx_note("%s: categories, because every value has a label: %s (--types NAME=numeric keeps numbers)", d->path, labelled.s);
+        pfx_import_note(d, "%s: categories, because every value has a label: %s (--types NAME=numeric keeps numbers)", d->path, labelled.s);
     pfx_str_free(&labelled);
     return st;
 }

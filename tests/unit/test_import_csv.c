@@ -68,11 +68,17 @@ static void test_layouts(void **unused)
     assert_string_equal(label("b", 1), "\r\n");
 }
 
-static void test_utf16(void **unused)
+static void test_encodings(void **unused)
 {
     static const char text[] = "\xff\xfe" "a\0,\0b\0\n\0001\0,\0\x2d\x4e\n\0";     /* a,b / 1, U+4E2D */
     pfx_import_options o = import_defaults(put_file("u.csv", text, sizeof text - 1));
     (void)unused;
+    memory_free(&m);
+    assert_ok(import_into(&m, &o, &sum, &err));
+    assert_string_equal(label("b", 0), "\xe4\xb8\xad");
+    static const char gbk[] = "a,b\n1,\xd6\xd0\n";
+    o = import_defaults(put_file("g.csv", gbk, sizeof gbk - 1));
+    o.encoding = "GBK";
     memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_string_equal(label("b", 0), "\xe4\xb8\xad");
@@ -286,7 +292,7 @@ static void test_cuts_against_libcsv_rows(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types), cmocka_unit_test(test_layouts), cmocka_unit_test(test_utf16), cmocka_unit_test(test_order_and_labels),
+        cmocka_unit_test(test_types), cmocka_unit_test(test_layouts), cmocka_unit_test(test_encodings), cmocka_unit_test(test_order_and_labels),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_large), cmocka_unit_test(test_row_numbers_far_into_a_file),
         cmocka_unit_test(test_type_from_the_whole_column), cmocka_unit_test(test_options), cmocka_unit_test(test_cuts_against_libcsv_rows)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
