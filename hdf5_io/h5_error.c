@@ -24,8 +24,11 @@ pfx_status pfx_h5_init(pfx_err *err)
 {
     unsigned major = 0, minor = 0, release = 0;
     pfx_status st = PFX_OK;
+    /* A file whose close failed (disk full) stays in the library's tables, and its exit handler would close it again
+     * and crash. Files here are closed by their owners, so the handler is not missed. It has to be asked before
+     * anything else; a second call of this function finds it done. */
+    (void)H5dont_atexit();
     pfx_h5_lock();
-    H5dont_atexit();    /* what is written is closed by us; nothing is left to do at exit */
     /* H5check_version would abort on a difference; a different minor version is a different ABI. */
     if (H5get_libversion(&major, &minor, &release) < 0 || major != H5_VERS_MAJOR || minor != H5_VERS_MINOR)
         st = pfx_fail(err, PFX_EIO,

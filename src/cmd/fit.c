@@ -68,23 +68,6 @@ static pfx_status parse_formulas(fit_run *r, int n, const char *const *texts, pf
     return PFX_OK;
 }
 
-static pfx_format choose_format(const fit_options *o)
-{
-    static const struct {
-        const char *ending;
-        pfx_format format;
-    } endings[] = {{".json", PFX_FORMAT_JSON},
-                   {".csv", PFX_FORMAT_CSV},
-                   {".tex", PFX_FORMAT_LATEX},
-                   {".md", PFX_FORMAT_MARKDOWN},
-                   {".html", PFX_FORMAT_HTML}};
-    if (o->format >= 0) return (pfx_format)o->format;
-    const char *dot = o->output && !o->save.n ? strrchr(o->output, '.') : NULL;
-    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
-        if (strcmp(dot, endings[i].ending) == 0) return endings[i].format;
-    return PFX_FORMAT_TEXT;
-}
-
 /* Refuse an output that cannot be written before the work, not after it. */
 static pfx_status check_output(const fit_options *o, pfx_err *err)
 {
@@ -268,7 +251,7 @@ static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
     pfx_status st = pfx_opt_parse(&pfx_cmd_fit, argc, argv, &r.o, 2, 1 + FIT_MAX_FORMULAS, pos, &n_pos, err);
 
     if (st || r.o.common.help) return st;
-    r.format = choose_format(&r.o);
+    r.format = pfx_format_choose(r.o.format, r.o.save.n ? NULL : r.o.output);
     if ((st = fit_check_options(&r.o, err))) goto done;
     if ((st = fit_save_plan(&r.o, &r.save, err))) goto done;
     if ((st = check_output(&r.o, err))) goto done;

@@ -21,17 +21,19 @@ static const pfx_opt simulate_table[] = {
     {"output", 'o', PFX_OPT_TEXT, AT(output), "PANEL.h5", "the panel to write", NULL, "Output"},
     {"vars", 0, PFX_OPT_NAMES, AT(vars), "NAMES",
      "columns to write beside firm and year, separated by commas (default: all)", NULL, NULL},
-    {"deflate", 0, PFX_OPT_INT, AT(deflate), "LEVEL", "compress columns, 0 (not) to 9 (default: 0)", NULL, NULL},
+    {"deflate", 0, PFX_OPT_INT, AT(deflate), "LEVEL", "compress columns, 0 (not) to 9 (default: 0)", NULL,
+     NULL},
     {"firms", 0, PFX_OPT_INT, AT(firms), "N", "number of firms (default: 3500)", NULL, "Panel"},
     {"years", 0, PFX_OPT_TEXT, AT(years), "A:B",
      "first and last year, or a number of years from 2017 on (default: 2017:2023)", NULL, NULL},
-    {"effect", 0, PFX_OPT_REAL, AT(effect), "B", "effect of IDC on EXPY that is planted (default: 0.3061)", NULL,
-     NULL},
+    {"effect", 0, PFX_OPT_REAL, AT(effect), "B", "effect of IDC on EXPY that is planted (default: 0.3061)",
+     NULL, NULL},
     {"treated-share", 0, PFX_OPT_REAL, AT(treated_share), "S",
      "share of firm-years with IDC = 1, 0 to 0.5 (default: 0.0179)", NULL, NULL},
     {"serial-correlation", 0, PFX_OPT_REAL, AT(serial_correlation), "R",
      "correlation of a firm's errors from year to year, between -1 and 1 (default: 0.3)", NULL, NULL},
-    {"seed", 0, PFX_OPT_INT, AT(seed), "S", "seed; the same seed gives the same panel (default: 1)", NULL, NULL},
+    {"seed", 0, PFX_OPT_INT, AT(seed), "S", "seed; the same seed gives the same panel (default: 1)", NULL,
+     NULL},
     {0},
 };
 
@@ -40,11 +42,13 @@ static pfx_status parse_years(const char *text, pfx_simulate_options *o, pfx_err
 {
     const char *colon = strchr(text, ':');
     pfx_idx a = o->year0, b = 0;
-    bool ok = colon ? pfx_text_idx(text, (size_t)(colon - text), &a) && pfx_text_idx(colon + 1, strlen(colon + 1), &b)
+    bool ok = colon ? pfx_text_idx(text, (size_t)(colon - text), &a) &&
+                          pfx_text_idx(colon + 1, strlen(colon + 1), &b)
                     : pfx_text_idx(text, strlen(text), &b) && b <= 1000;
     if (!colon) b += a - 1;
     if (!ok || a < 0 || a > 99999 || b < 0 || b > 99999)
-        return pfx_fail(err, PFX_EUSAGE, "--years %s: want FIRST:LAST, as 2017:2023, or a number of years", text);
+        return pfx_fail(err, PFX_EUSAGE, "--years %s: want FIRST:LAST, as 2017:2023, or a number of years",
+                        text);
     o->year0 = (int)a;
     o->year1 = (int)b;
     return PFX_OK;
@@ -63,14 +67,15 @@ static pfx_status put_command(pfx_row_sink *sink, int argc, char **argv, pfx_err
 
 static void report(const simulate_options *o, const pfx_simulate_info *info, double wall_s)
 {
-    pfx_note("wrote %s: %lld rows of %lld firms, %d columns, seed %lld; %lld treated rows in %lld firms", o->output,
-             (long long)info->rows, (long long)info->firms, info->n_cols, (long long)o->seed,
+    pfx_note("wrote %s: %lld rows of %lld firms, %d columns, seed %lld; %lld treated rows in %lld firms",
+             o->output, (long long)info->rows, (long long)info->firms, info->n_cols, (long long)o->seed,
              (long long)info->treated_rows, (long long)info->treated_firms);
     pfx_note("%.0f rows/s in all, %.0f rows/s generated on %lld thread%s", (double)info->rows / wall_s,
              (double)info->rows / info->generate_s, (long long)o->common.threads,
              o->common.threads == 1 ? "" : "s");
     if (!info->exact)
-        pfx_note("sizes and moments are Table 2's on average; only the default firms and years give them exactly");
+        pfx_note(
+            "sizes and moments are Table 2's on average; only the default firms and years give them exactly");
     pfx_note("synthetic panel: nothing computed on it is a finding about firms");
 }
 

@@ -23,12 +23,14 @@ typedef struct summary_options {
 static const pfx_opt summary_table[] = {
     {"by", 0, PFX_OPT_TEXT, AT(by), "COLUMN", "one set of rows for each level of a column", NULL, "What"},
     {"where", 0, PFX_OPT_TEXT, AT(where), "EXPR", "use the rows for which this holds", NULL, NULL},
-    {"quantiles", 0, PFX_OPT_NAMES, AT(quantiles), "P,...", "exact quantiles at these probabilities, as 0.25,0.5,0.75",
-     NULL, NULL},
-    {"panel", 0, PFX_OPT_FLAG, AT(panel), NULL, "the parts between and within units, as Stata's xtsum", NULL, NULL},
+    {"quantiles", 0, PFX_OPT_NAMES, AT(quantiles), "P,...",
+     "exact quantiles at these probabilities, as 0.25,0.5,0.75", NULL, NULL},
+    {"panel", 0, PFX_OPT_FLAG, AT(panel), NULL, "the parts between and within units, as Stata's xtsum", NULL,
+     NULL},
     {"top", 0, PFX_OPT_INT, AT(top), "N", "levels of a category to list (default: 5)", NULL, NULL},
-    {"format", 0, PFX_OPT_CHOICE, AT(format), "FORMAT", "text, json, csv, latex, markdown or html (default: text)",
-     pfx_format_names, "Output"},
+    {"format", 0, PFX_OPT_CHOICE, AT(format), "FORMAT",
+     "text, json, csv, latex, markdown or html (default: by the ending of -o, else text)", pfx_format_names,
+     "Output"},
     {"output", 'o', PFX_OPT_TEXT, AT(output), "FILE", "write here instead of standard output", NULL, NULL},
     {0},
 };
@@ -51,11 +53,12 @@ static pfx_status choose_vars(const pfx_panel *p, int *n, const char **vars, pfx
     for (int c = 0; c < pfx_panel_n_cols(p); c++) {
         if (strcmp(cols[c].name, spec->unit) == 0 || strcmp(cols[c].name, spec->time) == 0) continue;
         if (*n == MAX_VARS)
-            return pfx_fail(err, PFX_EUSAGE, "%s: more than %d columns; name those to describe", pfx_panel_path(p),
-                            MAX_VARS);
+            return pfx_fail(err, PFX_EUSAGE, "%s: more than %d columns; name those to describe",
+                            pfx_panel_path(p), MAX_VARS);
         vars[(*n)++] = cols[c].name;
     }
-    if (!*n) return pfx_fail(err, PFX_EDATA, "%s: no columns beside the unit and the time", pfx_panel_path(p));
+    if (!*n)
+        return pfx_fail(err, PFX_EDATA, "%s: no columns beside the unit and the time", pfx_panel_path(p));
     return PFX_OK;
 }
 
@@ -63,8 +66,8 @@ static pfx_status parse_probs(const pfx_opt_list *list, double *probs, pfx_err *
 {
     for (int j = 0; j < list->n; j++)
         if (!pfx_text_double(list->v[j], strlen(list->v[j]), &probs[j]) || !(probs[j] >= 0 && probs[j] <= 1))
-            return pfx_fail(err, PFX_EUSAGE, "--quantiles %s: want probabilities from 0 to 1, as 0.25,0.5,0.75",
-                            list->v[j]);
+            return pfx_fail(err, PFX_EUSAGE,
+                            "--quantiles %s: want probabilities from 0 to 1, as 0.25,0.5,0.75", list->v[j]);
     return PFX_OK;
 }
 
@@ -76,7 +79,8 @@ static bool is_synthetic(const pfx_panel *p)
     return false;
 }
 
-static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, const char *const *vars, pfx_err *err)
+static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, const char *const *vars,
+                           pfx_err *err)
 {
     static const char *const synthetic[] = {
         "Synthetic panel: the data were simulated, not observed; nothing here is a finding about firms."};
@@ -98,7 +102,7 @@ static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, c
                                     .panel = o->panel,
                                     .memory = o->common.memory / 2,
                                     .nth = (int)o->common.threads};
-    const pfx_summary_layout layout = {.format = (pfx_format)o->format,
+    const pfx_summary_layout layout = {.format = pfx_format_choose(o->format, o->output),
                                        .width = o->output ? 0 : pfx_table_terminal_width(),
                                        .n_top = (int)o->top,
                                        .n_notes = is_synthetic(p),
@@ -113,7 +117,7 @@ static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, c
 
 static pfx_status summary_run(int argc, char **argv, pfx_err *err)
 {
-    summary_options o = {.top = 5};
+    summary_options o = {.top = 5, .format = -1};
     const char *pos[1 + MAX_VARS];
     int n_pos = 0, n_vars;
     pfx_panel *p = NULL;
@@ -129,12 +133,13 @@ static pfx_status summary_run(int argc, char **argv, pfx_err *err)
         pfx_out_abort(&out);
     }
     n_vars = n_pos - 1;
-    if ((st = pfx_panel_open(pos[0], &p, err)) == PFX_OK && (st = choose_vars(p, &n_vars, pos + 1, err)) == PFX_OK)
+    if ((st = pfx_panel_open(pos[0], &p, err)) == PFX_OK &&
+        (st = choose_vars(p, &n_vars, pos + 1, err)) == PFX_OK)
         st = describe(&o, p, n_vars, pos + 1, err);
     pfx_panel_close(p);
     return st;
 }
 
 const pfx_command pfx_cmd_summary = {"summary", "PANEL.h5 [VARS...]",
-                                     "number, minimum, maximum, mean, sd and quantiles of columns", summary_table,
-                                     summary_run};
+                                     "number, minimum, maximum, mean, sd and quantiles of columns",
+                                     summary_table, summary_run};

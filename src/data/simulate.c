@@ -33,8 +33,8 @@ static pfx_status check(const pfx_simulate_options *o, pfx_err *err)
     if (o->firms < 1 || o->firms > INT64_C(1) << 50)
         return pfx_fail(err, PFX_EUSAGE, "--firms %lld: want 1 or more", (long long)o->firms);
     if (o->year1 <= o->year0 || o->year1 - o->year0 >= 1000 || o->year0 < 0)
-        return pfx_fail(err, PFX_EUSAGE, "--years %d:%d: want 2 to 1000 years, the first before the last", o->year0,
-                        o->year1);
+        return pfx_fail(err, PFX_EUSAGE, "--years %d:%d: want 2 to 1000 years, the first before the last",
+                        o->year0, o->year1);
     if (!(o->treated_share >= 0 && o->treated_share <= 0.5))
         return pfx_fail(err, PFX_EUSAGE, "--treated-share %g: want 0 to 0.5", o->treated_share);
     if (!(fabs(o->serial_correlation) < 1))
@@ -57,8 +57,8 @@ static pfx_status choose(const pfx_simulate_options *o, bool want[SIM_N_VARS], p
         while (v < SIM_N_VARS && strcmp(o->vars[j], names[v]) != 0) v++;
         if (v == SIM_N_VARS) {
             const char *near = pfx_text_nearest(o->vars[j], SIM_N_VARS, names);
-            return pfx_fail(err, PFX_EUSAGE, "--vars: no column %s%s%s%s; simulate --help lists them", o->vars[j],
-                            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+            return pfx_fail(err, PFX_EUSAGE, "--vars: no column %s%s%s%s; man panelfx-simulate lists them",
+                            o->vars[j], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
         }
         want[v] = true;
     }
@@ -77,18 +77,27 @@ static pfx_status put_levels(pfx_row_sink *sink, int n_cols, const sim_var *col,
     }
     for (int j = 0; j < n_cols && st == PFX_OK; j++) {
         switch (col[j]) {
-        case SIM_INDUSTRY: st = sink->levels(sink->ctx, j, SIM_N_INDUSTRY, sim_industry_labels, err); break;
-        case SIM_PROVINCE: st = sink->levels(sink->ctx, j, SIM_N_PROVINCE, sim_province_labels, err); break;
-        case SIM_CITY: st = sink->levels(sink->ctx, j, SIM_N_CITY, city_labels, err); break;
-        case SIM_OWNERSHIP: st = sink->levels(sink->ctx, j, SIM_N_OWNERSHIP, sim_ownership_labels, err); break;
-        default: break;
+        case SIM_INDUSTRY:
+            st = sink->levels(sink->ctx, j, SIM_N_INDUSTRY, sim_industry_labels, err);
+            break;
+        case SIM_PROVINCE:
+            st = sink->levels(sink->ctx, j, SIM_N_PROVINCE, sim_province_labels, err);
+            break;
+        case SIM_CITY:
+            st = sink->levels(sink->ctx, j, SIM_N_CITY, city_labels, err);
+            break;
+        case SIM_OWNERSHIP:
+            st = sink->levels(sink->ctx, j, SIM_N_OWNERSHIP, sim_ownership_labels, err);
+            break;
+        default:
+            break;
         }
     }
     return st;
 }
 
-static pfx_status put_provenance(pfx_row_sink *sink, const pfx_simulate_options *o, const pfx_simulate_info *info,
-                                 pfx_err *err)
+static pfx_status put_provenance(pfx_row_sink *sink, const pfx_simulate_options *o,
+                                 const pfx_simulate_info *info, pfx_err *err)
 {
     char parameters[256], seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
@@ -134,8 +143,13 @@ static pfx_status put_blocks(sim_block *b, pfx_row_sink *sink, int n_cols, const
         info->generate_s += pfx_wall_s() - start;
         count_treated(b, info);
         info->rows = b->row0 + b->n_rows;
-        const pfx_frame frame = {.row0 = b->row0, .n_rows = b->n_rows, .n_cols = n_cols, .cols = columns,
-                                 .unit0 = firm, .n_units = b->n_firms, .unit_start = b->start,
+        const pfx_frame frame = {.row0 = b->row0,
+                                 .n_rows = b->n_rows,
+                                 .n_cols = n_cols,
+                                 .cols = columns,
+                                 .unit0 = firm,
+                                 .n_units = b->n_firms,
+                                 .unit_start = b->start,
                                  .time = b->num[SIM_YEAR]};
         st = sink->put(sink->ctx, &frame, err);
         pfx_progress_set((double)info->rows);
@@ -144,7 +158,8 @@ static pfx_status put_blocks(sim_block *b, pfx_row_sink *sink, int n_cols, const
     return st;
 }
 
-pfx_status pfx_simulate(const pfx_simulate_options *o, pfx_row_sink *sink, pfx_simulate_info *info, pfx_err *err)
+pfx_status pfx_simulate(const pfx_simulate_options *o, pfx_row_sink *sink, pfx_simulate_info *info,
+                        pfx_err *err)
 {
     static const pfx_panel_spec panel = {"firm", "year", PFX_TIME_YEAR};
     bool want[SIM_N_VARS];
@@ -165,11 +180,12 @@ pfx_status pfx_simulate(const pfx_simulate_options *o, pfx_row_sink *sink, pfx_s
     *info = (pfx_simulate_info){.firms = o->firms, .n_cols = n_cols};
     info->exact = o->firms == SIM_FIRMS && o->year0 == SIM_YEAR0 && o->year1 == SIM_YEAR1;
 
-    if ((st = sim_plan_create(o->seed, o->firms, o->year1 - o->year0 + 1, o->treated_share, info->exact, &plan, err)) ||
+    if ((st = sim_plan_create(o->seed, o->firms, o->year1 - o->year0 + 1, o->treated_share, info->exact,
+                              &plan, err)) ||
         (st = sim_block_create(o, plan, info->exact, want, &b, err)) ||
         (st = sink->begin(sink->ctx, &panel, n_cols, specs, err)) ||
-        (st = put_blocks(b, sink, n_cols, col, specs, info, err)) || (st = put_levels(sink, n_cols, col, err)) ||
-        (st = put_provenance(sink, o, info, err)))
+        (st = put_blocks(b, sink, n_cols, col, specs, info, err)) ||
+        (st = put_levels(sink, n_cols, col, err)) || (st = put_provenance(sink, o, info, err)))
         goto done;
 done:
     sim_block_free(b);

@@ -1,4 +1,5 @@
-/* Columns of a block of firms: firms, then scores, then values, each stage parallel over fixed chunks of firms. */
+/* Columns of a block of firms: firms, then scores, then values, each stage parallel over fixed chunks of
+ * firms. */
 #include "src/data/simulate_block.h"
 
 #include <math.h>
@@ -8,16 +9,21 @@
 
 enum { BLOCK_ROWS = 131072, CHUNK_FIRMS = 128, MAX_YEARS = 1000 };
 
-#define PERSISTENCE 0.4     /* of a score from year to year, beyond the firm's own level */
-#define ERROR_SD 0.775      /* EXPY: with the firm effects it gives Table 2's sd and about Table 3's adjusted R2 */
+#define PERSISTENCE 0.4 /* of a score from year to year, beyond the firm's own level */
+#define ERROR_SD 0.775  /* EXPY: with the firm effects it gives Table 2's sd and about Table 3's adjusted R2 \
+                         */
 #define FIRM_EFFECT_SD 0.10
 #define YEAR_EFFECT_SD 0.04
-#define AGE_MEAN 20.00      /* FirmAge in the middle of the years */
+#define AGE_MEAN 20.00 /* FirmAge in the middle of the years */
 #define AGE_SD 5.55
 
-static bool is_category(int v) { return sim_columns[v].kind == PFX_CATEGORY; }
+static bool is_category(int v)
+{
+    return sim_columns[v].kind == PFX_CATEGORY;
+}
 
-/* Ingredients of the wanted columns. Derived ones come before what they are made of, so one pass down does. */
+/* Ingredients of the wanted columns. Derived ones come before what they are made of, so one pass down does.
+ */
 static void close_over(const bool want[SIM_N_VARS], bool need[SIM_N_VARS])
 {
     for (int v = 0; v < SIM_N_VARS; v++) need[v] = want[v];
@@ -86,7 +92,9 @@ void sim_block_free(sim_block *b)
     pfx_mem_free(b);
 }
 
-typedef struct chunk { pfx_idx from, to; } chunk;
+typedef struct chunk {
+    pfx_idx from, to;
+} chunk;
 
 static chunk chunk_of(const sim_block *b, pfx_idx c)
 {
@@ -111,7 +119,8 @@ static void firm_scores(const sim_block *b, pfx_idx i, int k)
     double *z = b->num[v->var] + b->start[i], normal[1 + MAX_YEARS];
     const int n = b->firm[i].n;
 
-    pfx_rng_fill_normal(b->o->seed, SIM_RNG_LATENT + (uint32_t)v->var, (uint64_t)(b->firm0 + i), 1 + n, normal);
+    pfx_rng_fill_normal(b->o->seed, SIM_RNG_LATENT + (uint32_t)v->var, (uint64_t)(b->firm0 + i), 1 + n,
+                        normal);
     double w = normal[1];
     for (int t = 0; t < n; t++) {
         if (t > 0) w = PERSISTENCE * w + fresh * normal[1 + t];
@@ -218,7 +227,8 @@ static void firm_outcome(const sim_block *b, pfx_idx i, double constant)
 
         e = t == 0 ? normal[1] : rho * e + fresh * normal[1 + t];
         double d = FIRM_EFFECT_SD * normal[0] + ERROR_SD * e;
-        const double below = mu - SIM_EXPY_MIN, above = SIM_EXPY_MAX - mu, most = below < above ? below : above;
+        const double below = mu - SIM_EXPY_MIN, above = SIM_EXPY_MAX - mu,
+                     most = below < above ? below : above;
         double y = mu + (d < -most ? -most : d > most ? most : d);
         if (d < -most && below < above) y = SIM_EXPY_MIN; /* to the last bit */
         if (d > most && above < below) y = SIM_EXPY_MAX;
@@ -228,10 +238,13 @@ static void firm_outcome(const sim_block *b, pfx_idx i, double constant)
 
 static void derived(const sim_block *b, pfx_idx from, pfx_idx to)
 {
-    static const struct { sim_var out, in; double plus; } logs[] = {{SIM_LN_EMPLOYEE, SIM_EMPLOYEE, 0},
-                                                                    {SIM_LN_FIRM_AGE, SIM_FIRM_AGE, 1},
-                                                                    {SIM_LN_CTI, SIM_CTI, 1},
-                                                                    {SIM_LN_DSI, SIM_DSI, 0}};
+    static const struct {
+        sim_var out, in;
+        double plus;
+    } logs[] = {{SIM_LN_EMPLOYEE, SIM_EMPLOYEE, 0},
+                {SIM_LN_FIRM_AGE, SIM_FIRM_AGE, 1},
+                {SIM_LN_CTI, SIM_CTI, 1},
+                {SIM_LN_DSI, SIM_DSI, 0}};
     for (int j = 0; j < 4; j++)
         for (pfx_idx r = from; r < to && b->need[logs[j].out]; r++)
             b->num[logs[j].out][r] = log(b->num[logs[j].in][r] + logs[j].plus);

@@ -1,4 +1,5 @@
-/* Drawing firms: each by itself from its own stream, then, for the paper's panel, mended to its exact sizes. */
+/* Drawing firms: each by itself from its own stream, then, for the paper's panel, mended to its exact sizes.
+ */
 #include "src/data/simulate_firms.h"
 
 #include <math.h>
@@ -11,41 +12,43 @@ const char *const sim_industry_labels[SIM_N_INDUSTRY] = {
     "C28", "C29", "C30", "C31", "C32", "C33", "C34", "C35", "C36", "C37", "C38", "C39", "C40", "C41", "C42"};
 
 const char *const sim_province_labels[SIM_N_PROVINCE] = {
-    "Anhui",     "Beijing", "Chongqing", "Fujian",   "Gansu",          "Guangdong", "Guangxi", "Guizhou",
-    "Hainan",    "Hebei",   "Heilongjiang", "Henan", "Hubei",          "Hunan",     "Jiangsu", "Jiangxi",
-    "Jilin",     "Liaoning", "Inner Mongolia", "Ningxia", "Qinghai",   "Shaanxi",   "Shandong", "Shanghai",
-    "Shanxi",    "Sichuan", "Tianjin",   "Tibet",    "Xinjiang",       "Yunnan",    "Zhejiang"};
+    "Anhui",  "Beijing",  "Chongqing",      "Fujian",  "Gansu",    "Guangdong", "Guangxi",  "Guizhou",
+    "Hainan", "Hebei",    "Heilongjiang",   "Henan",   "Hubei",    "Hunan",     "Jiangsu",  "Jiangxi",
+    "Jilin",  "Liaoning", "Inner Mongolia", "Ningxia", "Qinghai",  "Shaanxi",   "Shandong", "Shanghai",
+    "Shanxi", "Sichuan",  "Tianjin",        "Tibet",   "Xinjiang", "Yunnan",    "Zhejiang"};
 
 const char *const sim_ownership_labels[SIM_N_OWNERSHIP] = {"joint venture", "private", "state", "other"};
 
 /* Weights: about the make-up of listed manufacturers. Regulated: tobacco, petroleum, ferrous and non-ferrous
  * metals (C16, C25, C31, C32). */
-static const int industry_weight[SIM_N_INDUSTRY] = {55, 60, 45, 2,   40,  40, 10, 10,  30,  30,
-                                                    15, 20, 40, 300, 280, 30, 110, 110, 90, 160,
-                                                    90, 180, 320, 170, 80, 320, 560, 90, 20, 10};
+static const int industry_weight[SIM_N_INDUSTRY] = {55, 60,  45,  2,   40,  40,  10,  10,  30, 30,
+                                                    15, 20,  40,  300, 280, 30,  110, 110, 90, 160,
+                                                    90, 180, 320, 170, 80,  320, 560, 90,  20, 10};
 static const bool industry_regulated[SIM_N_INDUSTRY] = {[3] = true, [12] = true, [18] = true, [19] = true};
-/* How much likelier than others a firm of the industry is to be treated: electronics, machinery, instruments. */
-static const double industry_treat[SIM_N_INDUSTRY] = {
-    .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5, .5,
-    .5, .5, .5, .5, .5, .5, .8, 1.3, 1, 1, 1.5, 3, 1.5, .5, .5};
-static const int province_weight[SIM_N_PROVINCE] = {40, 60, 20, 45, 8, 200, 9,  8, 4,  18, 9,  25, 32, 36, 180, 18,
-                                                    10, 22, 7,  4,  3, 18, 75, 90, 10, 40, 18, 3,  12, 9,  170};
+/* How much likelier than others a firm of the industry is to be treated: electronics, machinery, instruments.
+ */
+static const double industry_treat[SIM_N_INDUSTRY] = {.5, .5, .5,  .5, .5, .5,  .5, .5,  .5, .5,
+                                                      .5, .5, .5,  .5, .5, .5,  .5, .5,  .5, .5,
+                                                      .5, .8, 1.3, 1,  1,  1.5, 3,  1.5, .5, .5};
+static const int province_weight[SIM_N_PROVINCE] = {40, 60, 20, 45,  8,  200, 9,  8, 4,  18, 9,
+                                                    25, 32, 36, 180, 18, 10,  22, 7, 4,  3,  18,
+                                                    75, 90, 10, 40,  18, 3,   12, 9, 170};
 
 /* Rows of Tables 7 and 8, of 18,599; what is left is "other" and "unknown". */
 static const pfx_idx ownership_rows[SIM_N_OWNERSHIP - 1] = {2456, 12446, 3477};
 enum { REGULATED_ROWS = 2178, OPEN_YES_ROWS = 14674, OPEN_NO_ROWS = 1580 };
 
-#define P_FIRST 0.60    /* firms that are there from the first year; the others enter later, evenly */
-#define HAZARD 0.043    /* of leaving, a year, after the second: 18,599 rows for 3,500 firms */
-#define P_ALWAYS 0.30   /* of the treated: treated in every observed year */
+#define P_FIRST 0.60  /* firms that are there from the first year; the others enter later, evenly */
+#define HAZARD 0.043  /* of leaving, a year, after the second: 18,599 rows for 3,500 firms */
+#define P_ALWAYS 0.30 /* of the treated: treated in every observed year */
 
 struct sim_plan {
     uint64_t seed;
     pfx_idx firms;
     int n_years;
-    double p_treat;         /* chance of treatment of a firm of average weight */
-    double weight_mean;     /* of industry_treat */
-    sim_firm *firm;         /* [firms] where exact, else NULL */
+    double p_treat;     /* chance of treatment of a firm of average weight */
+    double weight_mean; /* of industry_treat */
+    sim_firm *firm;     /* [firms] where exact, else NULL */
 };
 
 static int pick(const int *weight, const bool *in, bool want, int n, double u)
@@ -62,19 +65,21 @@ static int pick(const int *weight, const bool *in, bool want, int n, double u)
     return last;
 }
 
-/* Industry within regulated or not, city by open data: five open cities in each province, two unknown, two not. */
+/* Industry within regulated or not, city by open data: five open cities in each province, two unknown, two
+ * not. */
 static void place(sim_firm *f)
 {
     static const int first_slot[] = {[SIM_OPEN_NO] = 7, [SIM_OPEN_YES] = 0, [SIM_OPEN_UNKNOWN] = 5};
     static const int slots[] = {[SIM_OPEN_NO] = 2, [SIM_OPEN_YES] = 5, [SIM_OPEN_UNKNOWN] = 2};
-    f->industry = (int8_t)pick(industry_weight, industry_regulated, f->regulated, SIM_N_INDUSTRY, f->u_industry);
+    f->industry =
+        (int8_t)pick(industry_weight, industry_regulated, f->regulated, SIM_N_INDUSTRY, f->u_industry);
     int province = pick(province_weight, NULL, false, SIM_N_PROVINCE, f->u_province);
     int slot = first_slot[f->open_data] + (int)(f->u_slot * slots[f->open_data]);
     f->city = province * SIM_CITIES_PER_PROVINCE + slot;
 }
 
-/* Treatment is likelier in some industries and in large firms: the mean of exp(a/2 - 1/8) is 1. The firm's size is
- * the first normal of Employee's stream. */
+/* Treatment is likelier in some industries and in large firms: the mean of exp(a/2 - 1/8) is 1. The firm's
+ * size is the first normal of Employee's stream. */
 static double treat_weight(const sim_plan *p, pfx_idx i, const sim_firm *f)
 {
     double a;
@@ -113,7 +118,7 @@ static void draw(const sim_plan *p, pfx_idx i, sim_firm *f)
         if (owner * rows < upto) f->ownership = (int8_t)o;
     }
     f->regulated = regulated * rows < REGULATED_ROWS;
-    f->open_data = open * rows < OPEN_YES_ROWS                   ? SIM_OPEN_YES
+    f->open_data = open * rows < OPEN_YES_ROWS                  ? SIM_OPEN_YES
                    : open * rows < OPEN_YES_ROWS + OPEN_NO_ROWS ? SIM_OPEN_NO
                                                                 : SIM_OPEN_UNKNOWN;
     f->u_industry = pfx_rng_uniform(&r);
@@ -167,9 +172,10 @@ static void mend_rows(sim_plan *p, const pfx_idx *order, pfx_idx want)
     }
 }
 
-/* Put firms, in the given order, into groups of exactly rows[g] rows; the rest is group n_groups. A firm goes to
- * the first open group that it fits without leaving one row, which no firm could fill. */
-static void fill_groups(const sim_plan *p, const pfx_idx *order, int n_groups, const pfx_idx *rows, int8_t *group)
+/* Put firms, in the given order, into groups of exactly rows[g] rows; the rest is group n_groups. A firm goes
+ * to the first open group that it fits without leaving one row, which no firm could fill. */
+static void fill_groups(const sim_plan *p, const pfx_idx *order, int n_groups, const pfx_idx *rows,
+                        int8_t *group)
 {
     pfx_idx left[SIM_N_OWNERSHIP];
     for (int g = 0; g < n_groups; g++) left[g] = rows[g];
@@ -182,7 +188,10 @@ static void fill_groups(const sim_plan *p, const pfx_idx *order, int n_groups, c
     }
 }
 
-typedef struct ranked { double key; pfx_idx i; } ranked;
+typedef struct ranked {
+    double key;
+    pfx_idx i;
+} ranked;
 
 static int by_key(const void *a, const void *b)
 {
@@ -191,8 +200,8 @@ static int by_key(const void *a, const void *b)
     return x->i < y->i ? -1 : x->i > y->i;
 }
 
-/* Treat firms in a weighted random order (Efraimidis and Spirakis 2006: by -log(u)/w) until exactly `want` rows
- * are treated; the last firm adopts late enough to fit. */
+/* Treat firms in a weighted random order (Efraimidis and Spirakis 2006: by -log(u)/w) until exactly `want`
+ * rows are treated; the last firm adopts late enough to fit. */
 static void treat_exactly(sim_plan *p, ranked *order, pfx_idx want)
 {
     for (pfx_idx i = 0; i < p->firms; i++) {

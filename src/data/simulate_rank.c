@@ -5,11 +5,14 @@
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 
-typedef struct scored { double z; pfx_idx row; } scored;
+typedef struct scored {
+    double z;
+    pfx_idx row;
+} scored;
 
 typedef struct ranking {
     sim_block *b;
-    scored *scratch;    /* [SIM_N_LATENT x n_rows] */
+    scored *scratch; /* [SIM_N_LATENT x n_rows] */
 } ranking;
 
 static int by_score(const void *a, const void *b)
@@ -19,7 +22,8 @@ static int by_score(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Exactly n_missing of n rows, all subsets equally likely: selection sampling (Knuth, vol. 2, 3.4.2, algorithm S). */
+/* Exactly n_missing of n rows, all subsets equally likely: selection sampling (Knuth, vol. 2, 3.4.2,
+ * algorithm S). */
 static void choose_missing(uint64_t seed, sim_var v, pfx_idx n, pfx_idx n_missing, unsigned char *missing)
 {
     pfx_rng r;

@@ -4,9 +4,18 @@
 #include <math.h>
 #include <stddef.h>
 
-#define NUM(name, label) {name, label, PFX_NUMERIC, PFX_F64, 0, NULL}
-#define INT(name, label) {name, label, PFX_NUMERIC, PFX_I32, 0, NULL}
-#define CAT(name, label) {name, label, PFX_CATEGORY, PFX_I32, 0, NULL}
+#define NUM(name, label)                                                                                     \
+    {                                                                                                        \
+        name, label, PFX_NUMERIC, PFX_F64, 0, NULL                                                           \
+    }
+#define INT(name, label)                                                                                     \
+    {                                                                                                        \
+        name, label, PFX_NUMERIC, PFX_I32, 0, NULL                                                           \
+    }
+#define CAT(name, label)                                                                                     \
+    {                                                                                                        \
+        name, label, PFX_CATEGORY, PFX_I32, 0, NULL                                                          \
+    }
 
 const pfx_col_spec sim_columns[SIM_N_VARS] = {
     [SIM_FIRM] = INT("firm", "Firm number (synthetic)"),
@@ -44,12 +53,13 @@ const pfx_col_spec sim_columns[SIM_N_VARS] = {
 
 #define ALL SIM_ROWS
 
-/* icc: for a control, what gives about its standard error in Table 3; for a mechanism variable, a standard error of
- * at most half the planted coefficient, so that the effect can be found. */
+/* icc: for a control, what gives about its standard error in Table 3; for a mechanism variable, a standard
+ * error of at most half the planted coefficient, so that the effect can be found. */
 const sim_latent sim_latents[SIM_N_LATENT] = {
-    /* log of Employee: m, s, g from a mean of 3,927, a mean log of 7.55 (which Table 3's constant implies) and
-     * about 1 % of rows at the minimum */
-    {SIM_EMPLOYEE, SIM_LN_COUNT, ALL, 5.10594547390058, 10.76648397798797, 7.4908903107, 1.1767223491, 0.1, 0.76, 1, 0, 0},
+    /* log of Employee: m, s, g from a mean of 3,927, a mean log of 7.55 (which Table 3's constant implies)
+     * and about 1 % of rows at the minimum */
+    {SIM_EMPLOYEE, SIM_LN_COUNT, ALL, 5.10594547390058, 10.76648397798797, 7.4908903107, 1.1767223491, 0.1,
+     0.76, 1, 0, 0},
     {SIM_ROA, SIM_REAL, ALL, -0.289, 0.205, 0.04619734511, 0.06953829984, -0.25, 0.55, 0.05, 0, 0},
     {SIM_ASSETTURN, SIM_REAL, ALL, 0.103, 2.03, 0.5300331347, 0.2827110693, 0.45, 0.80, 0.05, 0, 0},
     {SIM_CASHFLOW, SIM_REAL, ALL, -0.154, 0.239, 0.05143275725, 0.06743819952, 0, 0.45, 0, 0, 0},
@@ -66,13 +76,14 @@ const sim_latent sim_latents[SIM_N_LATENT] = {
     {SIM_CTI, SIM_COUNT, 17925, 0, 1812, -1.521335454, 3.078232304, 1.9, 0.50, 0.20, 0.8200, 0.755007},
     /* effect on ln(DSI) */
     {SIM_DSI, SIM_REAL, 16966, 14.8, 831.5, 111.2168656, 93.3126661, 0.8, 0.78, 0, -0.1447, 4.694996},
-    {SIM_BULLWHIP, SIM_REAL, 18561, 0.0388, 1.713, 0.5570399018, 0.1814635141, 0.2, 0.30, 0, -0.1323, 0.57537},
+    {SIM_BULLWHIP, SIM_REAL, 18561, 0.0388, 1.713, 0.5570399018, 0.1814635141, 0.2, 0.30, 0, -0.1323,
+     0.57537},
 };
 
 const sim_coef sim_coefs[SIM_N_COEF] = {
     {SIM_LN_EMPLOYEE, 0.5686, 7.55}, {SIM_LN_FIRM_AGE, -0.0286, 3.013}, {SIM_ROA, 2.6136, 0.0374},
-    {SIM_ASSETTURN, 0.8173, 0.596},  {SIM_CASHFLOW, -0.6577, 0.0514},  {SIM_DUAL, -0.0320, 0.371},
-    {SIM_TOP1, -0.3328, 0.320},      {SIM_OCCUPY, 1.7319, 0.0106},     {SIM_MSHARE, -0.4208, 0.181},
+    {SIM_ASSETTURN, 0.8173, 0.596},  {SIM_CASHFLOW, -0.6577, 0.0514},   {SIM_DUAL, -0.0320, 0.371},
+    {SIM_TOP1, -0.3328, 0.320},      {SIM_OCCUPY, 1.7319, 0.0106},      {SIM_MSHARE, -0.4208, 0.181},
     {SIM_TOBINQ, -0.0415, 2.003},
 };
 
@@ -83,9 +94,15 @@ const sim_latent *sim_latent_find(sim_var v)
     return NULL;
 }
 
-double sim_latent_edge(const sim_latent *v) { return pfx_normal_quantile(1 - 0.75 / (double)v->n); }
+double sim_latent_edge(const sim_latent *v)
+{
+    return pfx_normal_quantile(1 - 0.75 / (double)v->n);
+}
 
-static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+static double clamp(double x, double lo, double hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
 
 double sim_latent_value(const sim_latent *v, double edge, double z)
 {
@@ -96,7 +113,8 @@ double sim_latent_value(const sim_latent *v, double edge, double z)
     return v->form == SIM_COUNT ? floor(x + 0.5) : x;
 }
 
-/* From the effect's scale back, for counts to one of the two integers around, so that the mean log is kept. */
+/* From the effect's scale back, for counts to one of the two integers around, so that the mean log is kept.
+ */
 static double count_of_log1p(double y, double u)
 {
     double k = floor(exp(y) - 1), step = log1p(1 / (1 + k));
@@ -115,5 +133,5 @@ double sim_latent_treat(const sim_latent *v, double x, double u)
     }
     y += v->effect * (bound - y) / (bound - v->mean);
     if (v->var == SIM_CTI) return count_of_log1p(y, u);
-    return v->var == SIM_DSI ? exp(y) : y;
+    return clamp(v->var == SIM_DSI ? exp(y) : y, v->lo, v->hi); /* exp(log(lo)) may miss lo by a bit */
 }

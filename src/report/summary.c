@@ -14,14 +14,14 @@
 typedef struct variable {
     summary_acc acc;
     pfx_idx n_levels, cap_groups;
-    pfx_idx *count;     /* [cap_groups x (n_levels + 1)], the last for missing; categories */
+    pfx_idx *count; /* [cap_groups x (n_levels + 1)], the last for missing; categories */
 } variable;
 
 typedef struct first_pass {
     summary_pass *p;
     variable *var;
     const pfx_frame *block;
-    int *col;           /* [n_vars] column of the pass's source */
+    int *col; /* [n_vars] column of the pass's source */
 } first_pass;
 
 static void add_block(void *ctx, pfx_idx v, int thread)
@@ -67,7 +67,8 @@ static pfx_status run_first(first_pass *a, pfx_err *err)
         if (p->o->panel && !a->block->unit_start)
             return pfx_fail(err, PFX_EDATA, "--panel: this panel has no units; import it with --unit");
         for (int v = 0; v < p->o->n_vars; v++)
-            if ((st = reserve_groups(&a->var[v], !a->block->cols[a->col[v]].num, p->n_groups, err))) return st;
+            if ((st = reserve_groups(&a->var[v], !a->block->cols[a->col[v]].num, p->n_groups, err)))
+                return st;
         pfx_par_for(p->o->n_vars, p->o->nth, add_block, a);
     }
 }
@@ -111,8 +112,8 @@ static pfx_status order_groups(const first_pass *a, pfx_summary *s, summary_orde
 }
 
 /* From accumulators to the result, groups in their order. */
-static pfx_status finish_variable(const variable *x, const pfx_col_spec *spec, const summary_order *order, pfx_summary *s,
-                                  pfx_summary_var *v, pfx_err *err)
+static pfx_status finish_variable(const variable *x, const pfx_col_spec *spec, const summary_order *order,
+                                  pfx_summary *s, pfx_summary_var *v, pfx_err *err)
 {
     v->category = spec->kind == PFX_CATEGORY;
     v->integer = spec->dtype == PFX_I32 || spec->dtype == PFX_I64;
@@ -160,7 +161,8 @@ static pfx_status start_summary(const pfx_summary_options *o, pfx_summary *s, pf
     return PFX_OK;
 }
 
-pfx_status pfx_summarize(const pfx_summary_options *o, const pfx_summary_input *in, pfx_summary **out, pfx_err *err)
+pfx_status pfx_summarize(const pfx_summary_options *o, const pfx_summary_input *in, pfx_summary **out,
+                         pfx_err *err)
 {
     summary_pass p = {.o = o};
     first_pass first = {.p = &p};
@@ -184,14 +186,16 @@ pfx_status pfx_summarize(const pfx_summary_options *o, const pfx_summary_input *
     s->n_kept = p.n_kept;
     s->n_no_group = p.n_no_group;
     if (p.n_kept == p.n_no_group) {
-        st = pfx_fail(err, PFX_EDATA, p.n_rows == 0  ? "the panel has no rows"
-                                      : p.n_kept == 0 ? "no rows are left by --where"
-                                                      : "--by: all its values are missing");
+        st = pfx_fail(err, PFX_EDATA,
+                      p.n_rows == 0   ? "the panel has no rows"
+                      : p.n_kept == 0 ? "no rows are left by --where"
+                                      : "--by: all its values are missing");
         goto done;
     }
     if ((st = order_groups(&first, s, &order, err))) goto done;
     for (int v = 0; v < o->n_vars; v++)
-        if ((st = finish_variable(&first.var[v], &p.src.cols[first.col[v]], order, s, &s->vars[v], err))) goto done;
+        if ((st = finish_variable(&first.var[v], &p.src.cols[first.col[v]], order, s, &s->vars[v], err)))
+            goto done;
     summary_pass_close(&p);
     if (o->n_probs) st = summary_run_quantiles(&p, in, order, s, err);
 done:

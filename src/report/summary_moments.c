@@ -1,5 +1,5 @@
-/* Moments in two passes over a block (mean, then squares about it), blocks merged pairwise in order: Chan, Golub
- * and LeVeque (1983). */
+/* Moments in two passes over a block (mean, then squares about it), blocks merged pairwise in order: Chan,
+ * Golub and LeVeque (1983). */
 #include "src/report/summary_moments.h"
 
 #include <math.h>
@@ -96,7 +96,8 @@ void summary_acc_rows(summary_acc *a, pfx_idx n, const double *x, const int32_t 
     }
 }
 
-void summary_acc_units(summary_acc *a, const double *x, const int32_t *g, pfx_idx n_units, const pfx_idx *start)
+void summary_acc_units(summary_acc *a, const double *x, const int32_t *g, pfx_idx n_units,
+                       const pfx_idx *start)
 {
     for (pfx_idx u = 0; u < n_units; u++) {
         const pfx_idx from = start[u], n = start[u + 1] - from;
@@ -117,7 +118,10 @@ void summary_acc_units(summary_acc *a, const double *x, const int32_t *g, pfx_id
     }
 }
 
-static double sd(double m2, pfx_idx n) { return n > 1 ? sqrt(m2 / (double)(n - 1)) : NAN; }
+static double sd(double m2, pfx_idx n)
+{
+    return n > 1 ? sqrt(m2 / (double)(n - 1)) : NAN;
+}
 
 void summary_acc_finish(const summary_group *g, bool panel, pfx_summary_cell *c)
 {

@@ -21,8 +21,8 @@ static double pivot_of(const double *a, pfx_idx lo, pfx_idx hi)
                    median3(a[hi - 2 * s], a[hi - s], a[hi]));
 }
 
-/* Put the k-th smallest of a[lo .. hi] at k, smaller ones before it, larger ones after. Three-way partitions, since
- * columns are full of ties. */
+/* Put the k-th smallest of a[lo .. hi] at k, smaller ones before it, larger ones after. Three-way partitions,
+ * since columns are full of ties. */
 static void select_kth(double *a, pfx_idx lo, pfx_idx hi, pfx_idx k)
 {
     while (lo < hi) {

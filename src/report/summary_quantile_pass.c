@@ -11,10 +11,10 @@ typedef struct values {
     pfx_summary *s;
     const pfx_frame *block;
     const summary_pass *p;
-    const int32_t *rank;        /* [codes] place of a group's code in the order */
-    int from, to;               /* variables */
-    double **x;                 /* [n_vars] finite values, groups behind one another */
-    pfx_idx **next;             /* [n_vars][n_groups] where the next value of a group goes */
+    const int32_t *rank; /* [codes] place of a group's code in the order */
+    int from, to;        /* variables */
+    double **x;          /* [n_vars] finite values, groups behind one another */
+    pfx_idx **next;      /* [n_vars][n_groups] where the next value of a group goes */
 } values;
 
 static void gather(void *ctx, pfx_idx i, int thread)
@@ -88,8 +88,8 @@ static pfx_status choose_batch(values *a, size_t memory, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status summary_run_quantiles(summary_pass *p, const pfx_summary_input *in, const summary_order *order, pfx_summary *s,
-                                pfx_err *err)
+pfx_status summary_run_quantiles(summary_pass *p, const pfx_summary_input *in, const summary_order *order,
+                                 pfx_summary *s, pfx_err *err)
 {
     values a = {.s = s, .p = p};
     pfx_status st = PFX_OK;
@@ -101,7 +101,8 @@ pfx_status summary_run_quantiles(summary_pass *p, const pfx_summary_input *in, c
     if (!rank || !a.x || !a.next) st = PFX_ENOMEM;
     for (pfx_idx g = 0; g < s->n_groups && st == PFX_OK; g++) rank[order[g].code] = (int32_t)g;
     while (st == PFX_OK && a.from < s->n_vars) {
-        if ((st = choose_batch(&a, p->o->memory, err)) || (st = summary_pass_open(p, in, a.from, a.to, err))) break;
+        if ((st = choose_batch(&a, p->o->memory, err)) || (st = summary_pass_open(p, in, a.from, a.to, err)))
+            break;
         while ((st = summary_pass_next(p, &a.block, err)) == PFX_OK && a.block)
             pfx_par_for(a.to - a.from, p->o->nth, gather, &a);
         summary_pass_close(p);

@@ -22,7 +22,8 @@ static void head(pfx_table *t, const pfx_summary *s, int n, const char *const *n
     }
 }
 
-static void quantile_cells(pfx_table *t, const pfx_summary *s, const pfx_summary_var *v, pfx_idx g, int decimals)
+static void quantile_cells(pfx_table *t, const pfx_summary *s, const pfx_summary_var *v, pfx_idx g,
+                           int decimals)
 {
     for (int j = 0; j < s->n_probs; j++) {
         if (v->quantile)
@@ -48,7 +49,9 @@ static void bound(pfx_table *t, const pfx_summary_var *v, double x)
         pfx_table_num(t, x, DECIMALS);
 }
 
-typedef struct frequency { pfx_idx n, level; } frequency;
+typedef struct frequency {
+    pfx_idx n, level;
+} frequency;
 
 static int most_first(const void *a, const void *b)
 {
@@ -69,16 +72,17 @@ static frequency *frequencies(const pfx_summary_var *v, pfx_idx g, pfx_idx *n, p
     return f;
 }
 
-/* A category in a report: its number of levels, then the most frequent ones with their shares as means. `before` and
- * `after` are the empty cells around the mean. */
-static pfx_status category_rows(pfx_table *t, const pfx_summary *s, const pfx_summary_var *v, pfx_idx g, int n_top,
-                                int before, pfx_err *err)
+/* A category in a report: its number of levels, then the most frequent ones with their shares as means.
+ * `before` and `after` are the empty cells around the mean. */
+static pfx_status category_rows(pfx_table *t, const pfx_summary *s, const pfx_summary_var *v, pfx_idx g,
+                                int n_top, int before, pfx_err *err)
 {
     char text[512];
     pfx_idx n;
     frequency *f = frequencies(v, g, &n, err);
     if (!f) return PFX_ENOMEM;
-    snprintf(text, sizeof text, "%s (%lld levels%s)", v->name, (long long)n, n > n_top ? ", the largest" : "");
+    snprintf(text, sizeof text, "%s (%lld levels%s)", v->name, (long long)n,
+             n > n_top ? ", the largest" : "");
     begin_row(t, s, g, text);
     pfx_table_int(t, v->cell[g].n);
     for (pfx_idx k = 0; k < n && k < n_top; k++) {
@@ -163,7 +167,7 @@ static void panel_rows(pfx_table *t, const pfx_summary *s)
 static void program_rows(pfx_table *t, const pfx_summary *s)
 {
     static const char *const names[] = {"variable", "level", "n", "missing", "min", "max", "mean", "sd"};
-    static const char *const parts[] = {"n_units",     "t_bar",      "sd_between", "min_between",
+    static const char *const parts[] = {"n_units",     "t_bar",     "sd_between", "min_between",
                                         "max_between", "sd_within", "min_within", "max_within"};
     head(t, s, 8, names, true);
     for (int k = 0; s->panel && k < 8; k++) pfx_table_text(t, parts[k]);
@@ -182,7 +186,7 @@ static void program_rows(pfx_table *t, const pfx_summary *s)
             }
             if (v->category) continue;
             const double stats[] = {c->min, c->max, c->mean, c->sd};
-            const double more[] = {c->t_bar,       c->sd_between, c->min_between, c->max_between,
+            const double more[] = {c->t_bar,     c->sd_between, c->min_between, c->max_between,
                                    c->sd_within, c->min_within, c->max_within};
             begin_row(t, s, g, v->name);
             pfx_table_empty(t);
@@ -213,12 +217,15 @@ static void notes(pfx_table *t, const pfx_summary *s, const pfx_summary_layout *
 {
     note_missing(t, s);
     if (s->n_kept < s->n_rows)
-        pfx_table_note(t, "%lld of %lld rows are kept by --where.", (long long)s->n_kept, (long long)s->n_rows);
+        pfx_table_note(t, "%lld of %lld rows are kept by --where.", (long long)s->n_kept,
+                       (long long)s->n_rows);
     if (s->n_no_group)
         pfx_table_note(t, "%lld rows are in no group: %s is missing.", (long long)s->n_no_group, s->by);
     if (s->n_probs) pfx_table_note(t, "Quantiles are exact, interpolated linearly (type 7 of R).");
     if (s->panel)
-        pfx_table_note(t, "Between: means of the units. Within: deviations from the unit's mean, plus the overall mean.");
+        pfx_table_note(
+            t,
+            "Between: means of the units. Within: deviations from the unit's mean, plus the overall mean.");
     for (int i = 0; i < l->n_notes; i++) pfx_table_note(t, "%s", l->notes[i]);
 }
 

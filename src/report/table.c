@@ -13,6 +13,23 @@
 
 const char *const pfx_format_names[] = {"text", "json", "csv", "latex", "markdown", "html", NULL};
 
+pfx_format pfx_format_choose(int asked, const char *path)
+{
+    static const struct {
+        const char *ending;
+        pfx_format format;
+    } endings[] = {{".json", PFX_FORMAT_JSON},
+                   {".csv", PFX_FORMAT_CSV},
+                   {".tex", PFX_FORMAT_LATEX},
+                   {".md", PFX_FORMAT_MARKDOWN},
+                   {".html", PFX_FORMAT_HTML}};
+    if (asked >= 0) return (pfx_format)asked;
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
+        if (strcmp(dot, endings[i].ending) == 0) return endings[i].format;
+    return PFX_FORMAT_TEXT;
+}
+
 pfx_table *pfx_table_create(int n_cols, pfx_err *err)
 {
     pfx_table *t = pfx_mem_calloc(1, sizeof *t, err);

@@ -17,6 +17,9 @@ typedef enum pfx_format {
 } pfx_format;
 /* Their names, NULL-terminated, in the order of the enum: choices of --format. */
 extern const char *const pfx_format_names[];
+/* The one asked for (an index of the names), or, below 0, by the ending of an output's path: .json, .csv, .tex, .md,
+ * .html; text otherwise and where path is NULL. */
+pfx_format pfx_format_choose(int asked, const char *path);
 
 typedef struct pfx_table pfx_table;
 

@@ -1,7 +1,8 @@
 #include "tests/test.h"
 #include "tests/unit/memory_panel.h"
 
-static pfx_status begin(void *ctx, const pfx_panel_spec *panel, int n_cols, const pfx_col_spec *cols, pfx_err *err)
+static pfx_status begin(void *ctx, const pfx_panel_spec *panel, int n_cols, const pfx_col_spec *cols,
+                        pfx_err *err)
 {
     memory_panel *m = ctx;
     (void)panel, (void)err;
@@ -69,7 +70,10 @@ static pfx_status commit(void *ctx, pfx_err *err)
     return PFX_OK;
 }
 
-static void forget(void *ctx) { (void)ctx; }
+static void forget(void *ctx)
+{
+    (void)ctx;
+}
 
 pfx_row_sink memory_sink(memory_panel *m)
 {
@@ -149,8 +153,13 @@ static pfx_status source_next(void *ctx, const pfx_frame **block, pfx_err *err)
         s->column[j] = (pfx_column){s->spec[j], m->num[c] ? m->num[c] + s->row : NULL,
                                     m->code[c] ? m->code[c] + s->row : NULL};
     }
-    s->frame = (pfx_frame){.row0 = s->row, .n_rows = end - s->row, .n_cols = s->n_cols, .cols = s->column,
-                           .unit0 = s->units_done, .n_units = n_units, .unit_start = s->start};
+    s->frame = (pfx_frame){.row0 = s->row,
+                           .n_rows = end - s->row,
+                           .n_cols = s->n_cols,
+                           .cols = s->column,
+                           .unit0 = s->units_done,
+                           .n_units = n_units,
+                           .unit_start = s->start};
     s->row = end;
     s->units_done += n_units;
     *block = &s->frame;
@@ -177,11 +186,17 @@ pfx_row_source memory_source(const memory_panel *m, int n, const char *const *na
     for (int j = 0; j < n; j++) {
         int c = s->col[j] = memory_find(m, names[j]);
         assert_true(c >= 0);
-        s->spec[j] = (pfx_col_spec){m->name[c], "", m->kind[c], m->dtype[c], m->n_levels[c],
-                                    (const char *const *)m->levels[c]};
+        s->spec[j] = (pfx_col_spec){
+            m->name[c], "", m->kind[c], m->dtype[c], m->n_levels[c], (const char *const *)m->levels[c]};
     }
     for (pfx_idx r = 0; r < m->n_rows; r++) n_units += r == 0 || m->num[s->unit][r] != m->num[s->unit][r - 1];
-    return (pfx_row_source){.ctx = s, .n_rows = m->n_rows, .n_units = n_units, .n_cols = n, .cols = s->spec,
-                            .panel = {unit, "year", PFX_TIME_YEAR}, .rewind = source_rewind, .next = source_next,
+    return (pfx_row_source){.ctx = s,
+                            .n_rows = m->n_rows,
+                            .n_units = n_units,
+                            .n_cols = n,
+                            .cols = s->spec,
+                            .panel = {unit, "year", PFX_TIME_YEAR},
+                            .rewind = source_rewind,
+                            .next = source_next,
                             .close = source_close};
 }

@@ -1,5 +1,5 @@
-/* A panel in memory: a row sink that keeps what it gets, and a row source over it. For tests of what generates and
- * of what reads, without a file. */
+/* A panel in memory: a row sink that keeps what it gets, and a row source over it. For tests of what
+ * generates and of what reads, without a file. */
 #ifndef PFX_TESTS_MEMORY_PANEL_H
 #define PFX_TESTS_MEMORY_PANEL_H
 
@@ -19,12 +19,12 @@ typedef struct memory_panel {
     char **levels[MEMORY_MAX_COLS];
     int n_lines;
     char key[MEMORY_MAX_LINES][32], value[MEMORY_MAX_LINES][256];
-    pfx_idx keep_rows;              /* < 0: all; else further rows are counted but not kept */
+    pfx_idx keep_rows; /* < 0: all; else further rows are counted but not kept */
 } memory_panel;
 
 pfx_row_sink memory_sink(memory_panel *m);
 int memory_find(const memory_panel *m, const char *name);
-double *memory_num(const memory_panel *m, const char *name);     /* fails the test if absent */
+double *memory_num(const memory_panel *m, const char *name); /* fails the test if absent */
 int32_t *memory_code(const memory_panel *m, const char *name);
 void memory_free(memory_panel *m);
 

@@ -1,4 +1,5 @@
-/* Philox against its published known answers, streams against their definition, distributions against theirs. */
+/* Philox against its published known answers, streams against their definition, distributions against theirs.
+ */
 #include "tests/test.h"
 #include "src/base/rng.h"
 
@@ -13,7 +14,10 @@ static void known_answers(void **state)
     } kat[] = {
         {0, 0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {UINT64_MAX, UINT32_MAX, UINT64_MAX, UINT32_MAX, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {UINT64_C(0x299f31d0a4093822), 0x243f6a88, UINT64_C(0x13198a2e85a308d3), 0x03707344,
+        {UINT64_C(0x299f31d0a4093822),
+         0x243f6a88,
+         UINT64_C(0x13198a2e85a308d3),
+         0x03707344,
          {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     (void)state;
@@ -31,7 +35,8 @@ static void philox_slow(uint64_t seed, uint32_t purpose, uint64_t index, uint32_
     c[0] = block, c[1] = (uint32_t)index, c[2] = (uint32_t)(index >> 32), c[3] = purpose;
     for (int round = 0; round < 10; round++) {
         uint64_t a = UINT64_C(0xD2511F53) * c[0], b = UINT64_C(0xCD9E8D57) * c[2];
-        uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a};
+        uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1,
+                            (uint32_t)a};
         memcpy(c, next, sizeof next);
         k0 += 0x9E3779B9;
         k1 += 0xBB67AE85;
@@ -186,10 +191,14 @@ static void shuffle_is_fair(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers),        cmocka_unit_test(stream_is_its_definition),
-        cmocka_unit_test(streams_differ),       cmocka_unit_test(fill_equals_one_by_one),
-        cmocka_unit_test(uniform_is_open_and_flat), cmocka_unit_test(quantile_inverts),
-        cmocka_unit_test(normal_has_its_moments), cmocka_unit_test(below_is_fair),
+        cmocka_unit_test(known_answers),
+        cmocka_unit_test(stream_is_its_definition),
+        cmocka_unit_test(streams_differ),
+        cmocka_unit_test(fill_equals_one_by_one),
+        cmocka_unit_test(uniform_is_open_and_flat),
+        cmocka_unit_test(quantile_inverts),
+        cmocka_unit_test(normal_has_its_moments),
+        cmocka_unit_test(below_is_fair),
         cmocka_unit_test(shuffle_is_fair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* The synthetic panel against Table 2 and Table 3 (tests/data), and against what it promises: exact sizes, absorbing
- * treatment, the same bits at any thread count and choice of columns. */
+/* The synthetic panel against Table 2 and Table 3 (tests/data), and against what it promises: exact sizes,
+ * absorbing treatment, the same bits at any thread count and choice of columns. */
 #include "tests/test.h"
 #include "tests/unit/memory_panel.h"
 #include "tests/unit/twfe.h"
@@ -21,7 +21,10 @@ static pfx_simulate_info simulate(const pfx_simulate_options *o, memory_panel *m
     return info;
 }
 
-typedef struct moments { pfx_idx n; double min, max, mean, sd; } moments;
+typedef struct moments {
+    pfx_idx n;
+    double min, max, mean, sd;
+} moments;
 
 static moments moments_of(const double *x, pfx_idx n)
 {
@@ -54,10 +57,12 @@ static void compare_table2(const memory_panel *p)
         char group[32], name[32], sd[32] = "";
         long n;
         double min, max, mean;
-        assert_true(sscanf(line, "%31[^,],%31[^,],%ld,%lf,%lf,%lf,%31s", group, name, &n, &min, &max, &mean, sd) >= 6);
+        assert_true(sscanf(line, "%31[^,],%31[^,],%ld,%lf,%lf,%lf,%31s", group, name, &n, &min, &max, &mean,
+                           sd) >= 6);
         moments m = moments_of(memory_num(p, name), p->n_rows);
         if (m.n != n || fabs(m.min - min) > 1e-9 || fabs(m.max - max) > 1e-9)
-            fail_msg("%s: n %lld min %.9g max %.9g; want %ld %.9g %.9g", name, (long long)m.n, m.min, m.max, n, min, max);
+            fail_msg("%s: n %lld min %.9g max %.9g; want %ld %.9g %.9g", name, (long long)m.n, m.min, m.max,
+                     n, min, max);
         assert_rel(m.mean, mean, 0.05);
         if (sd[0]) assert_rel(m.sd, strtod(sd, NULL), 0.05);
         n_seen++;
@@ -166,7 +171,10 @@ static void structure_of_the_default(void **state)
 
 static void logs_are_logs(void **state)
 {
-    static const struct { const char *log, *raw; double plus; } pairs[] = {
+    static const struct {
+        const char *log, *raw;
+        double plus;
+    } pairs[] = {
         {"lnEmployee", "Employee", 0}, {"lnFirmAge", "FirmAge", 1}, {"lnCTI", "CTI", 1}, {"lnDSI", "DSI", 0}};
     (void)state;
     for (int j = 0; j < 4; j++) {
@@ -182,13 +190,14 @@ static twfe fit(const memory_panel *m, const char *outcome)
 {
     const double *x[N_REGRESSORS];
     for (int j = 0; j < N_REGRESSORS; j++) x[j] = memory_num(m, regressors[j]);
-    return twfe_fit(m->n_rows, memory_num(m, outcome), N_REGRESSORS, x, memory_num(m, "firm"), memory_num(m, "year"));
+    return twfe_fit(m->n_rows, memory_num(m, outcome), N_REGRESSORS, x, memory_num(m, "firm"),
+                    memory_num(m, "year"));
 }
 
 /* Standard errors of Table 3; lnFirmAge's cannot be had, since age advances with the calendar. */
-static const double planted[N_REGRESSORS] = {0.3061, 0.5686, -0.0286, 2.6136, 0.8173, -0.6577,
-                                             -0.0320, -0.3328, 1.7319, -0.4208, -0.0415};
-static const double paper_se[N_REGRESSORS] = {0.0910, 0.0119, NAN, 0.1250, 0.0402, 0.1282,
+static const double planted[N_REGRESSORS] = {0.3061,  0.5686,  -0.0286, 2.6136,  0.8173, -0.6577,
+                                             -0.0320, -0.3328, 1.7319,  -0.4208, -0.0415};
+static const double paper_se[N_REGRESSORS] = {0.0910, 0.0119, NAN,    0.1250, 0.0402, 0.1282,
                                               0.0208, 0.0868, 0.4792, 0.0551, 0.0088};
 
 static void baseline_of_the_default(void **state)
@@ -208,9 +217,11 @@ static void baseline_of_the_default(void **state)
  * bounds of EXPY, the integers and the missing cells bias nothing. */
 static void planted_effects_are_unbiased(void **state)
 {
-    static const struct { const char *outcome; double b; } mechanism[] = {
-        {"TS", 0.1106},  {"MD", 0.0160},  {"INVEST", 0.1981},  {"IB", 0.0599},
-        {"lnCTI", 0.82}, {"lnDSI", -0.1447}, {"Bullwhip", -0.1323}};
+    static const struct {
+        const char *outcome;
+        double b;
+    } mechanism[] = {{"TS", 0.1106},  {"MD", 0.0160},     {"INVEST", 0.1981},   {"IB", 0.0599},
+                     {"lnCTI", 0.82}, {"lnDSI", -0.1447}, {"Bullwhip", -0.1323}};
     pfx_simulate_options o = pfx_simulate_defaults();
     memory_panel m;
     (void)state;
@@ -232,9 +243,12 @@ static void planted_effects_are_unbiased(void **state)
 /* Moments hold on average where the sizes are not the paper's. */
 static void other_sizes_hold_on_average(void **state)
 {
-    static const struct { const char *name; double mean, sd; } want[] = {
-        {"EXPY", 10.17, 1.088}, {"IDC", 0.0179, 0.133},   {"Employee", 3927, 6464}, {"ROA", 0.0374, 0.0727},
-        {"TobinQ", 2.003, 1.232}, {"TS", 0.181, 0.134}, {"DSI", 153.3, 138.1},   {"FirmAge", 20.15, 5.729}};
+    static const struct {
+        const char *name;
+        double mean, sd;
+    } want[] = {{"EXPY", 10.17, 1.088},  {"IDC", 0.0179, 0.133},   {"Employee", 3927, 6464},
+                {"ROA", 0.0374, 0.0727}, {"TobinQ", 2.003, 1.232}, {"TS", 0.181, 0.134},
+                {"DSI", 153.3, 138.1},   {"FirmAge", 20.15, 5.729}};
     pfx_simulate_options o = pfx_simulate_defaults();
     memory_panel m;
     (void)state;
@@ -251,7 +265,8 @@ static void other_sizes_hold_on_average(void **state)
         assert_rel(got.mean, want[j].mean, 0.05);
         assert_rel(got.sd, want[j].sd, 0.05);
     }
-    assert_rel((double)moments_of(memory_num(&m, "TS"), m.n_rows).n / (double)m.n_rows, 15201.0 / 18599, 0.01);
+    assert_rel((double)moments_of(memory_num(&m, "TS"), m.n_rows).n / (double)m.n_rows, 15201.0 / 18599,
+               0.01);
     memory_free(&m);
 }
 
@@ -299,7 +314,8 @@ static void columns_do_not_depend_on_others(void **state)
         o.n_vars = 1;
         o.vars = &cols[c].name;
         pfx_simulate_info info = simulate(&o, &m);
-        assert_int_equal(info.n_cols, strcmp(cols[c].name, "firm") == 0 || strcmp(cols[c].name, "year") == 0 ? 2 : 3);
+        assert_int_equal(info.n_cols,
+                         strcmp(cols[c].name, "firm") == 0 || strcmp(cols[c].name, "year") == 0 ? 2 : 3);
         assert_same_panel(&whole, &m);
         memory_free(&m);
     }
@@ -405,11 +421,11 @@ static void bad_options(void **state)
     memory_panel m;
     pfx_row_sink sink = memory_sink(&m);
     (void)state;
-#define REFUSES(field, value, text)                                                                                   \
-    do {                                                                                                              \
-        pfx_simulate_options o = pfx_simulate_defaults();                                                             \
-        o.field = value;                                                                                              \
-        assert_fails(pfx_simulate(&o, &sink, &info, &err), PFX_EUSAGE, text);                                         \
+#define REFUSES(field, value, text)                                                                          \
+    do {                                                                                                     \
+        pfx_simulate_options o = pfx_simulate_defaults();                                                    \
+        o.field = value;                                                                                     \
+        assert_fails(pfx_simulate(&o, &sink, &info, &err), PFX_EUSAGE, text);                                \
     } while (0)
     REFUSES(firms, 0, "--firms");
     REFUSES(year1, 2017, "--years");

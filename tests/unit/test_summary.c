@@ -11,14 +11,11 @@ enum { N_UNITS = 211, MAX_ROWS = N_UNITS * 9 };
 static void make_panel(memory_panel *m)
 {
     static const char *const levels[] = {"north", "south", "unused", "east"};
-    static const pfx_col_spec cols[] = {{"firm", "", PFX_NUMERIC, PFX_I32, 0, NULL},
-                                        {"year", "", PFX_TIME, PFX_I32, 0, NULL},
-                                        {"x", "", PFX_NUMERIC, PFX_F64, 0, NULL},
-                                        {"shifted", "", PFX_NUMERIC, PFX_F64, 0, NULL},
-                                        {"ties", "", PFX_NUMERIC, PFX_F64, 0, NULL},
-                                        {"size", "", PFX_NUMERIC, PFX_F64, 0, NULL},
-                                        {"region", "", PFX_CATEGORY, PFX_I32, 0, NULL},
-                                        {"empty", "", PFX_NUMERIC, PFX_F64, 0, NULL}};
+    static const pfx_col_spec cols[] = {
+        {"firm", "", PFX_NUMERIC, PFX_I32, 0, NULL},    {"year", "", PFX_TIME, PFX_I32, 0, NULL},
+        {"x", "", PFX_NUMERIC, PFX_F64, 0, NULL},       {"shifted", "", PFX_NUMERIC, PFX_F64, 0, NULL},
+        {"ties", "", PFX_NUMERIC, PFX_F64, 0, NULL},    {"size", "", PFX_NUMERIC, PFX_F64, 0, NULL},
+        {"region", "", PFX_CATEGORY, PFX_I32, 0, NULL}, {"empty", "", PFX_NUMERIC, PFX_F64, 0, NULL}};
     static const pfx_panel_spec panel = {"firm", "year", PFX_TIME_YEAR};
     static double num[8][MAX_ROWS];
     static int32_t region[MAX_ROWS];
@@ -43,14 +40,19 @@ static void make_panel(memory_panel *m)
             num[7][n] = NAN;
         }
     }
-    for (int c = 0; c < 8; c++) column[c] = (pfx_column){cols[c], c == 6 ? NULL : num[c], c == 6 ? region : NULL};
+    for (int c = 0; c < 8; c++)
+        column[c] = (pfx_column){cols[c], c == 6 ? NULL : num[c], c == 6 ? region : NULL};
     const pfx_frame f = {.n_rows = n, .n_cols = 8, .cols = column};
     assert_ok(sink.begin(sink.ctx, &panel, 8, cols, &err));
     assert_ok(sink.put(sink.ctx, &f, &err));
     assert_ok(sink.levels(sink.ctx, 6, 4, levels, &err));
 }
 
-typedef struct opener { const memory_panel *m; pfx_idx block_rows; int n_opened; } opener;
+typedef struct opener {
+    const memory_panel *m;
+    pfx_idx block_rows;
+    int n_opened;
+} opener;
 
 static pfx_status open_memory(void *ctx, int n, const char *const *names, pfx_row_source *out, pfx_err *err)
 {
@@ -144,7 +146,8 @@ static void check_cell(const memory_panel *m, const double *x, const bool *in, c
                 wmax = fmax(wmax, (double)(d + mean));
             }
     }
-    for (pfx_idx u = 0; u < units; u++) between += (unit_mean[u] - means / units) * (unit_mean[u] - means / units);
+    for (pfx_idx u = 0; u < units; u++)
+        between += (unit_mean[u] - means / units) * (unit_mean[u] - means / units);
     assert_int_equal(c->units, units);
     assert_rel(c->t_bar, (double)n / (double)units, 1e-15);
     assert_rel(c->min_between, bmin, 1e-13);
@@ -160,8 +163,8 @@ static const char *const vars[] = {"x", "shifted", "ties", "empty"};
  * is what the twin's long double leaves. */
 static const double tols[] = {1e-12, 1e-11, 1e-12, 1e-12};
 static const double probs[] = {0.5, 0, 0.25, 1, 0.333, 0.999};
-static const pfx_summary_options plain = {.n_vars = 4, .vars = vars, .n_probs = 6, .probs = probs, .panel = true,
-                                          .memory = 1 << 30, .nth = 1};
+static const pfx_summary_options plain = {
+    .n_vars = 4, .vars = vars, .n_probs = 6, .probs = probs, .panel = true, .memory = 1 << 30, .nth = 1};
 
 static void without_groups(void **state)
 {
@@ -298,7 +301,8 @@ static void threads_do_not_matter(void **state)
     for (o.nth = 2; o.nth <= 7; o.nth++) {
         pfx_summary *s = summarize(&m, &o, 50);
         for (int v = 0; v < 4; v++) {
-            assert_memory_equal(s->vars[v].cell, one->vars[v].cell, (size_t)s->n_groups * sizeof *s->vars[v].cell);
+            assert_memory_equal(s->vars[v].cell, one->vars[v].cell,
+                                (size_t)s->n_groups * sizeof *s->vars[v].cell);
             assert_same_bits(s->vars[v].quantile, one->vars[v].quantile, s->n_groups * s->n_probs);
         }
         pfx_summary_free(s);

@@ -19,7 +19,8 @@ static void invert(int p, long double a[MAX_P][MAX_P])
     }
 }
 
-twfe twfe_fit(pfx_idx n, const double *y, int k, const double *const *x, const double *firm, const double *year)
+twfe twfe_fit(pfx_idx n, const double *y, int k, const double *const *x, const double *firm,
+              const double *year)
 {
     twfe fit = {.k = k};
     double first_year = INFINITY, last_year = -INFINITY;
@@ -50,7 +51,8 @@ twfe twfe_fit(pfx_idx n, const double *y, int k, const double *const *x, const d
     memset(meat, 0, sizeof meat);
     memset(c, 0, sizeof c);
     for (pfx_idx from = 0, to; from < fit.n; from = to) {
-        for (to = from; to < fit.n && f[to] == f[from]; to++) {}
+        for (to = from; to < fit.n && f[to] == f[from]; to++) {
+        }
         fit.firms++;
         for (int j = 0; j <= p; j++) {
             long double m = 0;

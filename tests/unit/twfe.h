@@ -13,6 +13,7 @@ typedef struct twfe {
 } twfe;
 
 /* y [n], x [k][n], firm [n] (sorted), year [n]; rows with a NaN are left out. */
-twfe twfe_fit(pfx_idx n, const double *y, int k, const double *const *x, const double *firm, const double *year);
+twfe twfe_fit(pfx_idx n, const double *y, int k, const double *const *x, const double *firm,
+              const double *year);
 
 #endif
