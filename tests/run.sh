@@ -7,6 +7,8 @@ set -u
 logs=$1
 shift
 mkdir -p "$logs"
+# A test that hangs fails, with exit 124.
+limit="timeout ${TEST_TIMEOUT:-1800}"
 passed=0 failed=0 skipped=0
 
 show() { sed 's/^/    /' "$1" | tail -n 40; }
@@ -15,7 +17,7 @@ show() { sed 's/^/    /' "$1" | tail -n 40; }
 cases() { awk -v word="$1" '$2 == word && $5 ~ /^test\(s\)/ {n = $4} END {print n + 0}' "$2"; }
 
 run_program() {
-    "$1" >"$log" 2>&1
+    $limit "$1" >"$log" 2>&1
     status=$?
     ok=$(cases PASSED "$log") bad=$(cases FAILED "$log") skip=$(cases SKIPPED "$log")
     [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
@@ -23,7 +25,7 @@ run_program() {
 }
 
 run_script() {
-    sh "$1" >"$log" 2>&1
+    if [ -x "$1" ]; then $limit "$1" >"$log" 2>&1; else $limit sh "$1" >"$log" 2>&1; fi
     status=$? ok=0 bad=0 skip=0
     case $status in
     0) ok=1 ;;
