@@ -162,8 +162,7 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
         if (last && (step2 <= STEP2 * m->ssr || step >= before + MAX_MORE_STEPS)) break;
     }
     if (m->intercept) {
-        /* What the rounded means left of the residuals' sum goes into the intercept. */
-        m->b0 = mean[m->p - 1] + m->gradient[m->p] / m->sum_w;
+        m->b0 = mean[m->p - 1];
         for (int i = 0; i < m->s->k; i++) m->b0 -= mean[m->s->keep[i]] * m->s->b[i];
     }
     return PFX_OK;

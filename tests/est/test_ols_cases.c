@@ -117,6 +117,19 @@ static void nearly_collinear_stays(void **state)
     }
 }
 
+/* Beyond a pivot ratio of 1e10 a column is collinear, though it is not yet rounding noise. */
+static void too_collinear_goes(void **state)
+{
+    (void)state;
+    static const char *const dropped[] = {"x1"};
+    pfx_design *d = noise(4, true, false, false);
+    for (pfx_idx i = 0; i < N; i++) *at(d, i, 1) = *at(d, i, 0) + 1e-11 * value(5, i);
+    pfx_fit *f = fit(d, PFX_VCOV_HC1);
+    collinear_is(f, 1, dropped);
+    pfx_fit_free(f);
+    ref_design_free(d);
+}
+
 static void everything_collinear(void **state)
 {
     (void)state;
@@ -131,8 +144,10 @@ static void everything_collinear(void **state)
     assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "x0 (constant), x1 (absorbed by the effects)");
     ref_design_free(d);
     d = noise(2, true, false, false);
-    for (pfx_idx i = 0; i < N; i++) *at(d, i, 0) = 0.1;
-    assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "no regressor is left: x0 (constant)");
+    for (int ulp = 0; ulp < 2; ulp++) { /* a constant, also with rounding noise on it */
+        for (pfx_idx i = 0; i < N; i++) *at(d, i, 0) = ulp && i % 3 == 0 ? nextafter(0.1, 1) : 0.1;
+        assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "no regressor is left: x0 (constant)");
+    }
     /* Without an intercept the same column is a regressor. */
     d->intercept = false;
     assert_ok(pfx_fit_ols(d, &o, &f, &err));
@@ -394,6 +409,7 @@ int main(void)
         cmocka_unit_test(later_column_goes),
         cmocka_unit_test(dropping_is_leaving_out),
         cmocka_unit_test(nearly_collinear_stays),
+        cmocka_unit_test(too_collinear_goes),
         cmocka_unit_test(everything_collinear),
         cmocka_unit_test(intercept_alone),
         cmocka_unit_test(outcome_without_variation),
