@@ -1,0 +1,299 @@
+/* The kernels of the projection against long double loops, any number of columns, rows around tile edges, padding
+ * untouched, and the same bits on every instruction set. */
+#include "tests/test.h"
+
+#include "kernels/blockcg.h"
+#include "kernels/demean.h"
+#include "kernels/gram.h"
+#include "kernels/project.h"
+#include "kernels/resid.h"
+#include "kernels/score.h"
+
+enum { MAXP = 70, MAXN = 90, GUARD = 12345 };
+
+static double X[MAXN * (MAXP + 3)], W[MAXN], E[MAXN];
+static const int columns[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40, 41, 70};
+static const pfx_idx rows[] = {0, 1, 2, 7, 8, 9, 40, 90};
+enum { N_COLUMNS = sizeof columns / sizeof *columns, N_ROWS = sizeof rows / sizeof *rows };
+
+static int setup(void **state)
+{
+    (void)state;
+    for (int i = 0; i < MAXN * (MAXP + 3); i++) X[i] = test_uniform(1, (uint64_t)i) - 0.3;
+    for (int i = 0; i < MAXN; i++) W[i] = 0.1 + test_uniform(2, (uint64_t)i), E[i] = test_uniform(3, (uint64_t)i) - 0.5;
+    return 0;
+}
+
+static void fill(double *a, pfx_idx n)
+{
+    for (pfx_idx i = 0; i < n; i++) a[i] = GUARD;
+}
+
+/* Runs once per ISA that this CPU has; the first result is kept, the others must equal it bit by bit. */
+#define EACH_ISA(isa) for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) if (pfx_cpu_has(isa))
+static void same(pfx_isa isa, const double *got, double *first, pfx_idx n)
+{
+    if (isa == PFX_ISA_PORTABLE) memcpy(first, got, (size_t)n * sizeof *first);
+    else assert_same_bits(got, first, n);
+}
+
+static void check_gram(int p, pfx_idx n, pfx_idx ld, const double *w)
+{
+    static double A[MAXP * MAXP], first[MAXP * MAXP];
+    EACH_ISA(isa) {
+        for (int i = 0; i < p * p; i++) A[i] = 0.25;
+        pfx_k_gram(isa, n, p, ld, X, w, A);
+        pfx_k_mirror(p, A);
+        for (int j = 0; j < p; j++)
+            for (int i = 0; i < p; i++) {
+                long double s = 0.25L;
+                for (pfx_idx r = 0; r < n; r++) s += (long double)X[r * ld + i] * X[r * ld + j] * (w ? w[r] : 1.0);
+                assert_abs(A[j * p + i], (double)s, 1e-13);
+            }
+        same(isa, A, first, p * p);
+    }
+}
+
+static void test_gram(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int r = 0; r < N_ROWS; r++)
+            for (int pad = 0; pad < 4; pad += 3) {
+                check_gram(columns[c], rows[r], columns[c] + pad, NULL);
+                check_gram(columns[c], rows[r], columns[c] + pad, W);
+            }
+}
+
+static void test_resid(void **state)
+{
+    (void)state;
+    double e[MAXN + 1], first[MAXN + 1];
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int r = 0; r < N_ROWS; r++) EACH_ISA(isa) {
+                int p = columns[c];
+                pfx_idx n = rows[r], ld = p + 1;
+                fill(e, n + 1);
+                pfx_k_resid(isa, n, p, ld, X, W, e);
+                for (pfx_idx i = 0; i < n; i++) {
+                    long double s = 0;
+                    for (int k = 0; k < p; k++) s += (long double)X[i * ld + k] * W[k];
+                    assert_abs(e[i], (double)s, 1e-13);
+                }
+                assert_true(e[n] == GUARD);
+                same(isa, e, first, n);
+            }
+}
+
+/* Levels of 1, 2, 3, ... rows. */
+static int make_levels(pfx_idx n, pfx_idx *start)
+{
+    int g = 0;
+    start[0] = 5;   /* rows are counted from start[0] */
+    for (pfx_idx at = 0; at < n; g++) {
+        at = at + g + 1 < n ? at + g + 1 : n;
+        start[g + 1] = 5 + at;
+    }
+    return g;
+}
+
+static void test_score(void **state)
+{
+    (void)state;
+    static double S[MAXN * (MAXP + 1)], first[MAXN * (MAXP + 1)];
+    pfx_idx start[MAXN + 1];
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+                int p = columns[c], G = make_levels(MAXN, start);
+                const double *e = how & 1 ? E : NULL, *w = how & 2 ? W : NULL;
+                fill(S, G * (p + 1));
+                pfx_k_score(isa, G, start, p, p + 2, X, e, w, p + 1, S);
+                for (int g = 0; g < G; g++)
+                    for (int k = 0; k < p; k++) {
+                        long double s = 0;
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++)
+                            s += (long double)X[r * (p + 2) + k] * (e ? e[r] : 1.0) * (w ? w[r] : 1.0);
+                        assert_abs(S[g * (p + 1) + k], (double)s, 1e-13);
+                        assert_true(S[g * (p + 1) + p] == GUARD);
+                    }
+                same(isa, S, first, G * (p + 1));
+            }
+}
+
+static void test_scatter(void **state)
+{
+    (void)state;
+    enum { G = 7 };
+    static double S[G * (MAXP + 1)], first[G * (MAXP + 1)];
+    int32_t code[MAXN];
+    for (int r = 0; r < MAXN; r++) code[r] = (r * 5 + r / 3) % G;
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+                int p = columns[c];
+                const double *e = how & 1 ? E : NULL, *w = how & 2 ? W : NULL;
+                fill(S, G * (p + 1));
+                pfx_k_scatter(isa, MAXN, p, p + 2, X, e, w, code, p + 1, S);
+                for (int g = 0; g < G; g++) {
+                    assert_true(S[g * (p + 1) + p] == GUARD);
+                    for (int k = 0; k < p; k++) {
+                        long double s = GUARD;
+                        for (int r = 0; r < MAXN; r++)
+                            if (code[r] == g) s += (long double)X[r * (p + 2) + k] * (e ? e[r] : 1.0) * (w ? w[r] : 1.0);
+                        assert_abs(S[g * (p + 1) + k], (double)s, 1e-10);
+                    }
+                }
+                same(isa, S, first, G * (p + 1));
+            }
+}
+
+/* d = (X - ref) - tables, in long double. */
+static long double shifted(pfx_idx r, int k, pfx_idx ld, const double *ref, int nt, const pfx_k_table *t)
+{
+    long double d = (long double)X[r * ld + k] - (ref ? ref[k] : 0.0);
+    for (int i = 0; i < nt; i++) d -= (long double)(t[i].value ? t[i].value[r] : 1.0) * t[i].G[t[i].code[r] * t[i].ld + k];
+    return d;
+}
+
+static void test_demean(void **state)
+{
+    (void)state;
+    enum { L = 72 };
+    static double out[MAXN * L], mean[MAXN * L], first[MAXN * L], first_mean[MAXN * L], G[5 * L];
+    pfx_idx start[MAXN + 1];
+    int32_t code[MAXN];
+    for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
+    for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
+    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    int levels = make_levels(MAXN, start);
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 8; how++) EACH_ISA(isa) {
+                int p = columns[c], nt = how >> 1 & 3;
+                const pfx_k_table *tab = nt == 3 ? t + 1 : t;
+                if (nt == 3) nt = 1;
+                pfx_idx ld = p + 1, ldo = p < L ? p + 1 : L;
+                const double *w = how & 1 ? W : NULL;
+                fill(out, MAXN * ldo);
+                pfx_k_demean(isa, levels, start, p, ld, X, w, nt, tab, ldo, out, E, mean);
+                for (int g = 0; g < levels; g++)
+                    for (int k = 0; k < p; k++) {
+                        long double s = 0, ws = 0;
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) {
+                            s += shifted(r, k, ld, NULL, nt, tab) * (w ? w[r] : 1.0);
+                            ws += w ? w[r] : 1.0;
+                        }
+                        assert_abs(mean[g * ldo + k], (double)(s / ws - E[k]), 1e-13);
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) {
+                            assert_abs(out[r * ldo + k], (double)(shifted(r, k, ld, NULL, nt, tab) - s / ws), 1e-13);
+                            if (ldo > p) assert_true(out[r * ldo + p] == GUARD);
+                        }
+                    }
+                same(isa, out, first, MAXN * ldo);
+                for (int g = 0; g < levels; g++) same(isa, mean + g * ldo, first_mean + g * ldo, p);
+            }
+}
+
+static void test_shift(void **state)
+{
+    (void)state;
+    enum { L = 72 };
+    static double out[MAXN * L], first[MAXN * L], G[5 * L];
+    int32_t code[MAXN];
+    for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
+    for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
+    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+                int p = columns[c];
+                pfx_idx ldo = p + 1;
+                const double *ref = how & 1 ? X : NULL, *m = how & 2 ? W : NULL;
+                fill(out, MAXN * ldo);
+                pfx_k_shift(isa, MAXN, p, p, X, ref, m, how > 1 ? 2 : 0, t, ldo, out);
+                for (pfx_idx r = 0; r < MAXN; r++) {
+                    for (int k = 0; k < p; k++)
+                        assert_abs(out[r * ldo + k], (double)(shifted(r, k, p, ref, how > 1 ? 2 : 0, t) - (m ? m[k] : 0.0)), 1e-13);
+                    assert_true(out[r * ldo + p] == GUARD);
+                }
+                same(isa, out, first, MAXN * ldo);
+            }
+}
+
+static void test_project(void **state)
+{
+    (void)state;
+    static double Z[MAXN * MAXP], first[MAXN * MAXP];
+    pfx_idx start[MAXN + 1];
+    int levels = make_levels(MAXN, start);
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int weighted = 0; weighted < 2; weighted++) EACH_ISA(isa) {
+                int p = columns[c];
+                const double *w = weighted ? W : NULL;
+                memcpy(Z, X, sizeof Z);
+                pfx_k_project(isa, levels, start, p, p, Z, E, w);
+                for (int g = 0; g < levels; g++)
+                    for (int k = 0; k < p; k++) {
+                        long double s = 0;
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) s += (long double)X[r * p + k] * E[r] * (w ? w[r] : 1.0);
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++)
+                            assert_abs(Z[r * p + k], (double)(X[r * p + k] - s * E[r]), 1e-13);
+                    }
+                same(isa, Z, first, MAXN * p);
+            }
+}
+
+static void test_blockcg(void **state)
+{
+    (void)state;
+    enum { Q = 9, MAXLD = 48 };
+    static double P[Q * MAXLD], Y[Q * MAXLD], R[Q * MAXLD], sum[MAXLD], inv[Q], V[Q * MAXLD], first[4][Q * MAXLD];
+    pfx_idx ptr[Q + 1];
+    int32_t col[Q * Q];
+    double val[Q * Q];
+    ptr[0] = 0;
+    for (int i = 0; i < Q; i++) {
+        ptr[i + 1] = ptr[i];
+        for (int j = 0; j < Q; j++)
+            if ((i + j) % 3) col[ptr[i + 1]] = j, val[ptr[i + 1]++] = test_uniform(4, (uint64_t)(i * j)) - 0.5;
+        inv[i] = i ? 1.0 / i : 0.0;
+    }
+    for (int ld = 8; ld <= MAXLD; ld += 8) EACH_ISA(isa) {
+            for (int i = 0; i < Q * ld; i++) P[i] = X[i], R[i] = X[i + 50], V[i] = X[i + 90];
+            pfx_k_spmm(isa, 2, Q - 1, ptr, col, val, ld, P, Y, sum);
+            for (int k = 0; k < ld; k++) {
+                long double dot = 0;
+                for (int i = 2; i < Q - 1; i++) {
+                    long double y = 0;
+                    for (pfx_idx e = ptr[i]; e < ptr[i + 1]; e++) y += (long double)val[e] * P[col[e] * ld + k];
+                    assert_abs(Y[i * ld + k], (double)y, 1e-14);
+                    dot += y * P[i * ld + k];
+                }
+                assert_abs(sum[k], (double)dot, 1e-13);
+            }
+            same(isa, Y + 2 * ld, first[0], (Q - 3) * ld);
+            pfx_k_cg_step(isa, 2, Q - 1, ld, X + 7, P, Y, inv, V, R, sum);
+            for (int k = 0; k < ld; k++) {
+                long double rr = 0;
+                for (int i = 2; i < Q - 1; i++) {
+                    int at = i * ld + k;
+                    assert_abs(V[at], X[at + 90] + X[7 + k] * P[at], 1e-14);
+                    assert_abs(R[at], X[at + 50] - X[7 + k] * Y[at], 1e-14);
+                    rr += (long double)R[at] * R[at] * inv[i];
+                }
+                assert_abs(sum[k], (double)rr, 1e-13);
+            }
+            same(isa, R, first[1], Q * ld);
+            same(isa, sum, first[2], ld);
+            pfx_k_cg_turn(isa, 2, Q - 1, ld, W, R, inv, P);
+            for (int i = 0; i < Q * ld; i++)
+                assert_abs(P[i], i / ld < 2 || i / ld == Q - 1 ? X[i] : inv[i / ld] * R[i] + W[i % ld] * X[i], 1e-14);
+            same(isa, P, first[3], Q * ld);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
+        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_project), cmocka_unit_test(test_blockcg)};
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
