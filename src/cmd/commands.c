@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 const pfx_command *const pfx_commands[] = {
     &pfx_cmd_import,
     &pfx_cmd_simulate,
@@ -14,6 +15,7 @@ const pfx_command *const pfx_commands[] = {
     &pfx_cmd_completion,
     NULL,
 };
+/* clang-format on */
 
 const pfx_command *pfx_command_find(const char *name)
 {
