@@ -1,8 +1,7 @@
-/* Rates of the panel store: write a panel of float64 columns through the row sink, then read it through the row
- * source, each in a process of its own, the file in the page cache.
- * Usage: bench_panel_store [ROWS [COLUMNS [DEFLATE]]]    (default 2,000,000 12 0)
- * A line: what, rows, columns, deflate, wall and CPU seconds, MB/s (wall) of values in memory, peak MiB, PASS if what was read is what
- * was written. */
+/* Rates of the panel store: write a panel of float64 columns through the row sink, then read it through the
+ * row source, each in a process of its own, the file in the page cache. Usage: bench_panel_store [ROWS
+ * [COLUMNS [DEFLATE]]]    (default 2,000,000 12 0) A line: what, rows, columns, deflate, wall and CPU
+ * seconds, MB/s (wall) of values in memory, peak MiB, PASS if what was read is what was written. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +50,9 @@ static bool write_panel(const job *j, pfx_err *err)
     pfx_row_sink s;
     bool good = false;
     for (int c = 0; c < j->cols; c++)
-        specs[c] = (pfx_col_spec){.name = j->names[c], .label = "", .kind = c == 1 ? PFX_TIME : PFX_NUMERIC,
+        specs[c] = (pfx_col_spec){.name = j->names[c],
+                                  .label = "",
+                                  .kind = c == 1 ? PFX_TIME : PFX_NUMERIC,
                                   .dtype = c == 1 ? PFX_I32 : PFX_F64};
     if (buf && pfx_panel_sink(j->path, &o, &s, err) == PFX_OK) {
         good = s.begin(s.ctx, &panel, j->cols, specs, err) == PFX_OK && write_blocks(j, &s, buf, err) &&
@@ -72,10 +73,13 @@ static bool read_panel(const job *j, pfx_err *err)
     pfx_idx rows = 0;
     bool good;
     for (int c = 0; c < j->cols; c++) names[c] = j->names[c];
-    if (pfx_panel_open(j->path, &p, err) != PFX_OK || pfx_panel_source(p, j->cols, names, 0, &s, err) != PFX_OK) return false;
+    if (pfx_panel_open(j->path, &p, err) != PFX_OK ||
+        pfx_panel_source(p, j->cols, names, 0, &s, err) != PFX_OK)
+        return false;
     while ((good = s.next(s.ctx, &f, err) == PFX_OK) && f) {
         for (int c = 0; c < j->cols; c++)
-            for (pfx_idx r = 0; r < f->n_rows; r += 1000) good = good && f->cols[c].num[r] == cell(f->row0 + r, c);
+            for (pfx_idx r = 0; r < f->n_rows; r += 1000)
+                good = good && f->cols[c].num[r] == cell(f->row0 + r, c);
         rows += f->n_rows;
         if (!good) break;
     }
@@ -109,8 +113,9 @@ static int run(const char *what, const job *j, bool (*work)(const job *, pfx_err
         good = good && work(j, &err);
         s = pfx_wall_s() - begin;
         cpu = pfx_cpu_s() - cpu;
-        printf("%s\t%lld\t%d\t%d\t%.3f\t%.3f\t%.0f\t%.1f\t%s%s\n", what, (long long)j->rows, j->cols, j->deflate, s, cpu,
-               (double)j->rows * j->cols * 8 / 1e6 / s, (double)pfx_peak_rss() / 1048576, good ? "PASS" : "FAIL ", err.msg);
+        printf("%s\t%lld\t%d\t%d\t%.3f\t%.3f\t%.0f\t%.1f\t%s%s\n", what, (long long)j->rows, j->cols,
+               j->deflate, s, cpu, (double)j->rows * j->cols * 8 / 1e6 / s, (double)pfx_peak_rss() / 1048576,
+               good ? "PASS" : "FAIL ", err.msg);
         fflush(stdout);
         _exit(!good);
     }

@@ -10,7 +10,8 @@ static pfx_status put_scalar(const pfx_h5 *f, hid_t obj, const char *name, hid_t
     pfx_status st = PFX_OK;
     hid_t sp = H5I_INVALID_HID, at = H5I_INVALID_HID;
     if ((sp = H5Screate(H5S_SCALAR)) < 0 ||
-        (at = H5Acreate2(obj, name, file_type, sp, H5P_DEFAULT, H5P_DEFAULT)) < 0 || H5Awrite(at, mem_type, value) < 0)
+        (at = H5Acreate2(obj, name, file_type, sp, H5P_DEFAULT, H5P_DEFAULT)) < 0 ||
+        H5Awrite(at, mem_type, value) < 0)
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
     if (at >= 0 && H5Aclose(at) < 0 && st == PFX_OK)
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
@@ -21,7 +22,8 @@ static pfx_status put_scalar(const pfx_h5 *f, hid_t obj, const char *name, hid_t
 hid_t pfx_h5_text_type(size_t n)
 {
     hid_t t = H5Tcopy(H5T_C_S1);
-    if (t >= 0 && (H5Tset_size(t, n ? n : 1) < 0 || H5Tset_strpad(t, H5T_STR_NULLPAD) < 0 || H5Tset_cset(t, H5T_CSET_UTF8) < 0)) {
+    if (t >= 0 && (H5Tset_size(t, n ? n : 1) < 0 || H5Tset_strpad(t, H5T_STR_NULLPAD) < 0 ||
+                   H5Tset_cset(t, H5T_CSET_UTF8) < 0)) {
         H5Tclose(t);
         t = H5I_INVALID_HID;
     }
@@ -44,8 +46,8 @@ pfx_status pfx_h5_put_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx 
 }
 
 /* Text of variable length, as h5py writes it. */
-static pfx_status get_variable(const pfx_h5 *f, hid_t at, hid_t type, const char *where, const char *name, char **out,
-                               pfx_err *err)
+static pfx_status get_variable(const pfx_h5 *f, hid_t at, hid_t type, const char *where, const char *name,
+                               char **out, pfx_err *err)
 {
     char *s = NULL;
     pfx_status st = PFX_OK;
@@ -59,8 +61,8 @@ static pfx_status get_variable(const pfx_h5 *f, hid_t at, hid_t type, const char
     return st;
 }
 
-static pfx_status get_fixed(const pfx_h5 *f, hid_t at, hid_t type, const char *where, const char *name, char **out,
-                            pfx_err *err)
+static pfx_status get_fixed(const pfx_h5 *f, hid_t at, hid_t type, const char *where, const char *name,
+                            char **out, pfx_err *err)
 {
     size_t n = H5Tget_size(type);
     if (!(*out = pfx_mem_calloc((pfx_idx)n + 1, 1, err))) return PFX_ENOMEM;
@@ -71,8 +73,8 @@ static pfx_status get_fixed(const pfx_h5 *f, hid_t at, hid_t type, const char *w
 }
 
 /* Open a scalar attribute of a class. */
-static pfx_status open_scalar(const pfx_h5 *f, hid_t obj, const char *where, const char *name, H5T_class_t class,
-                              hid_t *at, hid_t *type, pfx_err *err)
+static pfx_status open_scalar(const pfx_h5 *f, hid_t obj, const char *where, const char *name,
+                              H5T_class_t class, hid_t *at, hid_t *type, pfx_err *err)
 {
     hid_t sp = H5I_INVALID_HID;
     bool good;
@@ -88,7 +90,8 @@ static pfx_status open_scalar(const pfx_h5 *f, hid_t obj, const char *where, con
                     class == H5T_STRING ? "text" : "whole number");
 }
 
-pfx_status pfx_h5_get_text(const pfx_h5 *f, hid_t obj, const char *where, const char *name, char **out, pfx_err *err)
+pfx_status pfx_h5_get_text(const pfx_h5 *f, hid_t obj, const char *where, const char *name, char **out,
+                           pfx_err *err)
 {
     hid_t at, type;
     pfx_status st = open_scalar(f, obj, where, name, H5T_STRING, &at, &type, err);
@@ -101,7 +104,8 @@ pfx_status pfx_h5_get_text(const pfx_h5 *f, hid_t obj, const char *where, const 
     return st;
 }
 
-pfx_status pfx_h5_get_int(const pfx_h5 *f, hid_t obj, const char *where, const char *name, pfx_idx *out, pfx_err *err)
+pfx_status pfx_h5_get_int(const pfx_h5 *f, hid_t obj, const char *where, const char *name, pfx_idx *out,
+                          pfx_err *err)
 {
     hid_t at, type;
     pfx_status st = open_scalar(f, obj, where, name, H5T_INTEGER, &at, &type, err);

@@ -1,8 +1,9 @@
 /* HDF5's file driver for files that are written: pwrite, and an error that is kept.
  *
- * When a write fails (disk full), HDF5 can neither flush nor close: it holds on to the file, and crashes when the
- * program ends. This driver therefore keeps the first error for pfx_h5_written, drops every later write, and tells
- * HDF5 that all went well; the file is thrown away anyway. There is no lock: the file has a name of its own. */
+ * When a write fails (disk full), HDF5 can neither flush nor close: it holds on to the file, and crashes when
+ * the program ends. This driver therefore keeps the first error for pfx_h5_written, drops every later write,
+ * and tells HDF5 that all went well; the file is thrown away anyway. There is no lock: the file has a name of
+ * its own. */
 #include "hdf5_io/h5_private.h"
 
 #include <errno.h>
@@ -13,10 +14,10 @@
 #include "src/base/mem.h"
 
 struct pfx_h5_output {
-    H5FD_t head;        /* HDF5's; must come first */
+    H5FD_t head; /* HDF5's; must come first */
     int fd;
-    haddr_t eoa, eof;   /* end of allocated addresses, of what was written */
-    int error;          /* errno of the first failure */
+    haddr_t eoa, eof; /* end of allocated addresses, of what was written */
+    int error;        /* errno of the first failure */
 };
 
 /* What HDF5 carries from the access list to open: the struct that the caller has made. */
@@ -24,7 +25,10 @@ typedef struct driver_info {
     pfx_h5_output *output;
 } driver_info;
 
-static pfx_h5_output *of(H5FD_t *f) { return (pfx_h5_output *)(void *)f; }
+static pfx_h5_output *of(H5FD_t *f)
+{
+    return (pfx_h5_output *)(void *)f;
+}
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr)
 {
@@ -90,11 +94,12 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t add
         addr += (haddr_t)got;
         size -= (size_t)got;
     }
-    memset(to, 0, size);    /* behind the end of the file */
+    memset(to, 0, size); /* behind the end of the file */
     return 0;
 }
 
-static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr, size_t size, const void *buffer)
+static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr, size_t size,
+                           const void *buffer)
 {
     pfx_h5_output *o = of(file);
     const char *from = buffer;
@@ -125,9 +130,9 @@ static herr_t driver_truncate(H5FD_t *file, hid_t dxpl, hbool_t closing)
 }
 
 static const H5FD_class_t driver = {
-#ifdef H5FD_CLASS_VERSION       /* since 1.14 */
+#ifdef H5FD_CLASS_VERSION /* since 1.14 */
     .version = H5FD_CLASS_VERSION,
-    .value = 513,               /* 512 .. 65535 are free for drivers that are not registered */
+    .value = 513, /* 512 .. 65535 are free for drivers that are not registered */
 #endif
     .name = "panelfx_output",
     .maxaddr = (haddr_t)INT64_MAX,
@@ -147,7 +152,7 @@ static const H5FD_class_t driver = {
 
 pfx_status pfx_h5_output_create(hid_t fapl, pfx_h5_output **out, pfx_err *err)
 {
-    static hid_t id = H5I_INVALID_HID;  /* once for the process; the caller holds the lock */
+    static hid_t id = H5I_INVALID_HID; /* once for the process; the caller holds the lock */
     driver_info info;
     if (id < 0) id = H5FDregister(&driver);
     if (!(*out = pfx_mem_calloc(1, sizeof **out, err))) return PFX_ENOMEM;
@@ -159,4 +164,7 @@ pfx_status pfx_h5_output_create(hid_t fapl, pfx_h5_output **out, pfx_err *err)
     return pfx_h5_fail(err, PFX_EIO, "cannot set up HDF5's driver for output");
 }
 
-int pfx_h5_output_error(const pfx_h5_output *o) { return o->error; }
+int pfx_h5_output_error(const pfx_h5_output *o)
+{
+    return o->error;
+}

@@ -18,23 +18,27 @@ void pfx_h5_lock(void)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-void pfx_h5_unlock(void) { pthread_mutex_unlock(&h5_mutex); }
+void pfx_h5_unlock(void)
+{
+    pthread_mutex_unlock(&h5_mutex);
+}
 
 pfx_status pfx_h5_init(pfx_err *err)
 {
     unsigned major = 0, minor = 0, release = 0;
     pfx_status st = PFX_OK;
-    /* A file whose close failed (disk full) stays in the library's tables, and its exit handler would close it again
-     * and crash. Files here are closed by their owners, so the handler is not missed. It has to be asked before
-     * anything else; a second call of this function finds it done. */
+    /* A file whose close failed (disk full) stays in the library's tables, and its exit handler would close
+     * it again and crash. Files here are closed by their owners, so the handler is not missed. It has to be
+     * asked before anything else; a second call of this function finds it done. */
     (void)H5dont_atexit();
     pfx_h5_lock();
     /* H5check_version would abort on a difference; a different minor version is a different ABI. */
     if (H5get_libversion(&major, &minor, &release) < 0 || major != H5_VERS_MAJOR || minor != H5_VERS_MINOR)
-        st = pfx_fail(err, PFX_EIO,
-                      "HDF5 %u.%u.%u is loaded, but this program was built for %d.%d: set LD_LIBRARY_PATH to that "
-                      "version, or build again",
-                      major, minor, release, H5_VERS_MAJOR, H5_VERS_MINOR);
+        st = pfx_fail(
+            err, PFX_EIO,
+            "HDF5 %u.%u.%u is loaded, but this program was built for %d.%d: set LD_LIBRARY_PATH to that "
+            "version, or build again",
+            major, minor, release, H5_VERS_MAJOR, H5_VERS_MINOR);
     pfx_h5_unlock();
     return st;
 }
@@ -49,8 +53,8 @@ const char *pfx_h5_version(void)
 }
 
 typedef struct reason {
-    char text[200];     /* innermost description */
-    int os_error;       /* errno that HDF5 met, or 0 */
+    char text[200]; /* innermost description */
+    int os_error;   /* errno that HDF5 met, or 0 */
     bool checksum;
 } reason;
 
@@ -76,7 +80,8 @@ pfx_status pfx_h5_fail(pfx_err *err, pfx_status status, const char *fmt, ...)
     H5Eclear2(H5E_DEFAULT);
     if (r.os_error) return pfx_fail(err, PFX_EIO, "%s: %s", what, strerror(r.os_error));
     if (r.checksum)
-        return pfx_fail(err, PFX_EFORMAT, "%s: checksum wrong, the file is damaged; restore it from a copy or import again",
+        return pfx_fail(err, PFX_EFORMAT,
+                        "%s: checksum wrong, the file is damaged; restore it from a copy or import again",
                         what);
     if (r.text[0]) return pfx_fail(err, status, "%s (HDF5: %s)", what, r.text);
     return pfx_fail(err, status, "%s", what);

@@ -17,7 +17,8 @@ static const char *guess_format(const unsigned char *head, size_t n)
     if (n >= 11 && !memcmp(head, "<stata_dta>", 11)) return "it is a Stata file: run panelfx import";
     if (n >= 4 && (!memcmp(head, "$FL2", 4) || !memcmp(head, "$FL3", 4)))
         return "it is an SPSS file: run panelfx import";
-    if (n >= 4 && head[0] >= 0x69 && head[0] <= 0x73 && (head[1] == 1 || head[1] == 2) && head[2] == 1 && head[3] == 0)
+    if (n >= 4 && head[0] >= 0x69 && head[0] <= 0x73 && (head[1] == 1 || head[1] == 2) && head[2] == 1 &&
+        head[3] == 0)
         return "it is an old Stata file: run panelfx import";
     for (size_t i = 0; i < n; i++)
         if (head[i] < 9 || (head[i] > 13 && head[i] < 32)) return "its signature is missing";
@@ -80,14 +81,18 @@ static pfx_status open_failed(const char *path, pfx_err *err)
     if (r.lock && r.os_error == EAGAIN)
         return pfx_fail(err, PFX_EIO, "%s: another process is writing it; wait for it to finish", path);
     if (r.lock && r.os_error)
-        return pfx_fail(err, PFX_EIO, "%s: this file system has no file locks (%s); set HDF5_USE_FILE_LOCKING=FALSE and "
-                        "run again", path, strerror(r.os_error));
+        return pfx_fail(err, PFX_EIO,
+                        "%s: this file system has no file locks (%s); set HDF5_USE_FILE_LOCKING=FALSE and "
+                        "run again",
+                        path, strerror(r.os_error));
     if (r.os_error) return pfx_fail(err, PFX_EIO, "%s: cannot read: %s", path, strerror(r.os_error));
     if (r.truncated)
         return pfx_fail(err, PFX_EFORMAT, "%s: truncated, its end is missing; copy or import it again", path);
     if (r.version)
-        return pfx_h5_fail(err, PFX_EFORMAT, "%s: damaged, or written by a newer HDF5 than %s", path, pfx_h5_version());
-    return pfx_h5_fail(err, PFX_EFORMAT, "%s: damaged HDF5 file; restore it from a copy or import again", path);
+        return pfx_h5_fail(err, PFX_EFORMAT, "%s: damaged, or written by a newer HDF5 than %s", path,
+                           pfx_h5_version());
+    return pfx_h5_fail(err, PFX_EFORMAT, "%s: damaged HDF5 file; restore it from a copy or import again",
+                       path);
 }
 
 pfx_status pfx_h5_open_read(const char *path, pfx_h5 *out, pfx_err *err)
@@ -108,8 +113,9 @@ pfx_status pfx_h5_create(const char *path, const char *tmp, pfx_h5 *out, pfx_err
     pfx_status st = PFX_OK;
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS), fcpl = H5Pcreate(H5P_FILE_CREATE);
     *out = (pfx_h5){H5I_INVALID_HID, NULL, NULL};
-    /* The 1.10 formats put a checksum on every piece of metadata, the chunk index included (1.8 has none there);
-     * h5py and rhdf5 read them since 2018. Times are left out, so that equal panels are equal files. */
+    /* The 1.10 formats put a checksum on every piece of metadata, the chunk index included (1.8 has none
+     * there); h5py and rhdf5 read them since 2018. Times are left out, so that equal panels are equal files.
+     */
     if (fapl < 0 || fcpl < 0 || H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
         H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) < 0 || H5Pset_obj_track_times(fcpl, false) < 0) {
         st = pfx_h5_fail(err, PFX_EIO, "%s: cannot create", path);

@@ -1,13 +1,13 @@
 /* Private to hdf5_io: the only header that includes hdf5.h.
  *
- * One caller at a time: HDF5 need not be built thread safe, so whoever calls it holds pfx_h5_lock(). Functions
- * declared here expect the lock to be held by their caller. */
+ * One caller at a time: HDF5 need not be built thread safe, so whoever calls it holds pfx_h5_lock().
+ * Functions declared here expect the lock to be held by their caller. */
 #ifndef PFX_HDF5_IO_H5_PRIVATE_H
 #define PFX_HDF5_IO_H5_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#define H5_USE_110_API 1    /* the calls that 1.10 has, in later versions too */
+#define H5_USE_110_API 1 /* the calls that 1.10 has, in later versions too */
 #include <hdf5.h>
 #include "src/base/frame.h"
 #include "src/base/status.h"
@@ -25,9 +25,9 @@ void pfx_h5_unlock(void);
 typedef struct pfx_h5_output pfx_h5_output;
 
 typedef struct pfx_h5 {
-    hid_t id;               /* the file, < 0: not open */
-    char *path;             /* as the user named it, for messages */
-    pfx_h5_output *output;  /* of a file that is written, else NULL */
+    hid_t id;              /* the file, < 0: not open */
+    char *path;            /* as the user named it, for messages */
+    pfx_h5_output *output; /* of a file that is written, else NULL */
 } pfx_h5;
 
 /* Open for reading. IO: missing, unreadable, not lockable. FORMAT: not HDF5, truncated, damaged, too new. */
@@ -36,13 +36,13 @@ pfx_status pfx_h5_open_read(const char *path, pfx_h5 *out, pfx_err *err) PFX_MUS
 pfx_status pfx_h5_create(const char *path, const char *tmp, pfx_h5 *out, pfx_err *err) PFX_MUST;
 /* Close a file that was written; a failed flush or close is an error (IO). f is freed in any case. */
 pfx_status pfx_h5_close_write(pfx_h5 *f, pfx_err *err) PFX_MUST;
-/* Close a file that was read, or one half written whose contents do not matter any more (the objects in it are
- * closed too). Accepts one that is not open. */
+/* Close a file that was read, or one half written whose contents do not matter any more (the objects in it
+ * are closed too). Accepts one that is not open. */
 void pfx_h5_close(pfx_h5 *f);
 
 /* The driver of a file that is written (h5_driver.c): set it in an access list. NOMEM, IO. */
 pfx_status pfx_h5_output_create(hid_t fapl, pfx_h5_output **out, pfx_err *err) PFX_MUST;
-int pfx_h5_output_error(const pfx_h5_output *o);        /* errno of the first failure, or 0 */
+int pfx_h5_output_error(const pfx_h5_output *o); /* errno of the first failure, or 0 */
 
 /* ---- messages ---- */
 
@@ -57,9 +57,11 @@ pfx_status pfx_h5_written(const pfx_h5 *f, pfx_err *err) PFX_MUST;
 /* UTF-8 of at most n bytes (at least 1), padded with NUL. To be closed. */
 hid_t pfx_h5_text_type(size_t n);
 
-pfx_status pfx_h5_put_text(const pfx_h5 *f, hid_t obj, const char *name, const char *value, pfx_err *err) PFX_MUST;
+pfx_status pfx_h5_put_text(const pfx_h5 *f, hid_t obj, const char *name, const char *value,
+                           pfx_err *err) PFX_MUST;
 pfx_status pfx_h5_put_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx value, pfx_err *err) PFX_MUST;
-/* `where` is the object's name for messages. *out is freed by the caller. FORMAT: absent, or of another type. */
+/* `where` is the object's name for messages. *out is freed by the caller. FORMAT: absent, or of another type.
+ */
 pfx_status pfx_h5_get_text(const pfx_h5 *f, hid_t obj, const char *where, const char *name, char **out,
                            pfx_err *err) PFX_MUST;
 pfx_status pfx_h5_get_int(const pfx_h5 *f, hid_t obj, const char *where, const char *name, pfx_idx *out,
@@ -67,14 +69,16 @@ pfx_status pfx_h5_get_int(const pfx_h5 *f, hid_t obj, const char *where, const c
 
 /* ---- one-dimensional datasets ---- */
 
-hid_t pfx_h5_file_type(pfx_dtype t);    /* little-endian type in the file; not to be closed */
-hid_t pfx_h5_memory_type(pfx_dtype t);  /* native type; not to be closed */
+hid_t pfx_h5_file_type(pfx_dtype t);   /* little-endian type in the file; not to be closed */
+hid_t pfx_h5_memory_type(pfx_dtype t); /* native type; not to be closed */
 size_t pfx_dtype_size(pfx_dtype t);
 
 /* Open `where` ("columns/IDC") for reading in order, with a cache of two chunks, and give its rows.
  * FORMAT: absent, or not one-dimensional. */
-pfx_status pfx_h5_open_rows(const pfx_h5 *f, const char *where, hid_t *ds, pfx_idx *n_rows, pfx_err *err) PFX_MUST;
-/* Rows row0 .. row0+n-1 in memory type `mem` to buf. FORMAT names dataset and rows: checksum wrong, chunk absent. */
+pfx_status pfx_h5_open_rows(const pfx_h5 *f, const char *where, hid_t *ds, pfx_idx *n_rows,
+                            pfx_err *err) PFX_MUST;
+/* Rows row0 .. row0+n-1 in memory type `mem` to buf. FORMAT names dataset and rows: checksum wrong, chunk
+ * absent. */
 pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t mem, pfx_idx row0, pfx_idx n,
                             void *buf, pfx_err *err) PFX_MUST;
 
@@ -82,23 +86,24 @@ pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t 
  * than a chunk becomes a single chunk of its own size. */
 typedef struct pfx_h5_writer {
     const pfx_h5 *f;
-    char *where;            /* "columns/IDC" */
-    hid_t file_type, mem_type;      /* not owned */
-    const void *fill;       /* an element that stands for missing, or NULL; not owned */
-    size_t size;            /* bytes of an element in memory */
+    char *where;               /* "columns/IDC" */
+    hid_t file_type, mem_type; /* not owned */
+    const void *fill;          /* an element that stands for missing, or NULL; not owned */
+    size_t size;               /* bytes of an element in memory */
     pfx_idx chunk_rows;
     int deflate;
     hid_t ds;
-    char *buf;              /* [chunk_rows] elements, n_buf of them in use: append there, then flush a full one */
+    char *buf; /* [chunk_rows] elements, n_buf of them in use: append there, then flush a full one */
     pfx_idx n_buf, n_done;
 } pfx_h5_writer;
 
-pfx_status pfx_h5_writer_init(pfx_h5_writer *w, const pfx_h5 *f, const char *where, hid_t file_type, hid_t mem_type,
-                              const void *fill, pfx_idx chunk_rows, int deflate, pfx_err *err) PFX_MUST;
+pfx_status pfx_h5_writer_init(pfx_h5_writer *w, const pfx_h5 *f, const char *where, hid_t file_type,
+                              hid_t mem_type, const void *fill, pfx_idx chunk_rows, int deflate,
+                              pfx_err *err) PFX_MUST;
 /* Write what is buffered; the first flush makes the dataset. */
 pfx_status pfx_h5_writer_flush(pfx_h5_writer *w, pfx_err *err) PFX_MUST;
 /* Flush what remains and close the dataset. */
 pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err) PFX_MUST;
-void pfx_h5_writer_free(pfx_h5_writer *w);      /* without writing */
+void pfx_h5_writer_free(pfx_h5_writer *w); /* without writing */
 
 #endif

@@ -7,27 +7,38 @@
 hid_t pfx_h5_file_type(pfx_dtype t)
 {
     switch (t) {
-    case PFX_F64: return H5T_IEEE_F64LE;
-    case PFX_F32: return H5T_IEEE_F32LE;
-    case PFX_I32: return H5T_STD_I32LE;
-    default: return H5T_STD_I64LE;
+    case PFX_F64:
+        return H5T_IEEE_F64LE;
+    case PFX_F32:
+        return H5T_IEEE_F32LE;
+    case PFX_I32:
+        return H5T_STD_I32LE;
+    default:
+        return H5T_STD_I64LE;
     }
 }
 
 hid_t pfx_h5_memory_type(pfx_dtype t)
 {
     switch (t) {
-    case PFX_F64: return H5T_NATIVE_DOUBLE;
-    case PFX_F32: return H5T_NATIVE_FLOAT;
-    case PFX_I32: return H5T_NATIVE_INT32;
-    default: return H5T_NATIVE_INT64;
+    case PFX_F64:
+        return H5T_NATIVE_DOUBLE;
+    case PFX_F32:
+        return H5T_NATIVE_FLOAT;
+    case PFX_I32:
+        return H5T_NATIVE_INT32;
+    default:
+        return H5T_NATIVE_INT64;
     }
 }
 
-size_t pfx_dtype_size(pfx_dtype t) { return t == PFX_F32 || t == PFX_I32 ? 4 : 8; }
+size_t pfx_dtype_size(pfx_dtype t)
+{
+    return t == PFX_F32 || t == PFX_I32 ? 4 : 8;
+}
 
-/* Access by blocks in order needs the chunk in hand and the one that a block reaches into; a chunk that was used
- * in full is the first to go (w0 = 1). */
+/* Access by blocks in order needs the chunk in hand and the one that a block reaches into; a chunk that was
+ * used in full is the first to go (w0 = 1). */
 static hid_t access_list(size_t chunk_bytes)
 {
     hid_t dapl = H5Pcreate(H5P_DATASET_ACCESS);
@@ -66,7 +77,8 @@ pfx_status pfx_h5_open_rows(const pfx_h5 *f, const char *where, hid_t *ds, pfx_i
         goto done;
     }
     *n_rows = (pfx_idx)len;
-    if ((bytes = chunk_bytes(*ds)) > 0 && bytes <= ((size_t)64 << 20)) {    /* the cache is set at opening only */
+    if ((bytes = chunk_bytes(*ds)) > 0 &&
+        bytes <= ((size_t)64 << 20)) { /* the cache is set at opening only */
         H5Dclose(*ds);
         if ((dapl = access_list(bytes)) < 0 || (*ds = H5Dopen2(f->id, where, dapl)) < 0)
             st = pfx_h5_fail(err, PFX_EFORMAT, "%s:/%s: cannot open", f->path, where);
@@ -81,8 +93,8 @@ done:
     return st;
 }
 
-pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t mem, pfx_idx row0, pfx_idx n, void *buf,
-                            pfx_err *err)
+pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t mem, pfx_idx row0, pfx_idx n,
+                            void *buf, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     hsize_t start = (hsize_t)row0, count = (hsize_t)n;
@@ -98,11 +110,16 @@ pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t 
     return st;
 }
 
-pfx_status pfx_h5_writer_init(pfx_h5_writer *w, const pfx_h5 *f, const char *where, hid_t file_type, hid_t mem_type,
-                              const void *fill, pfx_idx chunk_rows, int deflate, pfx_err *err)
+pfx_status pfx_h5_writer_init(pfx_h5_writer *w, const pfx_h5 *f, const char *where, hid_t file_type,
+                              hid_t mem_type, const void *fill, pfx_idx chunk_rows, int deflate, pfx_err *err)
 {
-    *w = (pfx_h5_writer){.f = f, .file_type = file_type, .mem_type = mem_type, .fill = fill,
-                         .size = H5Tget_size(mem_type), .chunk_rows = chunk_rows, .deflate = deflate,
+    *w = (pfx_h5_writer){.f = f,
+                         .file_type = file_type,
+                         .mem_type = mem_type,
+                         .fill = fill,
+                         .size = H5Tget_size(mem_type),
+                         .chunk_rows = chunk_rows,
+                         .deflate = deflate,
                          .ds = H5I_INVALID_HID};
     if (!(w->where = pfx_mem_strdup(where, err)) || !(w->buf = pfx_mem_alloc(chunk_rows, w->size, err))) {
         pfx_h5_writer_free(w);
@@ -119,7 +136,8 @@ static pfx_status create(pfx_h5_writer *w, pfx_err *err)
           sp = H5Screate_simple(1, &dims, &max);
     /* Fletcher32 comes last, over the bytes that lie on the disk. */
     if (dcpl < 0 || dapl < 0 || sp < 0 || H5Pset_chunk(dcpl, 1, &chunk) < 0 ||
-        H5Pset_obj_track_times(dcpl, false) < 0 || (w->fill && H5Pset_fill_value(dcpl, w->mem_type, w->fill) < 0) ||
+        H5Pset_obj_track_times(dcpl, false) < 0 ||
+        (w->fill && H5Pset_fill_value(dcpl, w->mem_type, w->fill) < 0) ||
         (w->deflate && (H5Pset_shuffle(dcpl) < 0 || H5Pset_deflate(dcpl, (unsigned)w->deflate) < 0)) ||
         H5Pset_fletcher32(dcpl) < 0 ||
         (w->ds = H5Dcreate2(w->f->id, w->where, w->file_type, sp, H5P_DEFAULT, dcpl, dapl)) < 0)
@@ -155,7 +173,7 @@ pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err)
     pfx_status st = PFX_OK;
     hid_t ds;
     if (w->n_buf > 0 || w->ds < 0) st = pfx_h5_writer_flush(w, err);
-    if (st != PFX_OK) return st;    /* pfx_h5_close closes the dataset */
+    if (st != PFX_OK) return st; /* pfx_h5_close closes the dataset */
     ds = w->ds;
     if (H5Dclose(ds) < 0) return pfx_h5_fail(err, PFX_EIO, "%s:/%s: cannot write", w->f->path, w->where);
     w->ds = H5I_INVALID_HID;

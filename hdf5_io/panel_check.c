@@ -6,21 +6,23 @@
 #include "src/base/text.h"
 
 /* The units of the index are the runs of equal values of the unit column. */
-static pfx_status check_block(const pfx_panel *p, panel_order *order, const pfx_frame *f, int unit, int time, bool *first,
-                              pfx_err *err)
+static pfx_status check_block(const pfx_panel *p, panel_order *order, const pfx_frame *f, int unit, int time,
+                              bool *first, pfx_err *err)
 {
     pfx_err own = {PFX_OK, ""};
     pfx_idx u = 0;
     pfx_status st = panel_order_take(order, p->h5.path, f->n_rows, unit >= 0 ? f->cols[unit].num : NULL,
-                                     unit >= 0 ? f->cols[unit].code : NULL, time >= 0 ? f->cols[time].num : NULL, first,
-                                     &own);
+                                     unit >= 0 ? f->cols[unit].code : NULL,
+                                     time >= 0 ? f->cols[time].num : NULL, first, &own);
     if (st != PFX_OK) return pfx_fail(err, st == PFX_EDATA ? PFX_EFORMAT : st, "%s", own.msg);
     for (pfx_idx r = 0; r < f->n_rows; r++) {
         bool begins = u < f->n_units && f->unit_start[u] == r;
         if (begins) u++;
         if (begins != first[r])
-            return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld of the panel %s a unit in the index, but not in column %s; "
-                            "import again", p->h5.path, PFX_PANEL_INDEX, (long long)(f->row0 + r) + 1,
+            return pfx_fail(err, PFX_EFORMAT,
+                            "%s:/%s: row %lld of the panel %s a unit in the index, but not in column %s; "
+                            "import again",
+                            p->h5.path, PFX_PANEL_INDEX, (long long)(f->row0 + r) + 1,
                             begins ? "begins" : "does not begin", p->unit);
     }
     return PFX_OK;
@@ -34,16 +36,18 @@ static pfx_status check_labels(const pfx_panel *p, pfx_err *err)
             size_t n = 0;
             while (s[n]) n++;
             if (!pfx_text_is_utf8(s, n))
-                return pfx_fail(err, PFX_EFORMAT, "%s:/categories/%s: row %lld: not UTF-8", p->h5.path, p->cols[c].name,
-                                (long long)i + 1);
+                return pfx_fail(err, PFX_EFORMAT, "%s:/categories/%s: row %lld: not UTF-8", p->h5.path,
+                                p->cols[c].name, (long long)i + 1);
         }
     return PFX_OK;
 }
 
 static pfx_status check_rows(const pfx_panel *p, pfx_row_source *src, pfx_err *err)
 {
-    int unit = p->unit[0] ? pfx_panel_find(p, p->unit) : -1, time = p->time[0] ? pfx_panel_find(p, p->time) : -1;
-    panel_order order = {.unit = unit >= 0 ? &src->cols[unit] : NULL, .time = time >= 0 ? &src->cols[time] : NULL};
+    int unit = p->unit[0] ? pfx_panel_find(p, p->unit) : -1,
+        time = p->time[0] ? pfx_panel_find(p, p->time) : -1;
+    panel_order order = {.unit = unit >= 0 ? &src->cols[unit] : NULL,
+                         .time = time >= 0 ? &src->cols[time] : NULL};
     const pfx_frame *f = NULL;
     bool *first = NULL;
     pfx_idx cap = 0;
@@ -60,8 +64,8 @@ static pfx_status check_rows(const pfx_panel *p, pfx_row_source *src, pfx_err *e
         if ((st = check_block(p, &order, f, unit, time, first, err)) != PFX_OK) break;
     }
     if (st == PFX_OK && time >= 0 && order.n_seen != p->n_periods)
-        st = pfx_fail(err, PFX_EFORMAT, "%s: attribute n_periods is %lld, but there are %lld times", p->h5.path,
-                      (long long)p->n_periods, (long long)order.n_seen);
+        st = pfx_fail(err, PFX_EFORMAT, "%s: attribute n_periods is %lld, but there are %lld times",
+                      p->h5.path, (long long)p->n_periods, (long long)order.n_seen);
     pfx_mem_free(first);
     panel_order_free(&order);
     return st;

@@ -1,4 +1,5 @@
-/* Level labels of category columns. In the file they have a fixed length; in memory each takes what it needs. */
+/* Level labels of category columns. In the file they have a fixed length; in memory each takes what it needs.
+ */
 #include "hdf5_io/panel_private.h"
 
 #include <string.h>
@@ -6,7 +7,8 @@
 #include "src/base/text.h"
 
 /* Append n labels of `size` bytes each, and note where each begins. */
-static pfx_status append(pfx_str *text, pfx_idx *start, pfx_idx n, size_t size, const char *block, pfx_err *err)
+static pfx_status append(pfx_str *text, pfx_idx *start, pfx_idx n, size_t size, const char *block,
+                         pfx_err *err)
 {
     for (pfx_idx i = 0; i < n; i++) {
         const char *s = block + (size_t)i * size;
@@ -35,7 +37,8 @@ static pfx_status read_all(pfx_panel *p, int c, const char *where, hid_t ds, hid
         if ((st = pfx_h5_read_rows(&p->h5, where, ds, type, i, m, block, err)) == PFX_OK)
             st = append(&text, start + i, m, size, block, err);
     }
-    if (st == PFX_OK && text.len > 0 && !(p->labels[c].text = pfx_mem_alloc((pfx_idx)text.len, 1, err))) st = PFX_ENOMEM;
+    if (st == PFX_OK && text.len > 0 && !(p->labels[c].text = pfx_mem_alloc((pfx_idx)text.len, 1, err)))
+        st = PFX_ENOMEM;
     if (st != PFX_OK) goto done;
     if (text.len > 0) memcpy(p->labels[c].text, text.s, text.len);
     for (pfx_idx i = 0; i < n; i++) label[i] = p->labels[c].text + start[i];

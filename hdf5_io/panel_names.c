@@ -14,9 +14,18 @@ static int find(const char *s, int n, const char *const *words)
     return -1;
 }
 
-const char *pfx_kind_name(pfx_kind k) { return kinds[k]; }
-const char *pfx_dtype_name(pfx_dtype t) { return dtypes[t]; }
-const char *pfx_time_unit_name(pfx_time_unit u) { return units[u]; }
+const char *pfx_kind_name(pfx_kind k)
+{
+    return kinds[k];
+}
+const char *pfx_dtype_name(pfx_dtype t)
+{
+    return dtypes[t];
+}
+const char *pfx_time_unit_name(pfx_time_unit u)
+{
+    return units[u];
+}
 
 bool pfx_kind_parse(const char *s, pfx_kind *out)
 {

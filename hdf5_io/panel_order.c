@@ -27,17 +27,19 @@ static pfx_status missing(const char *where, const char *column, pfx_idx row, pf
                     (long long)row + 1, column);
 }
 
-static pfx_status misplaced(const panel_order *o, const char *where, pfx_idx row, double unit, double time, pfx_err *err)
+static pfx_status misplaced(const panel_order *o, const char *where, pfx_idx row, double unit, double time,
+                            pfx_err *err)
 {
     char here[160], before[160];
     row_name(o, unit, time, here, sizeof here);
     row_name(o, o->last_unit, o->last_time, before, sizeof before);
-    if (unit == o->last_unit)   /* and time is the same: the caller looked */
+    if (unit == o->last_unit) /* and time is the same: the caller looked */
         if (time == o->last_time)
-            return pfx_fail(err, PFX_EDATA, "%s: rows %lld and %lld are both %s; drop one of them", where, (long long)row,
-                            (long long)row + 1, here);
-    return pfx_fail(err, PFX_EDATA, "%s: row %lld (%s) comes after %s; sort the rows by %s%s%s", where, (long long)row + 1,
-                    here, before, o->unit->name, o->time ? " and " : "", o->time ? o->time->name : "");
+            return pfx_fail(err, PFX_EDATA, "%s: rows %lld and %lld are both %s; drop one of them", where,
+                            (long long)row, (long long)row + 1, here);
+    return pfx_fail(err, PFX_EDATA, "%s: row %lld (%s) comes after %s; sort the rows by %s%s%s", where,
+                    (long long)row + 1, here, before, o->unit->name, o->time ? " and " : "",
+                    o->time ? o->time->name : "");
 }
 
 /* ---- distinct times ---- */
@@ -46,10 +48,11 @@ static pfx_idx slot_of(const double *seen, pfx_idx cap, double t)
 {
     uint64_t bits;
     pfx_idx i;
-    t += 0.0;   /* -0 and 0 are one time */
+    t += 0.0; /* -0 and 0 are one time */
     memcpy(&bits, &t, sizeof bits);
-    bits ^= bits >> 32;     /* a small whole number has its bits at the top, and only there */
-    bits *= UINT64_C(0x9E3779B97F4A7C15);   /* 2^64 / golden ratio: multiplicative hashing (Knuth, vol. 3, 6.4) */
+    bits ^= bits >> 32; /* a small whole number has its bits at the top, and only there */
+    bits *=
+        UINT64_C(0x9E3779B97F4A7C15); /* 2^64 / golden ratio: multiplicative hashing (Knuth, vol. 3, 6.4) */
     for (i = (pfx_idx)(bits >> 32) & (cap - 1); !isnan(seen[i]) && seen[i] != t; i = (i + 1) & (cap - 1)) {
     }
     return i;
@@ -86,11 +89,11 @@ static pfx_status note_time(panel_order *o, double t, pfx_err *err)
 
 /* ---- rows ---- */
 
-pfx_status panel_order_take(panel_order *o, const char *where, pfx_idx n, const double *unit_num, const int32_t *unit_code,
-                            const double *time, bool *first, pfx_err *err)
+pfx_status panel_order_take(panel_order *o, const char *where, pfx_idx n, const double *unit_num,
+                            const int32_t *unit_code, const double *time, bool *first, pfx_err *err)
 {
     pfx_status st;
-    if (!o->unit) {     /* every row its own unit */
+    if (!o->unit) { /* every row its own unit */
         for (pfx_idx r = 0; r < n; r++) first[r] = true;
         o->n_rows += n;
         o->n_units += n;

@@ -1,4 +1,5 @@
-/* Private to hdf5_io: the order of a panel's rows, checked as they come, and the index that follows from it. */
+/* Private to hdf5_io: the order of a panel's rows, checked as they come, and the index that follows from it.
+ */
 #ifndef PFX_HDF5_IO_PANEL_ORDER_H
 #define PFX_HDF5_IO_PANEL_ORDER_H
 
@@ -6,8 +7,8 @@
 #include "src/base/frame.h"
 
 typedef struct panel_order {
-    const pfx_col_spec *unit, *time;    /* NULL: the panel has none; not owned */
-    pfx_idx n_rows, n_units;            /* so far */
+    const pfx_col_spec *unit, *time; /* NULL: the panel has none; not owned */
+    pfx_idx n_rows, n_units;         /* so far */
     double last_unit, last_time;
     /* distinct times: open addressing, NaN = empty */
     double *seen;

@@ -11,8 +11,10 @@ static pfx_status read_format(const pfx_h5 *f, char **format, pfx_err *err)
     htri_t there = H5Aexists(f->id, "format");
     if (there < 0) return pfx_h5_fail(err, PFX_EFORMAT, "%s: damaged: cannot read its attributes", f->path);
     if (there) return pfx_h5_get_text(f, f->id, "", "format", format, err);
-    return pfx_fail(err, PFX_EFORMAT, "%s: an HDF5 file, but not one of panelfx (no attribute \"format\"); export it to "
-                    "CSV and run panelfx import", f->path);
+    return pfx_fail(err, PFX_EFORMAT,
+                    "%s: an HDF5 file, but not one of panelfx (no attribute \"format\"); export it to "
+                    "CSV and run panelfx import",
+                    f->path);
 }
 
 pfx_status pfx_h5_format(const char *path, char **format, pfx_err *err)
@@ -37,9 +39,11 @@ static pfx_status check_format(const pfx_h5 *f, pfx_idx *version, pfx_err *err)
         st = pfx_fail(err, PFX_EFORMAT, "%s: holds draws, not a panel; panelfx inference reads it", f->path);
     else if (strcmp(format, PFX_PANEL_FORMAT) != 0)
         st = pfx_fail(err, PFX_EFORMAT, "%s: not a panel, its format is \"%.64s\"", f->path, format);
-    else if ((st = pfx_h5_get_int(f, f->id, "", "version", version, err)) == PFX_OK && *version > PFX_PANEL_VERSION)
-        st = pfx_fail(err, PFX_EFORMAT, "%s: panel version %lld is newer than this panelfx knows (%d); update panelfx",
-                      f->path, (long long)*version, PFX_PANEL_VERSION);
+    else if ((st = pfx_h5_get_int(f, f->id, "", "version", version, err)) == PFX_OK &&
+             *version > PFX_PANEL_VERSION)
+        st = pfx_fail(err, PFX_EFORMAT,
+                      "%s: panel version %lld is newer than this panelfx knows (%d); update panelfx", f->path,
+                      (long long)*version, PFX_PANEL_VERSION);
     else if (st == PFX_OK && *version < 1)
         st = pfx_fail(err, PFX_EFORMAT, "%s: damaged: panel version %lld", f->path, (long long)*version);
 done:
@@ -102,10 +106,11 @@ static pfx_status check_filters(const pfx_panel *p, const char *where, hid_t ds,
         size_t n_values = 0;
         unsigned flags = 0, config = 0;
         char name[64] = "";
-        H5Z_filter_t id = H5Pget_filter2(dcpl, (unsigned)i, &flags, &n_values, NULL, sizeof name, name, &config);
+        H5Z_filter_t id =
+            H5Pget_filter2(dcpl, (unsigned)i, &flags, &n_values, NULL, sizeof name, name, &config);
         if (id < 0 || H5Zfilter_avail(id) <= 0)
-            st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: needs HDF5 filter %d (%s), which this HDF5 lacks", p->h5.path, where,
-                          (int)id, name);
+            st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: needs HDF5 filter %d (%s), which this HDF5 lacks",
+                          p->h5.path, where, (int)id, name);
     }
     if (dcpl >= 0) H5Pclose(dcpl);
     return st;
@@ -143,12 +148,13 @@ static pfx_status read_column(pfx_panel *p, const char *name, pfx_col_spec *col,
     if (!(col->name = pfx_mem_strdup(name, err))) return PFX_ENOMEM;
     if ((st = pfx_h5_open_rows(&p->h5, where, &ds, &n, err)) != PFX_OK) return st;
     if (n != p->n_rows) {
-        st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: %lld rows where the panel has %lld", p->h5.path, where, (long long)n,
-                      (long long)p->n_rows);
+        st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: %lld rows where the panel has %lld", p->h5.path, where,
+                      (long long)n, (long long)p->n_rows);
         goto done;
     }
     if (!parse_dtype(ds, &col->dtype)) {
-        st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: its type is none of float64, float32, int32, int64", p->h5.path, where);
+        st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: its type is none of float64, float32, int32, int64",
+                      p->h5.path, where);
         goto done;
     }
     if ((st = check_filters(p, where, ds, err)) != PFX_OK ||
@@ -196,7 +202,8 @@ static pfx_status read_columns(pfx_panel *p, pfx_err *err)
         char name[256];
         ssize_t len = H5Lget_name_by_idx(g, ".", by, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
         if (len < 0 || len >= (ssize_t)sizeof name)
-            st = pfx_h5_fail(err, PFX_EFORMAT, "%s:/columns: cannot read the name of column %lld", p->h5.path, (long long)i + 1);
+            st = pfx_h5_fail(err, PFX_EFORMAT, "%s:/columns: cannot read the name of column %lld", p->h5.path,
+                             (long long)i + 1);
         else
             st = read_column(p, name, &p->cols[p->n_cols++], err);
     }
@@ -216,18 +223,21 @@ static pfx_status check_structure(const pfx_panel *p, pfx_err *err)
     int time = p->time[0] ? pfx_panel_find(p, p->time) : -1;
     pfx_status st;
     if (p->unit[0] && pfx_panel_find(p, p->unit) < 0)
-        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: no column \"%s\", the panel's unit", p->h5.path, p->unit);
+        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: no column \"%s\", the panel's unit", p->h5.path,
+                        p->unit);
     if (p->time[0] && time < 0)
-        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: no column \"%s\", the panel's time", p->h5.path, p->time);
+        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: no column \"%s\", the panel's time", p->h5.path,
+                        p->time);
     if (time >= 0 && p->cols[time].kind == PFX_CATEGORY)
-        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: the time column \"%s\" is a category", p->h5.path, p->time);
+        return pfx_fail(err, PFX_EFORMAT, "%s: damaged: the time column \"%s\" is a category", p->h5.path,
+                        p->time);
     if ((st = pfx_h5_open_rows(&p->h5, PFX_PANEL_INDEX, &ds, &n, err)) != PFX_OK) return st;
     if (!parse_dtype(ds, &t) || t != PFX_I64 || n != p->n_units + 1)
         st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: want int64, %lld rows", p->h5.path, PFX_PANEL_INDEX,
                       (long long)p->n_units + 1);
     else if ((p->n_units == 0) != (p->n_rows == 0))
-        st = pfx_fail(err, PFX_EFORMAT, "%s: damaged: %lld rows in %lld units", p->h5.path, (long long)p->n_rows,
-                      (long long)p->n_units);
+        st = pfx_fail(err, PFX_EFORMAT, "%s: damaged: %lld rows in %lld units", p->h5.path,
+                      (long long)p->n_rows, (long long)p->n_units);
     else
         st = check_filters(p, PFX_PANEL_INDEX, ds, err);
     H5Dclose(ds);
@@ -239,10 +249,13 @@ static pfx_status check_structure(const pfx_panel *p, pfx_err *err)
 static pfx_status read_line(pfx_panel *p, hid_t g, hsize_t i, pfx_err *err)
 {
     char name[256];
-    ssize_t len = H5Aget_name_by_idx(g, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-    if (len < 0) len = H5Aget_name_by_idx(g, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+    ssize_t len =
+        H5Aget_name_by_idx(g, ".", H5_INDEX_CRT_ORDER, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+    if (len < 0)
+        len = H5Aget_name_by_idx(g, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
     if (len < 0 || len >= (ssize_t)sizeof name)
-        return pfx_h5_fail(err, PFX_EFORMAT, "%s:/provenance: cannot read line %lld", p->h5.path, (long long)i + 1);
+        return pfx_h5_fail(err, PFX_EFORMAT, "%s:/provenance: cannot read line %lld", p->h5.path,
+                           (long long)i + 1);
     if (!(p->key[p->n_provenance] = pfx_mem_strdup(name, err))) return PFX_ENOMEM;
     return pfx_h5_get_text(&p->h5, g, "provenance", name, &p->value[p->n_provenance++], err);
 }
@@ -274,9 +287,9 @@ pfx_status pfx_panel_open(const char *path, pfx_panel **out, pfx_err *err)
     *out = NULL;
     if (!p) return PFX_ENOMEM;
     pfx_h5_lock();
-    if ((st = pfx_h5_open_read(path, &p->h5, err)) == PFX_OK && (st = check_format(&p->h5, &p->version, err)) == PFX_OK &&
-        (st = read_structure(p, err)) == PFX_OK && (st = read_columns(p, err)) == PFX_OK &&
-        (st = check_structure(p, err)) == PFX_OK)
+    if ((st = pfx_h5_open_read(path, &p->h5, err)) == PFX_OK &&
+        (st = check_format(&p->h5, &p->version, err)) == PFX_OK && (st = read_structure(p, err)) == PFX_OK &&
+        (st = read_columns(p, err)) == PFX_OK && (st = check_structure(p, err)) == PFX_OK)
         st = read_provenance(p, err);
     pfx_h5_unlock();
     if (st == PFX_OK)
@@ -311,14 +324,38 @@ void pfx_panel_close(pfx_panel *p)
     pfx_mem_free(p);
 }
 
-const char *pfx_panel_path(const pfx_panel *p) { return p->h5.path; }
-pfx_idx pfx_panel_version(const pfx_panel *p) { return p->version; }
-const pfx_panel_spec *pfx_panel_structure(const pfx_panel *p) { return &p->spec; }
-pfx_idx pfx_panel_n_rows(const pfx_panel *p) { return p->n_rows; }
-pfx_idx pfx_panel_n_units(const pfx_panel *p) { return p->n_units; }
-pfx_idx pfx_panel_n_periods(const pfx_panel *p) { return p->n_periods; }
-int pfx_panel_n_cols(const pfx_panel *p) { return p->n_cols; }
-const pfx_col_spec *pfx_panel_cols(const pfx_panel *p) { return p->cols; }
+const char *pfx_panel_path(const pfx_panel *p)
+{
+    return p->h5.path;
+}
+pfx_idx pfx_panel_version(const pfx_panel *p)
+{
+    return p->version;
+}
+const pfx_panel_spec *pfx_panel_structure(const pfx_panel *p)
+{
+    return &p->spec;
+}
+pfx_idx pfx_panel_n_rows(const pfx_panel *p)
+{
+    return p->n_rows;
+}
+pfx_idx pfx_panel_n_units(const pfx_panel *p)
+{
+    return p->n_units;
+}
+pfx_idx pfx_panel_n_periods(const pfx_panel *p)
+{
+    return p->n_periods;
+}
+int pfx_panel_n_cols(const pfx_panel *p)
+{
+    return p->n_cols;
+}
+const pfx_col_spec *pfx_panel_cols(const pfx_panel *p)
+{
+    return p->cols;
+}
 
 bool pfx_panel_provenance(const pfx_panel *p, int i, const char **key, const char **value)
 {

@@ -1,9 +1,9 @@
 /* Row source: blocks of whole units, read ahead by a thread.
  *
- * Block k ends at the last unit boundary at or before row (k+1) x block_rows, so that blocks follow the chunks of
- * the file; a unit that spans a whole block makes that block longer. A chunk that a block cuts stays in HDF5's
- * chunk cache for the next block: every chunk is read, checked and decompressed once.
- * Two slots go round: while the consumer has one, the thread fills the other. Between the two nothing is shared
+ * Block k ends at the last unit boundary at or before row (k+1) x block_rows, so that blocks follow the
+ * chunks of the file; a unit that spans a whole block makes that block longer. A chunk that a block cuts
+ * stays in HDF5's chunk cache for the next block: every chunk is read, checked and decompressed once. Two
+ * slots go round: while the consumer has one, the thread fills the other. Between the two nothing is shared
  * but the slots' states. A panel of one block, or a process without a thread to spare, is read in next(). */
 #include "hdf5_io/panel_private.h"
 
@@ -15,38 +15,38 @@
 #include "src/base/text.h"
 
 typedef struct source_col {
-    const pfx_col_spec *spec;   /* of the panel */
+    const pfx_col_spec *spec; /* of the panel */
     char where[300];
     hid_t ds;
 } source_col;
 
 typedef struct slot {
     pfx_frame frame;
-    pfx_column *cols;           /* [n_cols + 1] the last: the time column, where it was not asked for */
+    pfx_column *cols; /* [n_cols + 1] the last: the time column, where it was not asked for */
     pfx_idx *unit_start;
     pfx_idx cap_rows, cap_units;
-    bool full, end;             /* end: no block here, the panel is over (or st says why) */
+    bool full, end; /* end: no block here, the panel is over (or st says why) */
     pfx_status st;
     pfx_err err;
 } slot;
 
 typedef struct source {
     pfx_panel *p;
-    int n_cols, n_read;         /* asked for; read: one more where time was not asked for */
-    source_col *cols;           /* [n_read] */
-    pfx_col_spec *specs;        /* [n_cols] what the consumer sees */
-    int time_col;               /* in cols, -1: panel without time */
+    int n_cols, n_read;  /* asked for; read: one more where time was not asked for */
+    source_col *cols;    /* [n_read] */
+    pfx_col_spec *specs; /* [n_cols] what the consumer sees */
+    int time_col;        /* in cols, -1: panel without time */
     pfx_idx block_rows;
-    void *raw;                  /* [cap_raw] 8 bytes each: a column before conversion */
+    void *raw; /* [cap_raw] 8 bytes each: a column before conversion */
     pfx_idx cap_raw;
     /* position in the panel */
     pfx_idx row, unit, target;
     hid_t index;
-    pfx_idx *index_buf, index0, index_n;    /* index_buf[0..index_n-1] = unit_start[index0 ...] */
+    pfx_idx *index_buf, index0, index_n; /* index_buf[0..index_n-1] = unit_start[index0 ...] */
     /* hand-over */
     slot slots[2];
-    int reading, held;          /* slot to fill next, slot to hand out next */
-    bool holding;               /* the consumer has slots[held] */
+    int reading, held; /* slot to fill next, slot to hand out next */
+    bool holding;      /* the consumer has slots[held] */
     bool threaded, running, stop;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -65,7 +65,8 @@ static pfx_status unit_end(source *s, pfx_idx i, pfx_idx *out, pfx_err *err)
         pfx_idx n = s->p->n_units + 1 - i;
         n = n < INDEX_ROWS ? n : INDEX_ROWS;
         pfx_h5_lock();
-        st = pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i, n, s->index_buf, err);
+        st =
+            pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i, n, s->index_buf, err);
         pfx_h5_unlock();
         if (st != PFX_OK) return st;
         s->index0 = i;
@@ -77,7 +78,8 @@ static pfx_status unit_end(source *s, pfx_idx i, pfx_idx *out, pfx_err *err)
 
 static pfx_status index_fault(const source *s, pfx_idx i, pfx_err *err)
 {
-    return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: not the first row of a unit; the file is damaged, import again",
+    return pfx_fail(err, PFX_EFORMAT,
+                    "%s:/%s: row %lld: not the first row of a unit; the file is damaged, import again",
                     s->p->h5.path, PFX_PANEL_INDEX, (long long)i + 1);
 }
 
@@ -119,8 +121,8 @@ static pfx_status take_units(source *s, slot *b, pfx_err *err)
     b->frame.unit_start = b->unit_start;
     s->unit += n;
     s->row = end;
-    /* Past the end of the block and of the last target: a block that stopped short of it leaves a few rows, which
-     * belong to the next one. */
+    /* Past the end of the block and of the last target: a block that stopped short of it leaves a few rows,
+     * which belong to the next one. */
     if (end < s->target) end = s->target;
     s->target = (end / s->block_rows + 1) * s->block_rows;
     return PFX_OK;
@@ -129,7 +131,7 @@ static pfx_status take_units(source *s, slot *b, pfx_err *err)
 static pfx_status grow_rows(source *s, slot *b, pfx_idx n, pfx_err *err)
 {
     if (n <= b->cap_rows) return PFX_OK;
-    n += n / 8;     /* blocks differ by a few rows; pages that are not used cost nothing */
+    n += n / 8; /* blocks differ by a few rows; pages that are not used cost nothing */
     if (n < s->block_rows) n = s->block_rows;
     if (n > s->p->n_rows) n = s->p->n_rows;
     b->cap_rows = 0;
@@ -159,26 +161,27 @@ static void to_double(pfx_dtype t, pfx_idx n, const void *raw, double *out)
         for (pfx_idx r = 0; r < n; r++) out[r] = f[r];
         break;
     case PFX_I32:
-        for (pfx_idx r = 0; r < n; r++) out[r] = i[r] == INT32_MIN ? NAN : (double)i[r];   /* NAN is a float */
+        for (pfx_idx r = 0; r < n; r++) out[r] = i[r] == INT32_MIN ? NAN : (double)i[r]; /* NAN is a float */
         break;
     default:
         for (pfx_idx r = 0; r < n; r++) out[r] = l[r] == INT64_MIN ? NAN : (double)l[r];
     }
 }
 
-static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n, const int32_t *code,
-                              pfx_err *err)
+static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
+                              const int32_t *code, pfx_err *err)
 {
     const int32_t n_levels = (int32_t)c->spec->n_levels;
     for (pfx_idx r = 0; r < n; r++)
         if (code[r] >= n_levels || (code[r] < 0 && code[r] != PFX_NA_CODE))
-            return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: code %d, but there are %d levels", s->p->h5.path, c->where,
-                            (long long)(row0 + r) + 1, code[r], n_levels);
+            return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: code %d, but there are %d levels",
+                            s->p->h5.path, c->where, (long long)(row0 + r) + 1, code[r], n_levels);
     return PFX_OK;
 }
 
 /* Integers and floats are widened here: HDF5's own conversion is slower and knows no missing value. */
-static pfx_status read_column(source *s, const source_col *c, const pfx_frame *f, pfx_column *col, pfx_err *err)
+static pfx_status read_column(source *s, const source_col *c, const pfx_frame *f, pfx_column *col,
+                              pfx_err *err)
 {
     pfx_dtype t = c->spec->dtype;
     bool direct = t == PFX_F64 || c->spec->kind == PFX_CATEGORY;
@@ -199,7 +202,9 @@ static void fill(source *s, slot *b)
     b->st = PFX_OK;
     b->end = s->unit >= s->p->n_units;
     if (b->end) return;
-    if ((b->st = take_units(s, b, err)) != PFX_OK || (b->st = grow_rows(s, b, b->frame.n_rows, err)) != PFX_OK) goto failed;
+    if ((b->st = take_units(s, b, err)) != PFX_OK ||
+        (b->st = grow_rows(s, b, b->frame.n_rows, err)) != PFX_OK)
+        goto failed;
     if (b->frame.n_rows > s->cap_raw) {
         pfx_mem_free(s->raw);
         s->cap_raw = 0;
@@ -310,7 +315,7 @@ static pfx_status source_next(void *ctx, const pfx_frame **block, pfx_err *err)
         b = &s->slots[s->held];
     }
     wait_for(s, b);
-    if (b->end) {   /* stays full: further calls come here again */
+    if (b->end) { /* stays full: further calls come here again */
         stop_thread(s);
         return b->st == PFX_OK ? PFX_OK : pfx_fail(err, b->st, "%s", b->err.msg);
     }
@@ -357,8 +362,9 @@ static pfx_status unknown_column(const pfx_panel *p, const char *name, pfx_err *
     if (!names) return PFX_ENOMEM;
     for (int c = 0; c < p->n_cols; c++) names[c] = p->cols[c].name;
     near = pfx_text_nearest(name, p->n_cols, names);
-    st = near ? pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; did you mean \"%s\"?", p->h5.path, name, near)
-              : pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; panelfx info lists them", p->h5.path, name);
+    st = near
+             ? pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; did you mean \"%s\"?", p->h5.path, name, near)
+             : pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; panelfx info lists them", p->h5.path, name);
     pfx_mem_free(names);
     return st;
 }
@@ -397,8 +403,8 @@ static pfx_status open_all(source *s, const char *const *names, pfx_err *err)
     return st == PFX_OK ? pfx_h5_open_rows(&p->h5, PFX_PANEL_INDEX, &s->index, &n, err) : st;
 }
 
-pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_idx block_rows, pfx_row_source *out,
-                            pfx_err *err)
+pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_idx block_rows,
+                            pfx_row_source *out, pfx_err *err)
 {
     pfx_status st;
     source *s = pfx_mem_calloc(1, sizeof *s, err);
@@ -413,7 +419,8 @@ pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_i
     s->threaded = p->n_rows > s->block_rows;
     if (!(s->cols = pfx_mem_calloc(n + 1, sizeof *s->cols, err)) ||
         !(s->specs = pfx_mem_calloc(n, sizeof *s->specs, err)) ||
-        !(s->index_buf = pfx_mem_alloc(p->n_units + 1 < INDEX_ROWS ? p->n_units + 1 : INDEX_ROWS, sizeof *s->index_buf, err)) ||
+        !(s->index_buf = pfx_mem_alloc(p->n_units + 1 < INDEX_ROWS ? p->n_units + 1 : INDEX_ROWS,
+                                       sizeof *s->index_buf, err)) ||
         !(s->slots[0].cols = pfx_mem_calloc(n + 1, sizeof(pfx_column), err)) ||
         !(s->slots[1].cols = pfx_mem_calloc(n + 1, sizeof(pfx_column), err))) {
         source_close(s);
@@ -430,7 +437,14 @@ pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_i
         source_close(s);
         return st;
     }
-    *out = (pfx_row_source){.ctx = s, .n_rows = p->n_rows, .n_units = p->n_units, .n_cols = n, .cols = s->specs,
-                            .panel = p->spec, .rewind = source_rewind, .next = source_next, .close = source_close};
+    *out = (pfx_row_source){.ctx = s,
+                            .n_rows = p->n_rows,
+                            .n_units = p->n_units,
+                            .n_cols = n,
+                            .cols = s->specs,
+                            .panel = p->spec,
+                            .rewind = source_rewind,
+                            .next = source_next,
+                            .close = source_close};
     return PFX_OK;
 }

@@ -1,5 +1,5 @@
-/* Row sink: a panel file from rows as they come. Kept in memory: one chunk of each column and of the index, the
- * last row's unit and time, and the distinct times. */
+/* Row sink: a panel file from rows as they come. Kept in memory: one chunk of each column and of the index,
+ * the last row's unit and time, and the distinct times. */
 #include "hdf5_io/panel_private.h"
 
 #include <float.h>
@@ -12,9 +12,9 @@
 #include "src/base/version.h"
 
 typedef struct sink_col {
-    pfx_col_spec spec;          /* name and label owned */
+    pfx_col_spec spec; /* name and label owned */
     pfx_h5_writer w;
-    int32_t max_code;           /* highest so far, -1: none */
+    int32_t max_code; /* highest so far, -1: none */
     pfx_idx max_code_row;
     bool has_levels;
 } sink_col;
@@ -23,13 +23,13 @@ typedef struct sink {
     pfx_out out;
     pfx_h5 h5;
     pfx_panel_write_options options;
-    pfx_panel_spec spec;        /* unit and time owned */
+    pfx_panel_spec spec; /* unit and time owned */
     int n_cols;
-    sink_col *cols;             /* [n_cols] */
-    int unit_col, time_col;     /* -1: none */
+    sink_col *cols;         /* [n_cols] */
+    int unit_col, time_col; /* -1: none */
     panel_order order;
-    pfx_h5_writer index;        /* unit_start */
-    bool *first;                /* [PFX_H5_CHUNK_ROWS] */
+    pfx_h5_writer index; /* unit_start */
+    bool *first;         /* [PFX_H5_CHUNK_ROWS] */
     hid_t provenance;
 } sink;
 
@@ -39,10 +39,14 @@ static pfx_status check_name(const char *name, pfx_err *err)
 {
     size_t n = strlen(name);
     if (n == 0) return pfx_fail(err, PFX_EDATA, "a column has no name; give it one");
-    if (n > 255) return pfx_fail(err, PFX_EDATA, "column \"%.40s...\": the name is longer than 255 bytes; shorten it", name);
+    if (n > 255)
+        return pfx_fail(err, PFX_EDATA, "column \"%.40s...\": the name is longer than 255 bytes; shorten it",
+                        name);
     if (!strcmp(name, ".") || strchr(name, '/'))
-        return pfx_fail(err, PFX_EDATA, "column \"%s\": a panel file takes no \"/\" in a name; rename it", name);
-    if (!pfx_text_is_utf8(name, n)) return pfx_fail(err, PFX_EDATA, "column \"%s\": the name is not UTF-8; convert it", name);
+        return pfx_fail(err, PFX_EDATA, "column \"%s\": a panel file takes no \"/\" in a name; rename it",
+                        name);
+    if (!pfx_text_is_utf8(name, n))
+        return pfx_fail(err, PFX_EDATA, "column \"%s\": the name is not UTF-8; convert it", name);
     return PFX_OK;
 }
 
@@ -82,11 +86,16 @@ static pfx_status take_structure(sink *s, const pfx_panel_spec *panel, pfx_err *
         return PFX_ENOMEM;
     s->unit_col = s->spec.unit[0] ? find(s, s->spec.unit) : -1;
     s->time_col = s->spec.time[0] ? find(s, s->spec.time) : -1;
-    if (s->spec.unit[0] && s->unit_col < 0) return pfx_fail(err, PFX_EUSAGE, "no column \"%s\" for the unit", s->spec.unit);
-    if (s->spec.time[0] && s->time_col < 0) return pfx_fail(err, PFX_EUSAGE, "no column \"%s\" for the time", s->spec.time);
-    if (s->spec.time[0] && !s->spec.unit[0]) return pfx_fail(err, PFX_EUSAGE, "a panel with a time needs a unit");
-    if (s->time_col >= 0 && (s->cols[s->time_col].spec.kind != PFX_TIME || s->cols[s->time_col].spec.dtype < PFX_I32))
-        return pfx_fail(err, PFX_EDATA, "column \"%s\" is no time: the panel's time is stored as whole numbers of kind time",
+    if (s->spec.unit[0] && s->unit_col < 0)
+        return pfx_fail(err, PFX_EUSAGE, "no column \"%s\" for the unit", s->spec.unit);
+    if (s->spec.time[0] && s->time_col < 0)
+        return pfx_fail(err, PFX_EUSAGE, "no column \"%s\" for the time", s->spec.time);
+    if (s->spec.time[0] && !s->spec.unit[0])
+        return pfx_fail(err, PFX_EUSAGE, "a panel with a time needs a unit");
+    if (s->time_col >= 0 &&
+        (s->cols[s->time_col].spec.kind != PFX_TIME || s->cols[s->time_col].spec.dtype < PFX_I32))
+        return pfx_fail(err, PFX_EDATA,
+                        "column \"%s\" is no time: the panel's time is stored as whole numbers of kind time",
                         s->spec.time);
     if (s->unit_col >= 0) s->order.unit = &s->cols[s->unit_col].spec;
     if (s->time_col >= 0) s->order.time = &s->cols[s->time_col].spec;
@@ -126,10 +135,14 @@ static const void *missing_value(pfx_dtype t)
     static const int32_t i32 = INT32_MIN;
     static const int64_t i64 = INT64_MIN;
     switch (t) {
-    case PFX_F64: return &f64;
-    case PFX_F32: return &f32;
-    case PFX_I32: return &i32;
-    default: return &i64;
+    case PFX_F64:
+        return &f64;
+    case PFX_F32:
+        return &f32;
+    case PFX_I32:
+        return &i32;
+    default:
+        return &i64;
     }
 }
 
@@ -149,7 +162,8 @@ static pfx_status make_writers(sink *s, pfx_err *err)
     return st;
 }
 
-static pfx_status sink_begin(void *ctx, const pfx_panel_spec *panel, int n_cols, const pfx_col_spec *cols, pfx_err *err)
+static pfx_status sink_begin(void *ctx, const pfx_panel_spec *panel, int n_cols, const pfx_col_spec *cols,
+                             pfx_err *err)
 {
     sink *s = ctx;
     pfx_status st;
@@ -159,12 +173,13 @@ static pfx_status sink_begin(void *ctx, const pfx_panel_spec *panel, int n_cols,
     for (int c = 0; c < n_cols; c++) s->cols[c].w.ds = H5I_INVALID_HID;
     for (s->n_cols = 0; s->n_cols < n_cols; s->n_cols++)
         if ((st = take_column(s, s->n_cols, &cols[s->n_cols], err)) != PFX_OK) {
-            s->n_cols++;    /* half taken, to be freed */
+            s->n_cols++; /* half taken, to be freed */
             return st;
         }
     if ((st = take_structure(s, panel, err)) != PFX_OK) return st;
     pfx_h5_lock();
-    if ((st = pfx_h5_create(s->out.path, s->out.tmp, &s->h5, err)) == PFX_OK && (st = make_groups(s, err)) == PFX_OK)
+    if ((st = pfx_h5_create(s->out.path, s->out.tmp, &s->h5, err)) == PFX_OK &&
+        (st = make_groups(s, err)) == PFX_OK)
         st = make_writers(s, err);
     pfx_h5_unlock();
     return st;
@@ -172,7 +187,8 @@ static pfx_status sink_begin(void *ctx, const pfx_panel_spec *panel, int n_cols,
 
 /* ---- rows ---- */
 
-static pfx_status bad_value(const sink *s, const sink_col *col, pfx_idx row, double v, const char *why, pfx_err *err)
+static pfx_status bad_value(const sink *s, const sink_col *col, pfx_idx row, double v, const char *why,
+                            pfx_err *err)
 {
     return pfx_fail(err, PFX_EDATA, "%s: column \"%s\", row %lld: %.17g %s %s", s->out.path, col->spec.name,
                     (long long)row + 1, v, why, pfx_dtype_name(col->spec.dtype));
@@ -180,7 +196,8 @@ static pfx_status bad_value(const sink *s, const sink_col *col, pfx_idx row, dou
 
 static const char unfit[] = "does not fit into";
 
-static pfx_status put_f32(const sink *s, const sink_col *col, pfx_idx row, pfx_idx n, const double *v, float *to, pfx_err *err)
+static pfx_status put_f32(const sink *s, const sink_col *col, pfx_idx row, pfx_idx n, const double *v,
+                          float *to, pfx_err *err)
 {
     for (pfx_idx r = 0; r < n; r++) {
         if (fabs(v[r]) > FLT_MAX && !isinf(v[r])) return bad_value(s, col, row + r, v[r], unfit, err);
@@ -190,8 +207,8 @@ static pfx_status put_f32(const sink *s, const sink_col *col, pfx_idx row, pfx_i
 }
 
 /* Whole numbers; the smallest one stands for missing. A double is exact up to 2^53. */
-static pfx_status put_integer(const sink *s, const sink_col *col, pfx_idx row, pfx_idx n, const double *v, void *to,
-                              pfx_err *err)
+static pfx_status put_integer(const sink *s, const sink_col *col, pfx_idx row, pfx_idx n, const double *v,
+                              void *to, pfx_err *err)
 {
     const bool wide = col->spec.dtype == PFX_I64;
     const double max = wide ? 9007199254740992.0 : INT32_MAX;
@@ -200,7 +217,8 @@ static pfx_status put_integer(const sink *s, const sink_col *col, pfx_idx row, p
     for (pfx_idx r = 0; r < n; r++) {
         if (!isnan(v[r])) {
             if (!(fabs(v[r]) <= max)) return bad_value(s, col, row + r, v[r], unfit, err);
-            if (v[r] != floor(v[r])) return bad_value(s, col, row + r, v[r], "is not a whole number, for", err);
+            if (v[r] != floor(v[r]))
+                return bad_value(s, col, row + r, v[r], "is not a whole number, for", err);
         }
         if (wide)
             l[r] = isnan(v[r]) ? INT64_MIN : (int64_t)v[r];
@@ -210,10 +228,12 @@ static pfx_status put_integer(const sink *s, const sink_col *col, pfx_idx row, p
     return PFX_OK;
 }
 
-static pfx_status put_codes(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const int32_t *v, int32_t *to, pfx_err *err)
+static pfx_status put_codes(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const int32_t *v,
+                            int32_t *to, pfx_err *err)
 {
     for (pfx_idx r = 0; r < n; r++) {
-        if (v[r] < 0 && v[r] != PFX_NA_CODE) return bad_value(s, col, row + r, v[r], "is no level code,", err);
+        if (v[r] < 0 && v[r] != PFX_NA_CODE)
+            return bad_value(s, col, row + r, v[r], "is no level code,", err);
         if (v[r] > col->max_code) {
             col->max_code = v[r];
             col->max_code_row = row + r;
@@ -223,14 +243,15 @@ static pfx_status put_codes(const sink *s, sink_col *col, pfx_idx row, pfx_idx n
     return PFX_OK;
 }
 
-static pfx_status put_column(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const pfx_column *from, pfx_idx at,
-                             pfx_err *err)
+static pfx_status put_column(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const pfx_column *from,
+                             pfx_idx at, pfx_err *err)
 {
     void *to = col->w.buf + (size_t)col->w.n_buf * col->w.size;
     bool category = col->spec.kind == PFX_CATEGORY;
     pfx_status st = PFX_OK;
     if (category ? !from->code : !from->num)
-        return pfx_fail(err, PFX_EDATA, "%s: column \"%s\" has no %s", s->out.path, col->spec.name, category ? "codes" : "numbers");
+        return pfx_fail(err, PFX_EDATA, "%s: column \"%s\" has no %s", s->out.path, col->spec.name,
+                        category ? "codes" : "numbers");
     if (category)
         st = put_codes(s, col, row, n, from->code + at, to, err);
     else if (col->spec.dtype == PFX_F64)
@@ -275,8 +296,8 @@ static pfx_status put_piece(sink *s, const pfx_frame *f, pfx_idx at, pfx_idx n, 
     for (int c = 0; c < s->n_cols; c++)
         if ((st = put_column(s, &s->cols[c], row, n, &f->cols[c], at, err)) != PFX_OK) return st;
     if ((st = panel_order_take(&s->order, s->out.path, n, unit && unit->num ? unit->num + at : NULL,
-                               unit && unit->code ? unit->code + at : NULL, time ? time->num + at : NULL, s->first,
-                               err)) != PFX_OK)
+                               unit && unit->code ? unit->code + at : NULL, time ? time->num + at : NULL,
+                               s->first, err)) != PFX_OK)
         return st;
     for (pfx_idx r = 0; r < n && st == PFX_OK; r++)
         if (s->first[r]) st = put_index(s, row + r, err);
@@ -288,7 +309,8 @@ static pfx_status sink_put(void *ctx, const pfx_frame *rows, pfx_err *err)
     sink *s = ctx;
     pfx_status st = PFX_OK;
     if (rows->n_cols != s->n_cols)
-        return pfx_fail(err, PFX_EDATA, "%s: %d columns in a block where %d were announced", s->out.path, rows->n_cols, s->n_cols);
+        return pfx_fail(err, PFX_EDATA, "%s: %d columns in a block where %d were announced", s->out.path,
+                        rows->n_cols, s->n_cols);
     for (pfx_idx at = 0; at < rows->n_rows && st == PFX_OK;) {
         pfx_idx room = PFX_H5_CHUNK_ROWS - s->order.n_rows % PFX_H5_CHUNK_ROWS;
         pfx_idx n = rows->n_rows - at < room ? rows->n_rows - at : room;
@@ -300,17 +322,19 @@ static pfx_status sink_put(void *ctx, const pfx_frame *rows, pfx_err *err)
 
 /* ---- labels and provenance ---- */
 
-static pfx_status check_labels(const sink *s, const sink_col *col, pfx_idx n, const char *const *labels, size_t *size,
-                               pfx_err *err)
+static pfx_status check_labels(const sink *s, const sink_col *col, pfx_idx n, const char *const *labels,
+                               size_t *size, pfx_err *err)
 {
     *size = 1;
     if (col->max_code >= n)
-        return pfx_fail(err, PFX_EDATA, "%s: column \"%s\", row %lld: code %d, but there are %lld labels", s->out.path,
-                        col->spec.name, (long long)col->max_code_row + 1, col->max_code, (long long)n);
+        return pfx_fail(err, PFX_EDATA, "%s: column \"%s\", row %lld: code %d, but there are %lld labels",
+                        s->out.path, col->spec.name, (long long)col->max_code_row + 1, col->max_code,
+                        (long long)n);
     for (pfx_idx i = 0; i < n; i++) {
         size_t len = strlen(labels[i]);
         if (!pfx_text_is_utf8(labels[i], len))
-            return pfx_fail(err, PFX_EDATA, "%s: column \"%s\": the label of level %lld is not UTF-8; give --encoding",
+            return pfx_fail(err, PFX_EDATA,
+                            "%s: column \"%s\": the label of level %lld is not UTF-8; give --encoding",
                             s->out.path, col->spec.name, (long long)i);
         if (len > *size) *size = len;
     }
@@ -318,7 +342,8 @@ static pfx_status check_labels(const sink *s, const sink_col *col, pfx_idx n, co
 }
 
 /* Padding to the longest label costs nothing once it is compressed, so labels always are. */
-static pfx_status write_labels(sink *s, const sink_col *col, pfx_idx n, const char *const *labels, size_t size, pfx_err *err)
+static pfx_status write_labels(sink *s, const sink_col *col, pfx_idx n, const char *const *labels,
+                               size_t size, pfx_err *err)
 {
     pfx_idx rows = (pfx_idx)((1 << 20) / size) + 1;
     int deflate = s->options.deflate ? s->options.deflate : H5Zfilter_avail(H5Z_FILTER_DEFLATE) > 0;
@@ -350,7 +375,8 @@ static pfx_status sink_levels(void *ctx, int c, pfx_idx n_levels, const char *co
     size_t size;
     pfx_status st;
     if (c < 0 || c >= s->n_cols || col->spec.kind != PFX_CATEGORY || col->has_levels)
-        return pfx_fail(err, PFX_EDATA, "%s: labels for column %d, which is no category or has them", s->out.path, c);
+        return pfx_fail(err, PFX_EDATA, "%s: labels for column %d, which is no category or has them",
+                        s->out.path, c);
     if ((st = check_labels(s, col, n_levels, labels, &size, err)) != PFX_OK) return st;
     pfx_h5_lock();
     st = write_labels(s, col, n_levels, labels, size, err);
@@ -380,7 +406,8 @@ static pfx_status finish_columns(sink *s, pfx_err *err)
     for (int c = 0; c < s->n_cols && st == PFX_OK; c++) {
         sink_col *col = &s->cols[c];
         if (col->spec.kind == PFX_CATEGORY && !col->has_levels)
-            return pfx_fail(err, PFX_EDATA, "%s: column \"%s\": a category without labels", s->out.path, col->spec.name);
+            return pfx_fail(err, PFX_EDATA, "%s: column \"%s\": a category without labels", s->out.path,
+                            col->spec.name);
         /* A panel smaller than a chunk has its datasets made only now. */
         if (col->w.n_buf > 0 || col->w.ds < 0) st = pfx_h5_writer_flush(&col->w, err);
         if (st == PFX_OK) st = pfx_h5_put_text(&s->h5, col->w.ds, "label", col->spec.label, err);
@@ -408,7 +435,8 @@ static pfx_status write_attributes(sink *s, pfx_err *err)
 static pfx_status write_versions(sink *s, pfx_err *err)
 {
     pfx_status st = PFX_OK;
-    if (H5Aexists(s->provenance, "panelfx") <= 0) st = pfx_h5_put_text(&s->h5, s->provenance, "panelfx", PFX_VERSION, err);
+    if (H5Aexists(s->provenance, "panelfx") <= 0)
+        st = pfx_h5_put_text(&s->h5, s->provenance, "panelfx", PFX_VERSION, err);
     if (st == PFX_OK && H5Aexists(s->provenance, "hdf5") <= 0)
         st = pfx_h5_put_text(&s->h5, s->provenance, "hdf5", pfx_h5_version(), err);
     return st;
@@ -420,7 +448,8 @@ static pfx_status finish_file(sink *s, pfx_err *err)
     if ((st = finish_columns(s, err)) != PFX_OK || (st = pfx_h5_writer_finish(&s->index, err)) != PFX_OK ||
         (st = write_versions(s, err)) != PFX_OK || (st = write_attributes(s, err)) != PFX_OK)
         return st;
-    if (H5Gclose(s->provenance) < 0) return pfx_h5_fail(err, PFX_EIO, "%s:/provenance: cannot write", s->out.path);
+    if (H5Gclose(s->provenance) < 0)
+        return pfx_h5_fail(err, PFX_EIO, "%s:/provenance: cannot write", s->out.path);
     s->provenance = H5I_INVALID_HID;
     return pfx_h5_close_write(&s->h5, err);
 }
@@ -428,7 +457,7 @@ static pfx_status finish_file(sink *s, pfx_err *err)
 static pfx_status sink_commit(void *ctx, pfx_err *err)
 {
     sink *s = ctx;
-    pfx_status st = put_index(s, s->order.n_rows, err);     /* where a next unit would begin */
+    pfx_status st = put_index(s, s->order.n_rows, err); /* where a next unit would begin */
     if (st != PFX_OK) return st;
     pfx_h5_lock();
     st = finish_file(s, err);
@@ -478,7 +507,12 @@ pfx_status pfx_panel_sink(const char *path, const pfx_panel_write_options *o, pf
         sink_abort(s);
         return st;
     }
-    *out = (pfx_row_sink){.ctx = s, .begin = sink_begin, .put = sink_put, .levels = sink_levels,
-                          .provenance = sink_provenance, .commit = sink_commit, .abort = sink_abort};
+    *out = (pfx_row_sink){.ctx = s,
+                          .begin = sink_begin,
+                          .put = sink_put,
+                          .levels = sink_levels,
+                          .provenance = sink_provenance,
+                          .commit = sink_commit,
+                          .abort = sink_abort};
     return PFX_OK;
 }

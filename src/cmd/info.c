@@ -12,7 +12,7 @@
 #include "src/cmd/commands.h"
 #include "src/report/table.h"
 
-enum { LABELS_SHOWN = 3, LABELS_READ = 1000 };  /* of a category; with more levels than that none is read */
+enum { LABELS_SHOWN = 3, LABELS_READ = 1000 }; /* of a category; with more levels than that none is read */
 
 typedef struct info_options {
     pfx_common common;
@@ -87,14 +87,16 @@ static void add_count(pfx_str *out, const char *name, pfx_idx n, const char *col
         grouped[g++] = digits[i];
     }
     grouped[g] = 0;
-    pfx_str_addf(out, "%-10s %s%s%s%s\n", name, grouped, column ? " (" : "", column ? column : "", column ? ")" : "");
+    pfx_str_addf(out, "%-10s %s%s%s%s\n", name, grouped, column ? " (" : "", column ? column : "",
+                 column ? ")" : "");
 }
 
 static void add_head(const pfx_panel *p, bool checked, pfx_str *out)
 {
     const pfx_panel_spec *s = pfx_panel_structure(p);
     char time[320], size[32];
-    pfx_str_addf(out, "%s: a panel, format version %lld\n\n", pfx_panel_path(p), (long long)pfx_panel_version(p));
+    pfx_str_addf(out, "%s: a panel, format version %lld\n\n", pfx_panel_path(p),
+                 (long long)pfx_panel_version(p));
     if (is_synthetic(p)) pfx_str_add(out, "SYNTHETIC  simulated data, no measurements\n");
     add_count(out, "rows", pfx_panel_n_rows(p), NULL);
     add_count(out, "units", pfx_panel_n_units(p), s->unit[0] ? s->unit : "no unit: each row is one");
@@ -106,7 +108,9 @@ static void add_head(const pfx_panel *p, bool checked, pfx_str *out)
     }
     add_count(out, "columns", pfx_panel_n_cols(p), NULL);
     pfx_str_addf(out, "%-10s %s\n", "size", bytes_text(file_bytes(pfx_panel_path(p)), size, sizeof size));
-    if (checked) pfx_str_addf(out, "%-10s every checksum, the index, the order of the rows and the codes are right\n", "checked");
+    if (checked)
+        pfx_str_addf(out, "%-10s every checksum, the index, the order of the rows and the codes are right\n",
+                     "checked");
     pfx_str_add(out, "\n");
 }
 
@@ -164,7 +168,8 @@ static pfx_status panel_text(pfx_panel *p, bool checked, pfx_str *out, pfx_err *
     for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
         if ((int)strlen(key) > width) width = (int)strlen(key);
     pfx_str_add(out, "\nprovenance\n");
-    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++) pfx_str_addf(out, "  %-*s  %s\n", width, key, value);
+    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
+        pfx_str_addf(out, "  %-*s  %s\n", width, key, value);
     return PFX_OK;
 }
 
@@ -238,11 +243,14 @@ static pfx_status panel_json(pfx_panel *p, bool checked, pfx_str *out, pfx_err *
     bool failed = false;
     pfx_status st = PFX_OK;
     json_head(p, checked, root, &failed);
-    for (int c = 0; c < pfx_panel_n_cols(p) && st == PFX_OK; c++) st = json_column(p, c, columns, &failed, err);
-    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++) set(lines, key, json_string(value), &failed);
+    for (int c = 0; c < pfx_panel_n_cols(p) && st == PFX_OK; c++)
+        st = json_column(p, c, columns, &failed, err);
+    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
+        set(lines, key, json_string(value), &failed);
     set(root, "columns", columns, &failed);
     set(root, "provenance", lines, &failed);
-    if (st == PFX_OK && (failed || json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17))))
+    if (st == PFX_OK &&
+        (failed || json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17))))
         st = pfx_fail(err, PFX_ENOMEM, "the JSON of info: out of memory, or a text is not UTF-8");
     pfx_str_add(out, "\n");
     json_decref(root);
@@ -281,7 +289,8 @@ static pfx_status describe(const info_options *o, const char *path, pfx_str *out
     if (i < n)
         st = describers[i].describe(o, path, out, err);
     else
-        st = pfx_fail(err, PFX_EFORMAT, "%s: format \"%.64s\" is not known to info of panelfx %s", path, format, PFX_VERSION);
+        st = pfx_fail(err, PFX_EFORMAT, "%s: format \"%.64s\" is not known to info of panelfx %s", path,
+                      format, PFX_VERSION);
     pfx_mem_free(format);
     return st;
 }
@@ -301,5 +310,5 @@ static pfx_status info_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_info = {"info", "PANEL.h5", "what is in a panel file; --check verifies every checksum",
-                                  info_table, info_run};
+const pfx_command pfx_cmd_info = {
+    "info", "PANEL.h5", "what is in a panel file; --check verifies every checksum", info_table, info_run};

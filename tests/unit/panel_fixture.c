@@ -5,9 +5,12 @@ static const char *const prov_labels[FIX_PROV_LEVELS] = {"Anhui", "\xe5\xae\x89\
 static void set_columns(fix_panel *p, pfx_idx n)
 {
     static const pfx_col_spec specs[FIX_COLS] = {
-        {"firm", "Stock code", PFX_CATEGORY, PFX_I32, 0, NULL}, {"year", "", PFX_TIME, PFX_I32, 0, NULL},
-        {"x64", "A \"label\" \xe4\xbc\x81", PFX_NUMERIC, PFX_F64, 0, NULL}, {"x32", "", PFX_NUMERIC, PFX_F32, 0, NULL},
-        {"i32", "", PFX_NUMERIC, PFX_I32, 0, NULL}, {"i64", "", PFX_NUMERIC, PFX_I64, 0, NULL},
+        {"firm", "Stock code", PFX_CATEGORY, PFX_I32, 0, NULL},
+        {"year", "", PFX_TIME, PFX_I32, 0, NULL},
+        {"x64", "A \"label\" \xe4\xbc\x81", PFX_NUMERIC, PFX_F64, 0, NULL},
+        {"x32", "", PFX_NUMERIC, PFX_F32, 0, NULL},
+        {"i32", "", PFX_NUMERIC, PFX_I32, 0, NULL},
+        {"i64", "", PFX_NUMERIC, PFX_I64, 0, NULL},
         {"prov", "Province", PFX_CATEGORY, PFX_I32, FIX_PROV_LEVELS, NULL}};
     memcpy(p->specs, specs, sizeof specs);
     for (int c = 0; c < FIX_COLS; c++) {
@@ -54,7 +57,8 @@ fix_panel *fix_make(pfx_idx n, pfx_idx unit_len)
     p->spec = (pfx_panel_spec){"firm", "year", PFX_TIME_YEAR};
     p->specs[FIX_FIRM].n_levels = unit;
     for (int c = 0; c < FIX_COLS; c++) p->cols[c].spec = p->specs[c];
-    p->frame = (pfx_frame){.n_rows = n, .n_cols = FIX_COLS, .cols = p->cols, .n_units = unit, .unit_start = p->unit_start};
+    p->frame = (pfx_frame){
+        .n_rows = n, .n_cols = FIX_COLS, .cols = p->cols, .n_units = unit, .unit_start = p->unit_start};
     return p;
 }
 
@@ -88,7 +92,8 @@ static pfx_status put_all(const fix_panel *p, pfx_row_sink *sink, pfx_idx piece,
     return st;
 }
 
-pfx_status fix_write(const fix_panel *p, const char *path, pfx_idx piece, int deflate, bool force, pfx_err *err)
+pfx_status fix_write(const fix_panel *p, const char *path, pfx_idx piece, int deflate, bool force,
+                     pfx_err *err)
 {
     pfx_panel_write_options o = {.deflate = deflate, .force = force};
     pfx_row_sink sink;
@@ -96,7 +101,8 @@ pfx_status fix_write(const fix_panel *p, const char *path, pfx_idx piece, int de
     if (st != PFX_OK) return st;
     if ((st = sink.begin(sink.ctx, &p->spec, FIX_COLS, p->specs, err)) == PFX_OK &&
         (st = put_all(p, &sink, piece, err)) == PFX_OK &&
-        (st = sink.levels(sink.ctx, FIX_FIRM, p->frame.n_units, (const char *const *)p->firm_labels, err)) == PFX_OK &&
+        (st = sink.levels(sink.ctx, FIX_FIRM, p->frame.n_units, (const char *const *)p->firm_labels, err)) ==
+            PFX_OK &&
         (st = sink.levels(sink.ctx, FIX_PROV, FIX_PROV_LEVELS, prov_labels, err)) == PFX_OK &&
         (st = sink.provenance(sink.ctx, "command", "panelfx import x.csv", err)) == PFX_OK &&
         (st = sink.provenance(sink.ctx, "source", "x.csv", err)) == PFX_OK)
@@ -110,11 +116,13 @@ static void compare_block(const fix_panel *p, const pfx_frame *f)
     assert_int_equal(f->n_cols, FIX_COLS);
     for (int c = 0; c < FIX_COLS; c++) {
         if (p->cols[c].code)
-            assert_memory_equal(f->cols[c].code, p->cols[c].code + f->row0, (size_t)f->n_rows * sizeof(int32_t));
+            assert_memory_equal(f->cols[c].code, p->cols[c].code + f->row0,
+                                (size_t)f->n_rows * sizeof(int32_t));
         else
             for (pfx_idx r = 0; r < f->n_rows; r++) {
                 double want = p->cols[c].num[f->row0 + r], got = f->cols[c].num[r];
-                if (!(want == got || (isnan(want) && isnan(got)))) fail_msg("column %d row %lld: %g != %g", c, (long long)r, got, want);
+                if (!(want == got || (isnan(want) && isnan(got))))
+                    fail_msg("column %d row %lld: %g != %g", c, (long long)r, got, want);
             }
     }
     for (pfx_idx u = 0; u <= f->n_units; u++)
@@ -143,9 +151,11 @@ void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows)
         assert_int_equal(src.cols[c].dtype, p->specs[c].dtype);
         assert_int_equal(src.cols[c].n_levels, p->specs[c].n_levels);
     }
-    for (pfx_idx u = 0; u < p->frame.n_units; u++) assert_string_equal(src.cols[FIX_FIRM].levels[u], p->firm_labels[u]);
-    for (int l = 0; l < FIX_PROV_LEVELS; l++) assert_string_equal(src.cols[FIX_PROV].levels[l], prov_labels[l]);
-    for (int pass = 0; pass < 2; pass++) {      /* the second after a rewind */
+    for (pfx_idx u = 0; u < p->frame.n_units; u++)
+        assert_string_equal(src.cols[FIX_FIRM].levels[u], p->firm_labels[u]);
+    for (int l = 0; l < FIX_PROV_LEVELS; l++)
+        assert_string_equal(src.cols[FIX_PROV].levels[l], prov_labels[l]);
+    for (int pass = 0; pass < 2; pass++) { /* the second after a rewind */
         row = unit = 0;
         for (;;) {
             assert_ok(src.next(src.ctx, &f, &err));

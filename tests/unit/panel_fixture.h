@@ -11,7 +11,7 @@ enum { FIX_PROV_LEVELS = 3 };
 typedef struct fix_panel {
     pfx_panel_spec spec;
     pfx_col_spec specs[FIX_COLS];
-    pfx_frame frame;            /* all rows, one block */
+    pfx_frame frame; /* all rows, one block */
     pfx_column cols[FIX_COLS];
     pfx_idx *unit_start;
     char **firm_labels;
@@ -22,7 +22,8 @@ typedef struct fix_panel {
 fix_panel *fix_make(pfx_idx n, pfx_idx unit_len);
 void fix_free(fix_panel *p);
 /* Write all rows in pieces of `piece` rows; the status and message of the first step that fails. */
-pfx_status fix_write(const fix_panel *p, const char *path, pfx_idx piece, int deflate, bool force, pfx_err *err);
+pfx_status fix_write(const fix_panel *p, const char *path, pfx_idx piece, int deflate, bool force,
+                     pfx_err *err);
 /* Read with all columns and compare every block with the panel. */
 void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows);
 

@@ -1,11 +1,14 @@
-/* Files that are not what they should be: cut short, with a byte changed, of another kind. Nothing crashes, and
- * the fault is named. */
+/* Files that are not what they should be: cut short, with a byte changed, of another kind. Nothing crashes,
+ * and the fault is named. */
 #include <sys/stat.h>
 #include "tests/unit/panel_fixture.h"
 
 /* HDF5 1.10 leaks an object header whose checksum is wrong; LeakSanitizer asks here what to overlook. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libhdf5";
+}
 
 typedef struct bytes {
     unsigned char *b;
@@ -121,7 +124,7 @@ static void changed_value_is_named(void **state)
     assert_non_null(strstr(err.msg, "vbad.h5:/columns/x64: cannot read rows 6553"));
     assert_non_null(strstr(err.msg, "checksum wrong"));
     x.b[at + 3] ^= 0x10;
-    at = find(&x, p->unit_start + 100, 64);     /* the index */
+    at = find(&x, p->unit_start + 100, 64); /* the index */
     assert_true(at > 0);
     x.b[at] ^= 1;
     spill(bad, x.b, x.n);
@@ -173,8 +176,11 @@ static void read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truncated),   cmocka_unit_test(any_byte_changed), cmocka_unit_test(changed_value_is_named),
-        cmocka_unit_test(not_a_panel), cmocka_unit_test(read_only),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(any_byte_changed),
+        cmocka_unit_test(changed_value_is_named),
+        cmocka_unit_test(not_a_panel),
+        cmocka_unit_test(read_only),
     };
     pfx_err err = {0};
     if (pfx_h5_init(&err) != PFX_OK) return 1;

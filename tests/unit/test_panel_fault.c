@@ -1,5 +1,5 @@
-/* Every write step and every allocation fails in turn, and the disk is really full: one message, no file under the
- * final name, no temporary, nothing leaked (under asan), and the library goes on working. */
+/* Every write step and every allocation fails in turn, and the disk is really full: one message, no file
+ * under the final name, no temporary, nothing leaked (under asan), and the library goes on working. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -134,8 +134,10 @@ static void full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_write), cmocka_unit_test(every_allocation_of_a_writer),
-        cmocka_unit_test(every_allocation_of_a_reader), cmocka_unit_test(full_disk),
+        cmocka_unit_test(every_write),
+        cmocka_unit_test(every_allocation_of_a_writer),
+        cmocka_unit_test(every_allocation_of_a_reader),
+        cmocka_unit_test(full_disk),
     };
     pfx_err err = {0};
     if (pfx_h5_init(&err) != PFX_OK) return 1;

@@ -1,10 +1,10 @@
-/* HDF5 files that are whole but wrong: other formats, newer versions, parts absent or at odds with each other. Each
- * file is a good panel that HDF5 itself has changed. */
+/* HDF5 files that are whole but wrong: other formats, newer versions, parts absent or at odds with each
+ * other. Each file is a good panel that HDF5 itself has changed. */
 #include "hdf5_io/h5_private.h"
 #include "src/base/mem.h"
 #include "tests/unit/panel_fixture.h"
 
-static hid_t file;      /* the panel, open for changes */
+static hid_t file; /* the panel, open for changes */
 
 static void begin(fix_panel *p, const char *path)
 {
@@ -36,7 +36,8 @@ static void end_check(const char *path, const char *text)
 
 static void set_text(const char *object, const char *name, const char *value)
 {
-    hid_t o = H5Oopen(file, object, H5P_DEFAULT), t = pfx_h5_text_type(strlen(value)), sp = H5Screate(H5S_SCALAR), a;
+    hid_t o = H5Oopen(file, object, H5P_DEFAULT), t = pfx_h5_text_type(strlen(value)),
+          sp = H5Screate(H5S_SCALAR), a;
     assert_true(H5Adelete(o, name) >= 0);
     a = H5Acreate2(o, name, t, sp, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Awrite(a, t, value) >= 0);
@@ -57,7 +58,8 @@ static void set_int(const char *name, long long value)
 static void set_cell(const char *dataset, hsize_t row, long long value)
 {
     hsize_t one = 1;
-    hid_t ds = H5Dopen2(file, dataset, H5P_DEFAULT), fsp = H5Dget_space(ds), msp = H5Screate_simple(1, &one, NULL);
+    hid_t ds = H5Dopen2(file, dataset, H5P_DEFAULT), fsp = H5Dget_space(ds),
+          msp = H5Screate_simple(1, &one, NULL);
     H5Sselect_hyperslab(fsp, H5S_SELECT_SET, &row, NULL, &one, NULL);
     assert_true(H5Dwrite(ds, H5T_NATIVE_LLONG, msp, fsp, H5P_DEFAULT, &value) >= 0);
     H5Sclose(msp);
@@ -65,7 +67,10 @@ static void set_cell(const char *dataset, hsize_t row, long long value)
     H5Dclose(ds);
 }
 
-static void drop(const char *link) { assert_true(H5Ldelete(file, link, H5P_DEFAULT) >= 0); }
+static void drop(const char *link)
+{
+    assert_true(H5Ldelete(file, link, H5P_DEFAULT) >= 0);
+}
 
 static void formats_and_versions(void **state)
 {
@@ -75,12 +80,14 @@ static void formats_and_versions(void **state)
     pfx_err err = {0};
     (void)state;
     begin(p, path), assert_true(H5Adelete(file, "format") >= 0), end(path, PFX_EFORMAT, "not one of panelfx");
-    begin(p, path), set_text("/", "format", "panelfx-draws"), end(path, PFX_EFORMAT, "holds draws, not a panel");
+    begin(p, path), set_text("/", "format", "panelfx-draws"),
+        end(path, PFX_EFORMAT, "holds draws, not a panel");
     assert_ok(pfx_h5_format(path, &format, &err));
     assert_string_equal(format, "panelfx-draws");
     pfx_mem_free(format);
     begin(p, path), set_text("/", "format", "other"), end(path, PFX_EFORMAT, "its format is \"other\"");
-    begin(p, path), set_int("version", 2), end(path, PFX_EFORMAT, "panel version 2 is newer than this panelfx knows (1)");
+    begin(p, path), set_int("version", 2),
+        end(path, PFX_EFORMAT, "panel version 2 is newer than this panelfx knows (1)");
     begin(p, path), set_int("version", 0), end(path, PFX_EFORMAT, "version 0");
     fix_free(p);
 }
@@ -96,11 +103,14 @@ static void parts_absent_or_at_odds(void **state)
     begin(p, path), drop("categories/prov"), end(path, PFX_EFORMAT, "/categories/prov: no such dataset");
     begin(p, path), drop("index/unit_start"), end(path, PFX_EFORMAT, "/index/unit_start: no such dataset");
     begin(p, path), drop("provenance"), end(path, PFX_EFORMAT, "/provenance");
-    begin(p, path), set_int("n_rows", 49), end(path, PFX_EFORMAT, "/columns/firm: 50 rows where the panel has 49");
+    begin(p, path), set_int("n_rows", 49),
+        end(path, PFX_EFORMAT, "/columns/firm: 50 rows where the panel has 49");
     begin(p, path), set_int("n_rows", -1), end(path, PFX_EFORMAT, "n_rows is -1");
     begin(p, path), set_int("n_units", 3), end(path, PFX_EFORMAT, "/index/unit_start: want int64, 4 rows");
-    begin(p, path), set_text("/columns/x64", "kind", "odd"), end(path, PFX_EFORMAT, "/columns/x64: unknown kind \"odd\"");
-    begin(p, path), set_text("/columns/x64", "kind", "category"), end(path, PFX_EFORMAT, "a category is int32");
+    begin(p, path), set_text("/columns/x64", "kind", "odd"),
+        end(path, PFX_EFORMAT, "/columns/x64: unknown kind \"odd\"");
+    begin(p, path), set_text("/columns/x64", "kind", "category"),
+        end(path, PFX_EFORMAT, "a category is int32");
     begin(p, path), set_text("/", "time_unit", "odd"), end(path, PFX_EFORMAT, "unknown time_unit \"odd\"");
     begin(p, path), drop("columns/x64");
     assert_true(H5Lcreate_hard(file, "categories/prov", file, "columns/x64", H5P_DEFAULT, H5P_DEFAULT) >= 0);
@@ -117,12 +127,17 @@ static void values_at_odds(void **state)
     const char *path = test_tmp("c.h5");
     fix_panel *p = fix_make(200, 7);
     (void)state;
-    begin(p, path), set_cell("columns/prov", 100, 3), end_check(path, "/columns/prov: row 101: code 3, but there are 3 levels");
+    begin(p, path), set_cell("columns/prov", 100, 3),
+        end_check(path, "/columns/prov: row 101: code 3, but there are 3 levels");
     begin(p, path), set_cell("columns/prov", 100, -5), end_check(path, "row 101: code -5");
-    begin(p, path), set_cell("columns/year", 101, 2001), end_check(path, "row 102 (firm 000014, year 2001) comes after");
-    begin(p, path), set_cell("columns/year", 101, 2002), end_check(path, "rows 101 and 102 are both firm 000014, year 2002");
-    begin(p, path), set_cell("index/unit_start", 5, 36), end_check(path, "row 36 of the panel does not begin a unit in the index");
-    begin(p, path), set_cell("index/unit_start", 5, 28), end_check(path, "/index/unit_start: row 6: not the first row of a unit");
+    begin(p, path), set_cell("columns/year", 101, 2001),
+        end_check(path, "row 102 (firm 000014, year 2001) comes after");
+    begin(p, path), set_cell("columns/year", 101, 2002),
+        end_check(path, "rows 101 and 102 are both firm 000014, year 2002");
+    begin(p, path), set_cell("index/unit_start", 5, 36),
+        end_check(path, "row 36 of the panel does not begin a unit in the index");
+    begin(p, path), set_cell("index/unit_start", 5, 28),
+        end_check(path, "/index/unit_start: row 6: not the first row of a unit");
     begin(p, path), set_cell("index/unit_start", 5, 999), end_check(path, "/index/unit_start: row 6");
     begin(p, path), set_cell("index/unit_start", 0, 1), end_check(path, "/index/unit_start: row 1");
     begin(p, path), set_cell("index/unit_start", 29, 199), end_check(path, "/index/unit_start: row 30");

@@ -1,5 +1,5 @@
-/* What the sink refuses: order, duplicates, values that do not fit, names, labels. Each names the place, and no
- * file is left. */
+/* What the sink refuses: order, duplicates, values that do not fit, names, labels. Each names the place, and
+ * no file is left. */
 #include <limits.h>
 #include "tests/unit/panel_fixture.h"
 
@@ -39,7 +39,7 @@ static void unsorted(void **state)
     p = make();
     p->cols[FIX_FIRM].code[ROW] = 3;
     refuse(p, PFX_EDATA, "row 100001 (firm code 3, year 2005) comes after firm code 14285");
-    p->specs[FIX_FIRM].levels = (const char *const *)p->firm_labels;    /* with labels the unit has its name */
+    p->specs[FIX_FIRM].levels = (const char *const *)p->firm_labels; /* with labels the unit has its name */
     refuse(p, PFX_EDATA, "row 100001 (firm 000003, year 2005)");
     fix_free(p);
 }
@@ -68,7 +68,8 @@ static void values_that_do_not_fit(void **state)
         {FIX_I32, -2147483648.0, "row 100001: -2147483648 does not fit into int32"},
         {FIX_I32, 1.5, "row 100001: 1.5 is not a whole number, for int32"},
         {FIX_I32, INFINITY, "inf does not fit into int32"},
-        {FIX_I64, 18014398509481984.0, "column \"i64\", row 100001: 18014398509481984 does not fit into int64"},
+        {FIX_I64, 18014398509481984.0,
+         "column \"i64\", row 100001: 18014398509481984 does not fit into int64"},
         {FIX_F32, 1e39, "column \"x32\", row 100001: 9.9999999999999994e+38 does not fit into float32"},
         {FIX_YEAR, 2005.5, "column \"year\", row 100001: 2005.5 is not a whole number"},
     };
@@ -123,7 +124,7 @@ static void existing_file(void **state)
     assert_ok(fix_write(p, path, 10, 0, false, &err));
     assert_fails(fix_write(q, path, 10, 0, false, &err), PFX_EUSAGE, "--force");
     fix_compare(p, path, 0);
-    q->cols[FIX_YEAR].num[5] = NAN;     /* a failed run leaves the old file as it was */
+    q->cols[FIX_YEAR].num[5] = NAN; /* a failed run leaves the old file as it was */
     assert_fails(fix_write(q, path, 10, 0, true, &err), PFX_EDATA, "missing");
     fix_compare(p, path, 0);
     assert_fails(fix_write(p, test_tmp("no/such/folder.h5"), 10, 0, false, &err), PFX_EIO, "folder.h5");
@@ -152,9 +153,9 @@ static void large_unit_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(duplicates),      cmocka_unit_test(unsorted),
-        cmocka_unit_test(missing_keys),    cmocka_unit_test(values_that_do_not_fit),
-        cmocka_unit_test(names_and_labels), cmocka_unit_test(existing_file),
+        cmocka_unit_test(duplicates),         cmocka_unit_test(unsorted),
+        cmocka_unit_test(missing_keys),       cmocka_unit_test(values_that_do_not_fit),
+        cmocka_unit_test(names_and_labels),   cmocka_unit_test(existing_file),
         cmocka_unit_test(large_unit_numbers),
     };
     pfx_err err = {0};

@@ -29,10 +29,10 @@ static void sizes_around_the_chunk(void **state)
 static void long_units(void **state)
 {
     (void)state;
-    round_trip(200000, 200000, 65536, 0);   /* one unit is the whole panel */
-    round_trip(200000, 70000, 777, 0);      /* each longer than a block */
-    round_trip(200000, 65536, 65536, 0);    /* each exactly a block */
-    round_trip(70000, 1, 65536, 0);         /* as many units as rows: the index has several chunks */
+    round_trip(200000, 200000, 65536, 0); /* one unit is the whole panel */
+    round_trip(200000, 70000, 777, 0);    /* each longer than a block */
+    round_trip(200000, 65536, 65536, 0);  /* each exactly a block */
+    round_trip(70000, 1, 65536, 0);       /* as many units as rows: the index has several chunks */
 }
 
 static void equal_panels_are_equal_files(void **state)
@@ -71,7 +71,7 @@ static void no_unit_no_time(void **state)
     assert_null(f->time);
     src.close(src.ctx);
     pfx_panel_close(panel);
-    p->spec = (pfx_panel_spec){"firm", "", PFX_TIME_INDEX};     /* rows keep their order within a unit */
+    p->spec = (pfx_panel_spec){"firm", "", PFX_TIME_INDEX}; /* rows keep their order within a unit */
     for (int r = 0; r < 1000; r++) p->cols[FIX_YEAR].num[r] = -r;
     assert_ok(fix_write(p, path, 100, 0, true, &err));
     assert_ok(pfx_panel_open(path, &panel, &err));
@@ -88,7 +88,8 @@ static void some_columns(void **state)
 {
     pfx_err err = {0};
     fix_panel *p = fix_make(200000, 0);
-    const char *path = test_tmp("s.h5"), *names[] = {"i64", "prov", "i64"}, *wrong[] = {"x46"}, *other[] = {"zzz"};
+    const char *path = test_tmp("s.h5"), *names[] = {"i64", "prov", "i64"}, *wrong[] = {"x46"},
+               *other[] = {"zzz"};
     pfx_panel *panel;
     pfx_row_source src, more;
     const pfx_frame *f;
@@ -110,7 +111,7 @@ static void some_columns(void **state)
     src.close(src.ctx);
     assert_fails(pfx_panel_source(panel, 1, wrong, 0, &src, &err), PFX_EUSAGE, "did you mean \"x64\"");
     assert_fails(pfx_panel_source(panel, 1, other, 0, &src, &err), PFX_EUSAGE, "no column \"zzz\"");
-    assert_ok(pfx_panel_source(panel, 0, NULL, 0, &src, &err));     /* structure alone */
+    assert_ok(pfx_panel_source(panel, 0, NULL, 0, &src, &err)); /* structure alone */
     assert_ok(src.next(src.ctx, &f, &err));
     assert_rel(f->time[100], p->cols[FIX_YEAR].num[100], 0);
     src.close(src.ctx);
@@ -118,7 +119,8 @@ static void some_columns(void **state)
     fix_free(p);
 }
 
-/* Each chunk is read once, even where units are cut by every edge: compare bytes read with the file's size. */
+/* Each chunk is read once, even where units are cut by every edge: compare bytes read with the file's size.
+ */
 static void chunks_are_read_once(void **state)
 {
     pfx_err err = {0};
@@ -144,14 +146,18 @@ static void chunks_are_read_once(void **state)
     pfx_panel_close(panel);
     fix_free(p);
     assert_true(after - before > raw);
-    assert_true(after - before < raw + raw / 5);    /* last chunk, index and metadata are in it */
+    assert_true(after - before < raw + raw / 5); /* last chunk, index and metadata are in it */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_around_the_chunk), cmocka_unit_test(long_units), cmocka_unit_test(equal_panels_are_equal_files),
-        cmocka_unit_test(no_unit_no_time), cmocka_unit_test(some_columns), cmocka_unit_test(chunks_are_read_once),
+        cmocka_unit_test(sizes_around_the_chunk),
+        cmocka_unit_test(long_units),
+        cmocka_unit_test(equal_panels_are_equal_files),
+        cmocka_unit_test(no_unit_no_time),
+        cmocka_unit_test(some_columns),
+        cmocka_unit_test(chunks_are_read_once),
     };
     pfx_err err = {0};
     if (pfx_h5_init(&err) != PFX_OK) return 1;
