@@ -137,7 +137,9 @@ void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows)
     pfx_panel *panel;
     pfx_row_source src;
     const pfx_frame *f;
-    pfx_idx row = 0, unit = 0;
+    pfx_idx row = 0, unit = 0, longest = 0, aim = block_rows ? block_rows : 65536;
+    for (pfx_idx u = 0; u < p->frame.n_units; u++)
+        if (p->unit_start[u + 1] - p->unit_start[u] > longest) longest = p->unit_start[u + 1] - p->unit_start[u];
     assert_ok(pfx_panel_open(path, &panel, &err));
     assert_int_equal(pfx_panel_n_rows(panel), p->frame.n_rows);
     assert_int_equal(pfx_panel_n_units(panel), p->frame.n_units);
@@ -163,6 +165,8 @@ void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows)
             assert_int_equal(f->row0, row);
             assert_int_equal(f->unit0, unit);
             assert_true(f->n_rows > 0);
+            if (longest < aim) assert_true(f->n_rows < aim + longest);
+            if (longest < aim && row + f->n_rows < p->frame.n_rows) assert_true(f->n_rows > aim - longest);
             compare_block(p, f);
             row += f->n_rows;
             unit += f->n_units;
