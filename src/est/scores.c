@@ -37,6 +37,7 @@ typedef struct chunk {
 typedef struct pass {
     const pfx_scores *s;
     int p, q;
+    bool intercept;     /* is a coefficient: its scores are wanted */
     pfx_idx n_blocks, n_chunks;
     route route[PFX_MAX_MEATS];
     chunk *chunks;      /* [n_chunks] */
@@ -52,6 +53,7 @@ typedef struct block {
     const double *rows, *e, *w;     /* [n x p], [n] residuals, [n] weights or NULL */
     double *f;                      /* [n] scratch */
     double *S;                      /* [n x q] scratch */
+    double *g;                      /* [q] scratch */
     pfx_idx *start;                 /* [n + 1] scratch */
 } block;
 
@@ -71,7 +73,8 @@ static void score_runs(const pass *ps, const block *b, pfx_idx n_runs, const pfx
     pfx_k_score(ps->s->isa, n_runs, start, ps->p, ps->p, b->rows, b->e, b->w, ps->q, S);
     for (pfx_idx r = 0; r < n_runs; r++) {
         double sum = 0;
-        for (pfx_idx i = start[r]; i < start[r + 1]; i++) sum += b->w ? b->w[i] * b->e[i] : b->e[i];
+        if (ps->intercept)
+            for (pfx_idx i = start[r]; i < start[r + 1]; i++) sum += b->w ? b->w[i] * b->e[i] : b->e[i];
         S[r * ps->q + ps->p] = sum;
     }
 }
@@ -87,7 +90,8 @@ static void close_run(const pass *ps, chunk_meat *m)
     }
 }
 
-static void take_runs(const pass *ps, const block *b, const int32_t *code, chunk_meat *m)
+/* Returns the number of runs, whose scores are then in b->S. */
+static pfx_idx take_runs(const pass *ps, const block *b, const int32_t *code, chunk_meat *m)
 {
     pfx_idx n_runs = 0, q = ps->q, from = 0;
     for (pfx_idx i = 0; i < b->n; i++)
@@ -103,12 +107,13 @@ static void take_runs(const pass *ps, const block *b, const int32_t *code, chunk
         memcpy(m->last.s, b->S, (size_t)q * sizeof *b->S);
         from = 1;
     }
-    if (from == n_runs) return;
+    if (from == n_runs) return n_runs;
     close_run(ps, m);
     pfx_idx to = n_runs - 1; /* stays open */
     if (to > from) pfx_k_gram(ps->s->isa, to - from, ps->q, q, b->S + from * q, NULL, m->M);
     m->last.code = code[b->start[to]];
     memcpy(m->last.s, b->S + to * q, (size_t)q * sizeof *b->S);
+    return n_runs;
 }
 
 /* Meat of single rows: X'diag((we)^2)X with the intercept's border; w e^2 with frequency weights. */
@@ -134,7 +139,7 @@ static void take_rows(const pass *ps, const block *b, bool frequency, double *M)
 static void take_sums(const pass *ps, const block *b, const int32_t *code, double *sums)
 {
     pfx_k_scatter(ps->s->isa, b->n, ps->p, ps->p, b->rows, b->e, b->w, code, ps->q, sums);
-    for (pfx_idx i = 0; i < b->n; i++)
+    for (pfx_idx i = 0; ps->intercept && i < b->n; i++)
         sums[(pfx_idx)code[i] * ps->q + ps->p] += b->w ? b->w[i] * b->e[i] : b->e[i];
 }
 
@@ -142,21 +147,25 @@ static void take_block(const pass *ps, const block *b, chunk *c)
 {
     const pfx_scores *s = ps->s;
     double ssr = 0;
+    bool summed = false;
     pfx_idx whole[2] = {0, b->n};
     for (pfx_idx i = 0; i < b->n; i++) ssr += b->w ? b->w[i] * b->e[i] * b->e[i] : b->e[i] * b->e[i];
     c->ssr += ssr;
-    score_runs(ps, b, 1, whole, b->S);
-    add(ps->q, b->S, c->gradient);
     if (s->resid) memcpy(s->resid + b->row0, b->e, (size_t)b->n * sizeof *b->e);
     for (int m = 0; m < s->n_meats; m++) {
         chunk_meat *cm = &c->meat[m];
         if (ps->route[m] == ROUTE_ROWS)
             take_rows(ps, b, s->d->weights_kind == PFX_W_FREQUENCY, cm->M);
-        else if (ps->route[m] == ROUTE_RUNS)
-            take_runs(ps, b, s->meat[m].cluster->code + b->row0, cm);
-        else
+        else if (ps->route[m] == ROUTE_SUMS)
             take_sums(ps, b, s->meat[m].cluster->code + b->row0, cm->sums);
+        else {
+            pfx_idx runs[2] = {0, take_runs(ps, b, s->meat[m].cluster->code + b->row0, cm)};
+            if (!summed) pfx_k_score(s->isa, 1, runs, ps->q, ps->q, b->S, NULL, NULL, ps->q, b->g);
+            summed = true;
+        }
     }
+    if (!summed) score_runs(ps, b, 1, whole, b->g);
+    add(ps->q, b->g, c->gradient);
 }
 
 static void run_chunk(void *ctx, pfx_idx k, int thread)
@@ -164,7 +173,7 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
     const pass *ps = ctx;
     const pfx_scores *s = ps->s;
     double *rows = ps->buf + thread * ps->stride, *e = rows + ps->max_rows * ps->p, *f = e + ps->max_rows;
-    block b = {.rows = rows, .e = e, .f = f, .S = f + ps->max_rows, .start = ps->starts + thread * (ps->max_rows + 1)};
+    block b = {.rows = rows, .e = e, .f = f, .g = f + ps->max_rows, .S = f + ps->max_rows + ps->q, .start = ps->starts + thread * (ps->max_rows + 1)};
 
     for (pfx_idx i = k * ps->n_blocks / ps->n_chunks; i < (k + 1) * ps->n_blocks / ps->n_chunks; i++) {
         pfx_absorber_block_rows(s->a, i, &b.row0, &b.n);
@@ -218,8 +227,8 @@ static pfx_status make_buffers(pass *ps, pfx_err *err)
     for (int m = 0; m < s->n_meats; m++)
         per_chunk += q * q + 2 * q + (ps->route[m] == ROUTE_SUMS ? s->meat[m].cluster->n_levels * q : 0);
     ps->max_rows = pfx_absorber_max_block_rows(s->a);
-    /* rows, e, f, and S, which also holds take_rows' [p x p + p] */
-    ps->stride = ps->max_rows * (ps->p + 2) + (ps->max_rows > q ? ps->max_rows : q) * q;
+    /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
+    ps->stride = ps->max_rows * (ps->p + 2) + (1 + (ps->max_rows > q ? ps->max_rows : q)) * q;
     ps->chunks = pfx_mem_calloc(ps->n_chunks, sizeof *ps->chunks, err);
     ps->memory = pfx_mem_calloc(ps->n_chunks * per_chunk, sizeof *ps->memory, err);
     ps->buf = pfx_mem_alloc(s->nth * ps->stride, sizeof *ps->buf, err);
@@ -324,6 +333,7 @@ static pfx_status join(const pass *ps, pfx_err *err)
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
 {
     pass ps = {.s = s, .p = s->d->p, .q = s->d->p + 1, .n_blocks = pfx_absorber_n_blocks(s->a)};
+    ps.intercept = s->d->intercept && s->d->n_absorbed == 0;
     pfx_status st = choose_routes(&ps, err);
     if (st == PFX_OK) st = make_buffers(&ps, err);
     if (st == PFX_OK) {

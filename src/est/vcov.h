@@ -31,7 +31,8 @@ typedef struct pfx_scores {
     double *resid;              /* [n] out, in the design's row order, or NULL */
 } pfx_scores;
 
-/* The score of a row is w e (z~_1 ... z~_p, 1): the last is the intercept's. With frequency weights the HC meat
+/* The score of a row is w e (z~_1 ... z~_p, 1): the last is the intercept's (zero or undefined where none is
+ * estimated). With frequency weights the HC meat
  * counts w, not w^2. Rows are taken in fixed chunks of blocks, clusters that lie in contiguous runs without any
  * [G x q] array, others through partial [G x q] sums whose number depends on the data alone. NOMEM. */
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err) PFX_MUST;

@@ -117,6 +117,34 @@ static void nearly_collinear_stays(void **state)
     }
 }
 
+/* A QR of weighted rows against one of repeated rows. */
+static void weights_in_qr(void **state)
+{
+    (void)state;
+    pfx_design *d = noise(4, true, false, false);
+    double Z[3 * N * 4];
+    pfx_idx n = 0;
+    d->w = pfx_mem_alloc(N, sizeof *d->w, NULL);
+    d->weights_kind = PFX_W_FREQUENCY;
+    for (pfx_idx i = 0; i < N; i++) {
+        *at(d, i, 1) = *at(d, i, 0) + 3e-6 * value(5, i);
+        d->w[i] = (double)(1 + i % 3);
+        for (int r = 0; r < 1 + i % 3; r++, n++) memcpy(Z + 4 * n, at(d, i, 0), 4 * sizeof *Z);
+    }
+    pfx_design *e = ref_design_new(n, 4, Z, true);
+    pfx_fit *f = fit(d, PFX_VCOV_IID), *g = fit(e, PFX_VCOV_IID);
+    assert_string_equal(f->solver, "qr");
+    assert_rel(f->condition, g->condition, 1e-8);
+    for (int i = 0; i < 4; i++) {
+        assert_rel(f->coef[i].estimate, g->coef[i].estimate, 1e-8);
+        assert_rel(f->coef[i].std_error, g->coef[i].std_error, 1e-8);
+    }
+    pfx_fit_free(f);
+    pfx_fit_free(g);
+    ref_design_free(d);
+    ref_design_free(e);
+}
+
 /* Beyond a pivot ratio of 1e10 a column is collinear, though it is not yet rounding noise. */
 static void too_collinear_goes(void **state)
 {
@@ -409,6 +437,7 @@ int main(void)
         cmocka_unit_test(later_column_goes),
         cmocka_unit_test(dropping_is_leaving_out),
         cmocka_unit_test(nearly_collinear_stays),
+        cmocka_unit_test(weights_in_qr),
         cmocka_unit_test(too_collinear_goes),
         cmocka_unit_test(everything_collinear),
         cmocka_unit_test(intercept_alone),
