@@ -96,6 +96,7 @@ int main(int argc, char **argv)
     pfx_mem_fail_at(0);
     pfx_status flushed = finish_stdout(&err);
     if (st == PFX_OK) st = flushed;
+    pfx_progress_end();
     if (st)
         fprintf(stderr, "panelfx%s%s: %s\n", c ? " " : "", c ? c->name : "", err.msg);
     else

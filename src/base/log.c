@@ -49,6 +49,11 @@ __attribute__((constructor)) static void note_start(void)
     process_start_s = pfx_wall_s();
 }
 
+double pfx_run_s(void)
+{
+    return pfx_wall_s() - process_start_s;
+}
+
 /* VmHWM, since ru_maxrss also counts what the parent held before exec. */
 pfx_idx pfx_peak_rss(void)
 {
@@ -232,5 +237,5 @@ void pfx_log_closing(const char *version, const char *command)
     if (quiet_run) return;
     pfx_progress_end();
     fprintf(stderr, "panelfx %s: %s: wall %.2f s, cpu %.2f s, peak %.1f MiB\n", version, command,
-            pfx_wall_s() - process_start_s, pfx_cpu_s(), (double)pfx_peak_rss() / 1048576.0);
+            pfx_run_s(), pfx_cpu_s(), (double)pfx_peak_rss() / 1048576.0);
 }

@@ -25,6 +25,7 @@ void pfx_progress_set(double done);
 void pfx_progress_end(void);
 
 double pfx_wall_s(void);        /* monotonic seconds */
+double pfx_run_s(void);         /* wall seconds since the process began */
 double pfx_cpu_s(void);         /* CPU seconds of the process */
 pfx_idx pfx_peak_rss(void);     /* bytes: the process's peak resident size */
 

@@ -9,6 +9,7 @@
 #include "src/base/version.h"
 #include "src/cmd/commands.h"
 #include "src/cmd/fit_private.h"
+#include "src/cmd/watch.h"
 #include "src/report/json.h"
 #include "src/report/regression.h"
 
@@ -24,7 +25,7 @@ typedef struct fit_run {
     int n_fits, cap_fits;
     pfx_fit **fits;
     bool synthetic;
-    double start_s, read_s, compute_s;
+    double read_s, compute_s;
 } fit_run;
 
 static void fit_run_free(fit_run *r)
@@ -113,6 +114,7 @@ static pfx_status load(fit_run *r, pfx_err *err)
 {
     pfx_dataset_options d = dataset_options(r);
     pfx_row_source source = {0};
+    pfx_watch watch;
     char **names = NULL;
     int n = 0;
     double t0 = pfx_wall_s();
@@ -134,6 +136,7 @@ static pfx_status load(fit_run *r, pfx_err *err)
         goto done;
     }
     if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, 0, &source, err))) goto done;
+    source = pfx_watch_source(&watch, source);
     st = pfx_dataset_load(&source, r->formula, &d, &r->data, err);
     r->read_s += pfx_wall_s() - t0;
 done:
@@ -214,7 +217,7 @@ static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)
         .synthetic = r->synthetic,
         .read_s = r->read_s,
         .compute_s = r->compute_s,
-        .total_s = pfx_wall_s() - r->start_s,
+        .total_s = pfx_run_s(),
         .threads = (int)r->o.common.threads,
         .peak_memory_bytes = pfx_peak_rss(),
     };
@@ -245,7 +248,7 @@ static pfx_status report(const fit_run *r, pfx_err *err)
 
 static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
 {
-    fit_run r = {.o = fit_defaults(), .start_s = pfx_wall_s()};
+    fit_run r = {.o = fit_defaults()};
     const char *pos[1 + FIT_MAX_FORMULAS];
     int n_pos = 0;
     pfx_status st = pfx_opt_parse(&pfx_cmd_fit, argc, argv, &r.o, 2, 1 + FIT_MAX_FORMULAS, pos, &n_pos, err);

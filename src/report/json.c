@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "src/base/log.h"
 #include "src/base/version.h"
 #include "src/est/fit.h"
 
@@ -39,6 +40,14 @@ static json_t *text(const char *s)
 static json_t *count(pfx_idx n)
 {
     return json_integer((json_int_t)n);
+}
+
+/* What pfx_warn said in this run. */
+static json_t *warnings(maker *k)
+{
+    json_t *a = need(k, json_array());
+    for (int i = 0; pfx_warning(i); i++) push(k, a, text(pfx_warning(i)));
+    return a;
 }
 
 static json_t *texts(maker *k, int n, char *const *v)
@@ -201,6 +210,7 @@ pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, p
     set(k, root, "synthetic", json_boolean(run->synthetic));
     for (int m = 0; m < n; m++) push(k, models, model(k, fits[m]));
     set(k, root, "models", models);
+    set(k, root, "warnings", warnings(k));
     set(k, time, "read_s", real(run->read_s));
     set(k, time, "compute_s", real(run->compute_s));
     set(k, time, "total_s", real(run->total_s));

@@ -13,6 +13,8 @@ holds "Clusters (firm)"
 holds "Standard errors: clustered by firm (CRV1), small-sample factor of fixest."
 [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "want the closing line alone: $(cat "$dir/stderr")"
 holds ": fit: wall " "$dir/stderr"
+ok "$P" fit "$panel" 'y ~ x' --progress always
+holds "reading: 48 of 48 rows" "$dir/stderr"
 ok "$P" fit "$panel" 'y ~ x' --quiet
 [ -s "$dir/stderr" ] && fault "--quiet says something: $(cat "$dir/stderr")"
 ok "$P" fit --vcov HC1 --digits 2 "$panel" --brackets=se 'y ~ x' -q
