@@ -13,8 +13,10 @@ passed=0 failed=0 skipped=0
 
 show() { sed 's/^/    /' "$1" | tail -n 40; }
 
-# Number in cmocka's summary line "[  WORD  ] n test(s)".
-cases() { awk -v word="$1" '$2 == word && $5 ~ /^test\(s\)/ {n = $4} END {print n + 0}' "$2"; }
+# Number in cmocka's summary line "[  WORD  ] n test(s)"; from 1.1.6 on a group's name stands before n.
+cases() {
+    awk -v word="$1" '$2 == word {for (i = 5; i <= NF; i++) if ($i ~ /^test\(s\)/) n = $(i - 1)} END {print n + 0}' "$2"
+}
 
 run_program() {
     $limit "$1" >"$log" 2>&1
