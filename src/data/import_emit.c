@@ -20,6 +20,13 @@ typedef struct out_col {
     double *level_time;         /* CELL_TIME_TEXT: [levels] */
 } out_col;
 
+/* Rows on their way to the sink. */
+typedef struct batch {
+    pfx_idx n;
+    pfx_cell_ref *ref;          /* [batch_rows] */
+    pfx_column *column;         /* [n_out] with room for batch_rows */
+} batch;
+
 typedef struct emitter {
     pfx_import_data *d;
     const pfx_import_options *o;
@@ -28,13 +35,16 @@ typedef struct emitter {
     pfx_time_plan plan;
     int n_out, unit, time;      /* columns of the panel; -1: none */
     out_col *out;               /* [n_out] */
-    pfx_column *column;         /* [n_out] with room for batch_rows */
+    pfx_col_spec *spec;         /* [n_out] */
     /* keys */
-    bool sorted;
+    bool sorted, repeats;       /* rows in order; some follow one of the same key */
     double unit_min, unit_max, time_min, time_max;
-    /* the batch being filled */
-    pfx_idx batch_rows, n_batch, n_put;
-    pfx_cell_ref *ref;          /* [batch_rows] */
+    /* one batch is filled while the one before is written */
+    pfx_idx batch_rows, n_put;
+    batch batch[2];
+    int now;
+    pfx_status put_st;
+    pfx_err put_err;
 } emitter;
 
 /* ---- columns ---- */
@@ -80,8 +90,7 @@ static pfx_status plan_column(emitter *e, int k, int col, pfx_err *err)
 {
     pfx_import_col *c = &e->d->cols[col];
     out_col *out = &e->out[k];
-    pfx_column *column = &e->column[k];
-    pfx_col_spec *spec = &column->spec;
+    pfx_col_spec *spec = &e->spec[k];
     out->col = col;
     spec->name = c->name;
     spec->label = c->label ? c->label : "";
@@ -104,25 +113,41 @@ static pfx_status plan_column(emitter *e, int k, int col, pfx_err *err)
         spec->kind = PFX_NUMERIC;
         spec->dtype = pfx_type_storage(&c->stats, c->wish);
     }
-    if (spec->kind == PFX_CATEGORY) {
-        spec->dtype = PFX_I32;
-        column->code = pfx_mem_alloc(e->batch_rows, sizeof *column->code, err);
-    } else {
-        column->num = pfx_mem_alloc(e->batch_rows, sizeof *column->num, err);
+    if (spec->kind == PFX_CATEGORY) spec->dtype = PFX_I32;
+    return PFX_OK;
+}
+
+static pfx_status make_batch(emitter *e, batch *b, pfx_err *err)
+{
+    b->ref = pfx_mem_alloc(e->batch_rows, sizeof *b->ref, err);
+    b->column = pfx_mem_calloc(e->n_out, sizeof *b->column, err);
+    if (!b->ref || !b->column) return PFX_ENOMEM;
+    for (int k = 0; k < e->n_out; k++) {
+        pfx_column *c = &b->column[k];
+        c->spec = e->spec[k];
+        if (c->spec.kind == PFX_CATEGORY) c->code = pfx_mem_alloc(e->batch_rows, sizeof *c->code, err);
+        else c->num = pfx_mem_alloc(e->batch_rows, sizeof *c->num, err);
+        if (!c->code && !c->num) return PFX_ENOMEM;
     }
-    return column->code || column->num ? PFX_OK : PFX_ENOMEM;
+    return PFX_OK;
+}
+
+static void batch_free(batch *b, int n_out)
+{
+    for (int k = 0; b->column && k < n_out; k++) {
+        pfx_mem_free(b->column[k].num);
+        pfx_mem_free(b->column[k].code);
+    }
+    pfx_mem_free(b->column);
+    pfx_mem_free(b->ref);
 }
 
 static pfx_status plan_columns(emitter *e, pfx_err *err)
 {
     const pfx_import_table *t = &e->d->table;
     e->out = pfx_mem_calloc(t->n_cols, sizeof *e->out, err);
-    e->column = pfx_mem_calloc(t->n_cols, sizeof *e->column, err);
-    e->batch_rows = BATCH_BYTES / (pfx_idx)sizeof(double) / t->n_cols;
-    if (e->batch_rows > MAX_BATCH_ROWS) e->batch_rows = MAX_BATCH_ROWS;
-    if (e->batch_rows < MIN_BATCH_ROWS) e->batch_rows = MIN_BATCH_ROWS;
-    e->ref = pfx_mem_alloc(e->batch_rows, sizeof *e->ref, err);
-    if (!e->out || !e->column || !e->ref) return PFX_ENOMEM;
+    e->spec = pfx_mem_calloc(t->n_cols, sizeof *e->spec, err);
+    if (!e->out || !e->spec) return PFX_ENOMEM;
     e->unit = e->time = -1;
     for (int c = 0; c < t->n_cols; c++) {
         if (t->form[c] == PFX_FORM_SKIP) continue;
@@ -131,6 +156,9 @@ static pfx_status plan_columns(emitter *e, pfx_err *err)
         pfx_status st = plan_column(e, e->n_out++, c, err);
         if (st != PFX_OK) return st;
     }
+    e->batch_rows = BATCH_BYTES / (pfx_idx)sizeof(double) / e->n_out;
+    if (e->batch_rows > MAX_BATCH_ROWS) e->batch_rows = MAX_BATCH_ROWS;
+    if (e->batch_rows < MIN_BATCH_ROWS) e->batch_rows = MIN_BATCH_ROWS;
     return PFX_OK;
 }
 
@@ -193,12 +221,12 @@ static const char *write_key(const emitter *e, pfx_cell_ref ref, size_t n, char 
 {
     char time[40] = "";
     double u = value_at(e, e->unit, ref);
-    const pfx_col_spec *unit = &e->column[e->unit].spec;
+    const pfx_col_spec *unit = &e->spec[e->unit];
     if (e->time >= 0) pfx_time_write(e->plan.unit, value_at(e, e->time, ref), sizeof time, time);
     if (unit->kind == PFX_CATEGORY)
-        snprintf(buf, n, "%s %.80s%s%s %s", unit->name, unit->levels[(pfx_idx)u], e->time >= 0 ? ", " : "", e->time >= 0 ? e->column[e->time].spec.name : "", time);
+        snprintf(buf, n, "%s %.80s%s%s %s", unit->name, unit->levels[(pfx_idx)u], e->time >= 0 ? ", " : "", e->time >= 0 ? e->spec[e->time].name : "", time);
     else
-        snprintf(buf, n, "%s %.17g%s%s %s", unit->name, u, e->time >= 0 ? ", " : "", e->time >= 0 ? e->column[e->time].spec.name : "", time);
+        snprintf(buf, n, "%s %.17g%s%s %s", unit->name, u, e->time >= 0 ? ", " : "", e->time >= 0 ? e->spec[e->time].name : "", time);
     return buf;
 }
 
@@ -237,6 +265,7 @@ static pfx_status scan_keys(emitter *e, pfx_err *err)
                 if ((st = check_key(e, e->time, tm, ref, err)) != PFX_OK) return st;
             }
             e->sorted &= u > u0 || (u == u0 && tm >= t0);
+            e->repeats |= u == u0 && tm == t0;
             u0 = u, t0 = tm;
             e->unit_min = u < e->unit_min ? u : e->unit_min;
             e->unit_max = u > e->unit_max ? u : e->unit_max;
@@ -250,46 +279,77 @@ static pfx_status scan_keys(emitter *e, pfx_err *err)
 
 /* ---- the batch ---- */
 
-static void gather_column(void *ctx, pfx_idx k, int thread)
+/* Cells of rows that follow each other in one block: plain numbers go fast. */
+static void gather_run(const emitter *e, int k, pfx_cell_ref first, pfx_idx n, pfx_column *to, pfx_idx at)
 {
-    emitter *e = ctx;
-    (void)thread;
     const pfx_import_table *t = &e->d->table;
-    pfx_column *column = &e->column[k];
-    pfx_idx last = -1;
-    pfx_cells cells = {0};
-    int dict = 0;
-    for (pfx_idx i = 0; i < e->n_batch; i++) {
-        pfx_idx b = e->ref[i] >> 32;
-        if (b != last) cells = pfx_import_table_cells(t, b, e->out[k].col), dict = t->blocks[b].dict, last = b;
-        double v = cell_value(e, (int)k, cells, dict, e->ref[i] & UINT32_MAX);
-        if (column->code) column->code[i] = v != v ? PFX_NA_CODE : (int32_t)v;
-        else column->num[i] = v;
+    pfx_idx b = first >> 32, row = first & UINT32_MAX;
+    pfx_cells cells = pfx_import_table_cells(t, b, e->out[k].col);
+    int dict = t->blocks[b].dict;
+    if (e->out[k].mode == CELL_NUMBER && cells.f64) {
+        memcpy(to->num + at, cells.f64 + row, (size_t)n * sizeof *to->num);
+    } else if (e->out[k].mode == CELL_NUMBER) {
+        for (pfx_idx i = 0; i < n; i++) to->num[at + i] = cells.i32[row + i] == PFX_NA_CODE ? NAN : cells.i32[row + i];
+    } else if (e->out[k].mode == CELL_TEXT) {
+        const int32_t *map = e->d->cols[e->out[k].col].levels.map[dict];
+        for (pfx_idx i = 0; i < n; i++) to->code[at + i] = cells.i32[row + i] == PFX_NA_CODE ? PFX_NA_CODE : map[cells.i32[row + i]];
+    } else {
+        for (pfx_idx i = 0; i < n; i++) {
+            double v = cell_value(e, k, cells, dict, row + i);
+            if (to->code) to->code[at + i] = v != v ? PFX_NA_CODE : (int32_t)v;
+            else to->num[at + i] = v;
+        }
     }
 }
 
-static pfx_status put_batch(emitter *e, pfx_err *err)
+static void gather_column(emitter *e, int k)
 {
-    pfx_frame f = {.row0 = e->n_put, .n_rows = e->n_batch, .n_cols = e->n_out, .cols = e->column};
-    if (e->n_batch == 0) return PFX_OK;
+    batch *b = &e->batch[e->now];
+    for (pfx_idx i = 0, j; i < b->n; i = j) {
+        for (j = i + 1; j < b->n && b->ref[j] == b->ref[j - 1] + 1;) j++;
+        gather_run(e, k, b->ref[i], j - i, &b->column[k], i);
+    }
+}
+
+static pfx_status put_batch(emitter *e, batch *b, pfx_err *err)
+{
+    pfx_frame f = {.row0 = e->n_put, .n_rows = b->n, .n_cols = e->n_out, .cols = b->column};
+    if (b->n == 0) return PFX_OK;
     pfx_status st = e->sink->put(e->sink->ctx, &f, err);
-    e->n_put += e->n_batch;
-    e->n_batch = 0;
+    e->n_put += b->n;
+    b->n = 0;
     pfx_progress_set((double)e->n_put);
     return st;
 }
 
-static pfx_status flush_refs(emitter *e, pfx_err *err)
+/* Task 0 writes the batch before, task i gathers column i - 1 of this one. */
+static void batch_task(void *ctx, pfx_idx i, int thread)
 {
-    pfx_par_for(e->n_out, e->o->threads, gather_column, e);
-    return put_batch(e, err);
+    emitter *e = ctx;
+    (void)thread;
+    if (i > 0) gather_column(e, (int)i - 1);
+    else if (e->put_st == PFX_OK) e->put_st = put_batch(e, &e->batch[!e->now], &e->put_err);
 }
 
-/* Rows of equal keys follow each other; the first stays. */
+static pfx_status flush_refs(emitter *e, pfx_err *err)
+{
+    pfx_par_for(e->n_out + 1, e->o->threads, batch_task, e);
+    e->now = !e->now;
+    return e->put_st == PFX_OK ? PFX_OK : pfx_fail(err, e->put_st, "%s", e->put_err.msg);
+}
+
+/* What was gathered last still waits to be written. */
+static pfx_status flush_all(emitter *e, pfx_err *err)
+{
+    pfx_status st = flush_refs(e, err);
+    return st == PFX_OK ? put_batch(e, &e->batch[!e->now], err) : st;
+}
+
 static pfx_status put_ref(emitter *e, pfx_cell_ref ref, pfx_err *err)
 {
-    e->ref[e->n_batch++] = ref;
-    return e->n_batch == e->batch_rows ? flush_refs(e, err) : PFX_OK;
+    batch *b = &e->batch[e->now];
+    b->ref[b->n++] = ref;
+    return b->n == e->batch_rows ? flush_refs(e, err) : PFX_OK;
 }
 
 /* ---- three ways through the rows ---- */
@@ -304,7 +364,7 @@ static pfx_status emit_in_order(emitter *e, pfx_err *err)
         if ((st = pfx_import_table_load(t, b, err)) != PFX_OK) break;
         for (pfx_idx i = 0; i < t->blocks[b].n_rows && st == PFX_OK; i++) {
             pfx_cell_ref ref = pfx_cell_ref_make(b, i);
-            if (e->time >= 0) {
+            if (e->time >= 0 && e->repeats) { /* rows of equal keys follow each other; the first stays */
                 double u = value_at(e, e->unit, ref), tm = value_at(e, e->time, ref);
                 if (u == u0 && tm == t0) {
                     e->summary->n_dropped++;
@@ -318,7 +378,7 @@ static pfx_status emit_in_order(emitter *e, pfx_err *err)
         if (st == PFX_OK && !pfx_import_table_in_memory(t)) st = flush_refs(e, err);
         pfx_import_table_release(t, b);
     }
-    return st == PFX_OK ? flush_refs(e, err) : st;
+    return st == PFX_OK ? flush_all(e, err) : st;
 }
 
 static int bits(double range)
@@ -370,7 +430,7 @@ static pfx_status emit_sorted_in_memory(emitter *e, pfx_err *err)
         kept = i;
         st = put_ref(e, p[i].value, err);
     }
-    if (st == PFX_OK) st = flush_refs(e, err);
+    if (st == PFX_OK) st = flush_all(e, err);
     pfx_mem_free(p);
     return st;
 }
@@ -404,13 +464,14 @@ static pfx_status fill_sorter(emitter *e, pfx_sort_external *s, pfx_err *err)
 
 static pfx_status put_record(emitter *e, const record *r, pfx_err *err)
 {
-    pfx_idx i = e->n_batch++;
+    batch *b = &e->batch[0];
+    pfx_idx i = b->n++;
     for (int k = 0; k < e->n_out; k++) {
         double v = r->cell[k];
-        if (e->column[k].code) e->column[k].code[i] = v != v ? PFX_NA_CODE : (int32_t)v;
-        else e->column[k].num[i] = v;
+        if (b->column[k].code) b->column[k].code[i] = v != v ? PFX_NA_CODE : (int32_t)v;
+        else b->column[k].num[i] = v;
     }
-    return e->n_batch == e->batch_rows ? put_batch(e, err) : PFX_OK;
+    return b->n == e->batch_rows ? put_batch(e, b, err) : PFX_OK;
 }
 
 static pfx_status emit_sorted_on_disk(emitter *e, pfx_err *err)
@@ -434,7 +495,7 @@ static pfx_status emit_sorted_on_disk(emitter *e, pfx_err *err)
         u0 = r->unit, t0 = r->time, kept = r->ref;
         st = put_record(e, r, err);
     }
-    if (st == PFX_OK) st = put_batch(e, err);
+    if (st == PFX_OK) st = put_batch(e, &e->batch[0], err);
     pfx_sort_external_free(s);
     return st;
 }
@@ -443,21 +504,20 @@ static pfx_status emit_sorted_on_disk(emitter *e, pfx_err *err)
 
 static pfx_status begin(emitter *e, pfx_err *err)
 {
-    pfx_panel_spec panel = {e->unit >= 0 ? e->column[e->unit].spec.name : "", e->time >= 0 ? e->column[e->time].spec.name : "", e->plan.unit};
-    pfx_col_spec *spec = pfx_mem_alloc(e->n_out, sizeof *spec, err);
-    if (!spec) return PFX_ENOMEM;
-    if (e->time >= 0) e->column[e->time].spec.dtype = time_storage(e);
-    if (e->unit >= 0 && e->column[e->unit].spec.dtype == PFX_F32) e->column[e->unit].spec.dtype = PFX_I64;
-    for (int k = 0; k < e->n_out; k++) spec[k] = e->column[k].spec;
-    pfx_status st = e->sink->begin(e->sink->ctx, &panel, e->n_out, spec, err);
-    pfx_mem_free(spec);
-    return st;
+    pfx_panel_spec panel = {e->unit >= 0 ? e->spec[e->unit].name : "", e->time >= 0 ? e->spec[e->time].name : "", e->plan.unit};
+    if (e->time >= 0) e->spec[e->time].dtype = time_storage(e);
+    if (e->unit >= 0 && e->spec[e->unit].dtype == PFX_F32) e->spec[e->unit].dtype = PFX_I64;
+    for (int i = 0; i < 2; i++) {
+        pfx_status st = make_batch(e, &e->batch[i], err);
+        if (st != PFX_OK) return st;
+    }
+    return e->sink->begin(e->sink->ctx, &panel, e->n_out, e->spec, err);
 }
 
 static pfx_status put_levels(emitter *e, pfx_err *err)
 {
     for (int k = 0; k < e->n_out; k++) {
-        const pfx_col_spec *s = &e->column[k].spec;
+        const pfx_col_spec *s = &e->spec[k];
         if (s->kind != PFX_CATEGORY) continue;
         pfx_status st = e->sink->levels(e->sink->ctx, k, s->n_levels, s->levels, err);
         if (st != PFX_OK) return st;
@@ -467,14 +527,10 @@ static pfx_status put_levels(emitter *e, pfx_err *err)
 
 static void emitter_free(emitter *e)
 {
-    for (int k = 0; k < e->n_out; k++) {
-        pfx_mem_free(e->out[k].level_time);
-        pfx_mem_free(e->column[k].num);
-        pfx_mem_free(e->column[k].code);
-    }
+    for (int k = 0; e->out && k < e->n_out; k++) pfx_mem_free(e->out[k].level_time);
+    for (int i = 0; i < 2; i++) batch_free(&e->batch[i], e->n_out);
     pfx_mem_free(e->out);
-    pfx_mem_free(e->column);
-    pfx_mem_free(e->ref);
+    pfx_mem_free(e->spec);
 }
 
 pfx_status pfx_import_emit(pfx_import_data *d, const pfx_import_options *o, pfx_row_sink *sink,
