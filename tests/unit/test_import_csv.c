@@ -12,7 +12,6 @@ static pfx_status read_text(const char *text, const char *unit, const char *time
     pfx_import_options o = import_defaults(put_file("t.csv", text, strlen(text)));
     o.unit = unit;
     o.time = time;
-    memory_free(&m);
     pfx_err_clear(&err);
     return import_into(&m, &o, &sum, &err);
 }
@@ -73,13 +72,11 @@ static void test_encodings(void **unused)
     static const char text[] = "\xff\xfe" "a\0,\0b\0\n\0001\0,\0\x2d\x4e\n\0";     /* a,b / 1, U+4E2D */
     pfx_import_options o = import_defaults(put_file("u.csv", text, sizeof text - 1));
     (void)unused;
-    memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_string_equal(label("b", 0), "\xe4\xb8\xad");
     static const char gbk[] = "a,b\n1,\xd6\xd0\n";
     o = import_defaults(put_file("g.csv", gbk, sizeof gbk - 1));
     o.encoding = "GBK";
-    memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_string_equal(label("b", 0), "\xe4\xb8\xad");
 }
@@ -183,7 +180,6 @@ static void check_big(const char *path, int threads, size_t memory, bool in_orde
     o.time = "year";
     o.threads = threads;
     o.memory = memory;
-    memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_int_equal(m.n_rows, ROWS);
     assert_int_equal(sum.was_sorted, in_order);
@@ -222,7 +218,6 @@ static void test_row_numbers_far_into_a_file(void **unused)
         pfx_import_options o = import_defaults(path);
         o.threads = threads;
         o.memory = threads % 2 ? 1 : 1 << 30;
-        memory_free(&m);
         assert_fails(import_into(&m, &o, &sum, &err), PFX_EDATA, "row 240242 has 3 fields");
     }
 }
@@ -239,7 +234,6 @@ static void test_type_from_the_whole_column(void **unused)
     for (int i = 0; i < 10; i++) fputs("1,1,1\n", f);
     assert_int_equal(fclose(f), 0);
     pfx_import_options o = import_defaults(path);
-    memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_string_equal(label("late_zero", 5), "5");
     assert_string_equal(label("late_zero", 150001), "0150001");
@@ -262,7 +256,6 @@ static void test_options(void **unused)
     o.columns = (const char *const[]){"x", "y"};
     o.n_types = 1;
     o.types = (const char *const[]){"x=float32"};
-    memory_free(&m);
     assert_ok(import_into(&m, &o, &sum, &err));
     assert_int_equal(m.n_cols, 4);
     assert_int_equal(m.n_rows, 2);

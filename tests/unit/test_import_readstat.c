@@ -74,7 +74,6 @@ static pfx_status read_file(const char *path, int n_types, const char *const *ty
     o.time = "time";
     o.n_types = n_types;
     o.types = types;
-    memory_free(&m);
     pfx_err_clear(&err);
     return import_into(&m, &o, &sum, &err);
 }
