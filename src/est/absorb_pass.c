@@ -3,6 +3,7 @@
 #include <string.h>
 #include "kernels/demean.h"
 #include "kernels/gram.h"
+#include "kernels/moments.h"
 #include "kernels/project.h"
 #include "kernels/score.h"
 #include "src/base/mem.h"
@@ -135,7 +136,7 @@ typedef struct sum_pass {
     bool want_C, want_moments;
     pfx_idx stride;         /* doubles of one group: gram, C, weight, mean, centred */
     double *part;           /* [n_groups x stride] */
-    double **buf, **mean;   /* [nth] a block's rows, and its level means */
+    double **buf, **mean;   /* [nth] a block's rows; its level means, then their weights */
 } sum_pass;
 
 /* Means are measured from the first row of all, so that a large common level costs no digits.
@@ -153,46 +154,33 @@ static void join_moments(int p, double *weight, double *mean, double *m2, double
     *weight = w;
 }
 
-/* Moments of a block whose level means are known: between levels only; what varies within them is in the Gram
- * matrix. lm [levels x ld]. */
-static void moments_between(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, const double *lm, double *mom)
-{
-    int p = v->p;
-    pfx_idx levels = block_levels(a, b), g0 = a->block_level[b];
-    const double *w = a->d->w;
-    double mean[v->ld], m2[v->ld], total = 0.0;
+/* Where every block holds whole levels and their means are known anyway, moments are taken between the levels; what
+ * varies within them is the diagonal of the Gram matrix. */
+static bool moments_between(const pfx_absorber *a) { return a->mean && a->n_basis == 0 && a->n_long == 0; }
 
-    memset(mean, 0, sizeof mean), memset(m2, 0, sizeof m2);
-    for (pfx_idx g = 0; g < levels; g++) {
-        double wg = 0.0;
-        if (!w) wg = (double)(a->start[g0 + g + 1] - a->start[g0 + g]);
-        else
-            for (pfx_idx r = a->start[g0 + g]; r < a->start[g0 + g + 1]; r++) wg += w[r];
-        double share = wg / (total + wg), between = total * share;
-        for (int k = 0; k < p; k++) {
-            double d = lm[g * v->ld + k] - mean[k];
-            mean[k] += d * share;
-            m2[k] += d * d * between;
-        }
-        total += wg;
+/* Total weight of each level of a block. */
+static void level_weights(const pfx_absorber *a, pfx_idx b, double *out)
+{
+    const pfx_idx *start = a->start + a->block_level[b];
+    for (pfx_idx g = 0; g < block_levels(a, b); g++) {
+        out[g] = a->d->w ? 0.0 : (double)(start[g + 1] - start[g]);
+        for (pfx_idx r = start[g]; a->d->w && r < start[g + 1]; r++) out[g] += a->d->w[r];
     }
-    join_moments(p, mom, mom + 1, mom + 1 + v->ld, total, mean, m2);
 }
 
-/* Moments of a block from its rows, buf is scratch. */
-static void moments_within(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, double *buf, double *mom)
+/* Join a block's moments: of its level means lm [levels x ld], or, NULL, of its rows. */
+static void add_moments(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, const double *lm, double *wl,
+                        double *mom)
 {
-    pfx_idx row = a->block_row[b], n = block_rows(a, b), span[2] = {0, n};
-    const double *w = weights_from(a, row);
-    double mean[v->ld], m2[v->ld], total = 0.0;
+    pfx_idx row = a->block_row[b];
+    double mean[v->ld], m2[v->ld], total;
 
-    memset(m2, 0, sizeof m2);
-    pfx_k_demean(a->opt.isa, 1, span, v->p, v->p, v->X + row * v->p, w, 0, NULL, v->ld, buf, v->X, mean);
-    for (pfx_idx r = 0; r < n; r++) {
-        double f = w ? w[r] : 1.0;
-        total += f;
-        for (int k = 0; k < v->p; k++) m2[k] += f * buf[r * v->ld + k] * buf[r * v->ld + k];
-    }
+    if (lm) {
+        level_weights(a, b, wl);
+        total = pfx_k_moments(a->opt.isa, block_levels(a, b), v->p, v->ld, lm, wl, NULL, mean, m2);
+    } else
+        total = pfx_k_moments(a->opt.isa, block_rows(a, b), v->p, v->p, v->X + row * v->p, weights_from(a, row), v->X,
+                              mean, m2);
     join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, total, mean, m2);
 }
 
@@ -203,18 +191,10 @@ static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, dou
     pfx_idx row = a->block_row[b], n = block_rows(a, b), gram = (pfx_idx)v->p * v->p;
     const double *w = weights_from(a, row);
     double *C = part + gram, *mom = C + (c->want_C ? a->q * v->ld : 0);
-    bool between = a->mean && a->n_basis == 0 && a->block_long[b] < 0;
+    bool between = c->want_moments && moments_between(a);
 
-    if (c->want_moments && !between) moments_within(a, v, b, buf, mom);
-    pfx_absorb_fill(a, v, b, v->ld, buf, c->want_moments && between ? lm : NULL);
-    if (c->want_moments && between) {
-        moments_between(a, v, b, lm, mom);
-        for (pfx_idx r = 0; r < n; r++) {
-            double f = w ? w[r] : 1.0;
-            for (int k = 0; k < v->p; k++)
-                mom[1 + v->ld + k] += f * buf[r * v->ld + k] * buf[r * v->ld + k];
-        }
-    }
+    pfx_absorb_fill(a, v, b, v->ld, buf, between ? lm : NULL);
+    if (c->want_moments) add_moments(a, v, b, between ? lm : NULL, lm + a->max_rows * v->ld, mom);
     pfx_k_gram(a->opt.isa, n, v->p, v->ld, buf, w, part);
     for (int e = 0; c->want_C && e < a->n_rest; e++) {
         const pfx_schur_block *r = &a->rest[e];
@@ -254,7 +234,7 @@ pfx_status pfx_absorb_pass(const pfx_absorber *a, const pfx_absorb_view *v, pfx_
 
     if (!(c.part = pfx_mem_alloc(groups * c.stride, sizeof *c.part, err)) ||
         !(c.buf = make_buffers(a->opt.nth, a->max_rows * v->ld, err)) ||
-        !(c.mean = make_buffers(a->opt.nth, c.want_moments ? a->max_rows * v->ld : 0, err)))
+        !(c.mean = make_buffers(a->opt.nth, c.want_moments ? a->max_rows * (v->ld + 1) : 0, err)))
         goto done;
     memset(c.part, 0, (size_t)c.stride * sizeof *c.part);
     pfx_par_for(a->n_groups, a->opt.nth, sum_group, &c);
@@ -271,6 +251,7 @@ pfx_status pfx_absorb_pass(const pfx_absorber *a, const pfx_absorb_view *v, pfx_
     pfx_par_for((n + ADD_CHUNK - 1) / ADD_CHUNK, a->opt.nth, add_chunk, &c);
     memcpy(out->gram, c.part, (size_t)gram * sizeof *out->gram);
     pfx_k_mirror(v->p, out->gram);
+    for (int k = 0; out->mean && moments_between(a) && k < v->p; k++) out->centred[k] += out->gram[k * v->p + k];
     if (out->C) memcpy(out->C, c.part + gram, (size_t)(a->q * v->ld) * sizeof *out->C);
     st = PFX_OK;
 done:

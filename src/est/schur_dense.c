@@ -29,7 +29,7 @@ static pfx_idx mask_find(const mask_table *t, uint64_t mask)
     }
 }
 
-static void mask_add(mask_table *t, uint64_t mask)
+static void mask_add(mask_table *t, uint64_t mask, pfx_idx n)
 {
     if (2 * t->used >= t->cap) {
         mask_table wider = {NULL, t->cap ? 2 * t->cap : 256, t->used, false};
@@ -45,7 +45,7 @@ static void mask_add(mask_table *t, uint64_t mask)
     }
     mask_count *c = &t->slot[mask_find(t, mask)];
     if (c->mask == 0) t->used++, c->mask = mask;
-    c->n++;
+    c->n += n;
 }
 
 /* Rows r0..r1-1: B'WB into S [q x q]. */
@@ -115,7 +115,7 @@ static void build_group(void *ctx, pfx_idx g, int thread)
         pfx_idx r0 = p->start[l], r1 = p->start[l + 1];
         uint64_t mask = masks && r1 - r0 <= MAXQ ? level_mask(p, r0, r1) : 0;
         if (mask) {
-            mask_add(&b->table[g], mask);
+            mask_add(&b->table[g], mask, 1);
             continue;
         }
         add_rows(p, r0, r1, S, diag);
@@ -146,23 +146,19 @@ static void add_mask(pfx_idx q, const mask_count *c, double *S, double *diag)
 /* Counts are integers, so tables can be joined in any order; their sum is taken in the order of the masks. */
 static pfx_status add_tables(build *b, double *S, double *diag, pfx_err *err)
 {
-    pfx_idx n = 0, q = b->s->spec.q;
-    for (int g = 0; g < GROUPS; g++) {
-        if (b->table[g].failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the effects' patterns");
-        n += b->table[g].used;
-    }
-    mask_count *all = pfx_mem_alloc(n, sizeof *all, err);
-    if (!all) return PFX_ENOMEM;
-    n = 0;
-    for (int g = 0; g < GROUPS; g++)
+    mask_table *all = &b->table[0];
+    bool failed = all->failed;
+    for (int g = 1; g < GROUPS; g++) {
+        failed |= b->table[g].failed;
         for (pfx_idx i = 0; i < b->table[g].cap; i++)
-            if (b->table[g].slot[i].mask) all[n++] = b->table[g].slot[i];
-    qsort(all, (size_t)n, sizeof *all, by_mask);
-    for (pfx_idx i = 0; i < n; i++) {
-        if (i + 1 < n && all[i + 1].mask == all[i].mask) all[i + 1].n += all[i].n;
-        else add_mask(q, &all[i], S, diag);
+            if (b->table[g].slot[i].mask) mask_add(all, b->table[g].slot[i].mask, b->table[g].slot[i].n);
     }
-    pfx_mem_free(all);
+    if (failed || all->failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the effects' patterns");
+    pfx_idx n = 0;
+    for (pfx_idx i = 0; i < all->cap; i++)
+        if (all->slot[i].mask) all->slot[n++] = all->slot[i];
+    if (n > 0) qsort(all->slot, (size_t)n, sizeof *all->slot, by_mask);
+    for (pfx_idx i = 0; i < n; i++) add_mask(b->s->spec.q, &all->slot[i], S, diag);
     return PFX_OK;
 }
 
