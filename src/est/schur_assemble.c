@@ -10,18 +10,27 @@
 #include "src/est/schur_internal.h"
 
 #define CHUNKS 256      /* fixed pieces of levels, and of rows of S, for threads to take */
+/* Rows of one column lie all over the data: their levels are asked for this many rows ahead, 3 lines of 64 bytes
+ * each, so that about twenty memory accesses are under way. */
+#define AHEAD 8
 
-/* Growing list of columns with k values each. */
-typedef struct entry_list { pfx_idx n, cap; int k; int32_t *col; double *val; bool failed; } entry_list;
+/* An eliminated level's merged columns: a head (1 / weight, number of columns), then for each its number and k sums. */
+typedef union cell { double d; int64_t i; } cell;
+enum { HEAD = 2 };
+
+typedef struct cell_list { pfx_idx n, cap; cell *at; bool failed; } cell_list;
+/* Columns and values of some rows of S. */
+typedef struct entry_list { pfx_idx n, cap; int32_t *col; double *val; bool failed; } entry_list;
+/* A row of the data in one of its columns, and its level. */
+typedef struct occurrence { const cell *level; pfx_idx row; } occurrence;
 
 typedef struct assembly {
     pfx_schur *s;
     int k;                      /* vectors that span a level: mean and basis */
-    entry_list level[CHUNKS];   /* merged columns u = B'W v of the levels of each chunk */
-    pfx_idx *first, *last;      /* [n_levels] entries of a level within its chunk's list; none: skipped */
-    double *inv_weight;         /* [n_levels] 1 / total weight */
+    cell_list level[CHUNKS];    /* merged columns u = B'W v of the levels of each chunk */
+    pfx_idx *first;             /* [n_levels] where a level begins in its chunk's list; -1: skipped */
     pfx_idx *row_ptr;           /* [q + 1] */
-    int32_t *row;               /* rows of the data in column i, skipped levels left out */
+    occurrence *row;            /* rows of the data in column i, skipped levels left out */
     entry_list part[CHUNKS];    /* rows of S */
     pfx_idx *length;            /* [q] entries in each row of S */
     double *inv;                /* [q] */
@@ -30,13 +39,6 @@ typedef struct assembly {
 } assembly;
 
 static pfx_idx chunk_start(pfx_idx n, pfx_idx c) { return n * c / CHUNKS; }
-/* Chunk that element i of n lies in. */
-static pfx_idx chunk_of(pfx_idx n, pfx_idx i)
-{
-    pfx_idx c = i * CHUNKS / n;
-    while (chunk_start(n, c + 1) <= i) c++;
-    return c;
-}
 
 static bool reserve(entry_list *l, pfx_idx extra)
 {
@@ -45,10 +47,21 @@ static bool reserve(entry_list *l, pfx_idx extra)
     pfx_idx cap = 2 * l->cap > l->n + extra ? 2 * l->cap : l->n + extra + 256;
     int32_t *col = pfx_mem_realloc(l->col, cap, sizeof *col, NULL);
     if (col) l->col = col;
-    double *val = pfx_mem_realloc(l->val, cap * (l->k > 0 ? l->k : 1), sizeof *val, NULL);
+    double *val = pfx_mem_realloc(l->val, cap, sizeof *val, NULL);
     if (val) l->val = val;
     l->failed = !col || !val;
     if (!l->failed) l->cap = cap;
+    return !l->failed;
+}
+
+static bool reserve_cells(cell_list *l, pfx_idx extra)
+{
+    if (l->failed) return false;
+    if (l->n + extra <= l->cap) return true;
+    pfx_idx cap = 2 * l->cap > l->n + extra ? 2 * l->cap : l->n + extra + 256;
+    cell *at = pfx_mem_realloc(l->at, cap, sizeof *at, NULL);
+    if (at) l->at = at, l->cap = cap;
+    else l->failed = true;
     return !l->failed;
 }
 
@@ -69,68 +82,72 @@ static bool is_constant(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
 }
 
 /* Merge the columns of one level's rows: u_k[col] += w v_k B. mark holds the entry's place, -1 elsewhere. */
-static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark, entry_list *l)
+static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark, cell_list *l)
 {
     const pfx_schur_spec *p = &a->s->spec;
-    pfx_idx n0 = l->n;
+    int width = 1 + a->k;
+    double total = 0.0;
 
-    if (!reserve(l, (r1 - r0) * p->n_blocks)) return;
-    for (pfx_idx r = r0; r < r1; r++)
+    if (!reserve_cells(l, HEAD + (r1 - r0) * p->n_blocks * width)) return;
+    cell *head = l->at + l->n, *entry = head + HEAD;
+    int32_t n = 0;
+    for (pfx_idx r = r0; r < r1; r++) {
+        total += weight(p, r);
         for (int e = 0; e < p->n_blocks; e++) {
             int32_t c = (int32_t)(p->block[e].col0 + p->block[e].code[r]);
             if (mark[c] < 0) {
-                mark[c] = (int32_t)(l->n - n0);
-                memset(l->val + l->n * a->k, 0, (size_t)a->k * sizeof *l->val);
-                l->col[l->n++] = c;
+                mark[c] = n;
+                cell *fresh = entry + n++ * width;
+                fresh[0].i = c;
+                for (int k = 1; k < width; k++) fresh[k].d = 0.0;
             }
-            double f = weight(p, r) * value(&p->block[e], r), *u = l->val + (n0 + mark[c]) * a->k;
-            int k = 0;
-            if (p->mean) u[k++] += f;
-            for (int b = 0; b < p->n_basis; b++) u[k++] += f * p->basis[b][r];
+            double f = weight(p, r) * value(&p->block[e], r);
+            cell *u = entry + mark[c] * width + 1;
+            if (p->mean) (u++)->d += f;
+            for (int b = 0; b < p->n_basis; b++) u[b].d += f * p->basis[b][r];
         }
-    for (pfx_idx i = n0; i < l->n; i++) mark[l->col[i]] = -1;
+    }
+    for (int32_t i = 0; i < n; i++) mark[entry[i * width].i] = -1;
+    head[0].d = 1.0 / total;
+    head[1].i = n;
+    l->n += HEAD + n * width;
 }
 
 static void merge_chunk(void *ctx, pfx_idx c, int thread)
 {
     assembly *a = ctx;
     const pfx_schur_spec *p = &a->s->spec;
-    entry_list *l = &a->level[c];
 
-    l->k = a->k;
     for (pfx_idx g = chunk_start(p->n_levels, c); g < chunk_start(p->n_levels, c + 1); g++) {
-        pfx_idx r0 = p->start[g], r1 = p->start[g + 1];
-        double total = 0.0;
-        a->first[g] = l->n;
-        if (!is_constant(p, r0, r1)) merge_level(a, r0, r1, a->mark[thread], l);
-        a->last[g] = l->n;
-        for (pfx_idx r = r0; r < r1; r++) total += weight(p, r);
-        a->inv_weight[g] = 1.0 / total;
+        bool skip = is_constant(p, p->start[g], p->start[g + 1]);
+        a->first[g] = skip ? -1 : a->level[c].n;
+        if (!skip) merge_level(a, p->start[g], p->start[g + 1], a->mark[thread], &a->level[c]);
     }
 }
 
-static pfx_idx level_of(const pfx_schur_spec *p, pfx_idx r) { return p->level ? p->level[r] : 0; }
-static bool in_use(const assembly *a, pfx_idx r)
-{
-    pfx_idx g = level_of(&a->s->spec, r);
-    return a->s->spec.n_levels == 0 || a->first[g] < a->last[g];
-}
-
-/* Rows of the data by column: a counting sort, one block at a time. */
+/* Rows of the data by column: a counting sort, one block at a time. Rows come level by level, so that the levels'
+ * lists are walked in order. */
 static void sort_block(void *ctx, pfx_idx e, int thread)
 {
     assembly *a = ctx;
-    const pfx_schur_block *b = &a->s->spec.block[e];
-    pfx_idx n = a->s->spec.n, at = e * n;   /* each block has n places of its own: they are sorted side by side */
-    pfx_idx *next = a->row_ptr + b->col0, *length = a->length + b->col0;
+    const pfx_schur_spec *p = &a->s->spec;
+    const pfx_schur_block *b = &p->block[e];
+    pfx_idx at = e * p->n;          /* each block has n places of its own: they are sorted side by side */
+    pfx_idx *next = a->row_ptr + b->col0, *length = a->length + b->col0, levels = p->n_levels;
     (void)thread;
 
     memset(length, 0, (size_t)b->n_levels * sizeof *length);
-    for (pfx_idx r = 0; r < n; r++)
-        if (in_use(a, r)) length[b->code[r]]++;
+    for (pfx_idx g = 0; g < levels; g++)
+        for (pfx_idx r = p->start[g]; a->first[g] >= 0 && r < p->start[g + 1]; r++) length[b->code[r]]++;
+    for (pfx_idx r = 0; levels == 0 && r < p->n; r++) length[b->code[r]]++;
     for (pfx_idx j = 0; j < b->n_levels; at += length[j++]) next[j] = at;
-    for (pfx_idx r = 0; r < n; r++)
-        if (in_use(a, r)) a->row[next[b->code[r]]++] = (int32_t)r;
+    for (pfx_idx c = 0; c < CHUNKS; c++)
+        for (pfx_idx g = chunk_start(levels, c); g < chunk_start(levels, c + 1); g++) {
+            if (a->first[g] < 0) continue;
+            const cell *level = a->level[c].at + a->first[g];
+            for (pfx_idx r = p->start[g]; r < p->start[g + 1]; r++) a->row[next[b->code[r]]++] = (occurrence){level, r};
+        }
+    for (pfx_idx r = 0; levels == 0 && r < p->n; r++) a->row[next[b->code[r]]++] = (occurrence){NULL, r};
     for (pfx_idx j = 0; j < b->n_levels; j++) next[j] -= length[j];
 }
 
@@ -149,27 +166,47 @@ static inline void put(row_sum *t, int32_t c, double v)
     t->sum[c] += v;
 }
 
-static void add_row(const assembly *a, int e, pfx_idx r, row_sum *t, double *diag)
+static void add_row(const assembly *a, int e, const occurrence *o, row_sum *t, double *diag)
 {
     const pfx_schur_spec *p = &a->s->spec;
+    pfx_idx r = o->row;
     double f = weight(p, r) * value(&p->block[e], r);
+    int width = 1 + a->k, k = 1;
 
     *diag += f * value(&p->block[e], r);
     for (int h = 0; h < p->n_blocks; h++)
         put(t, (int32_t)(p->block[h].col0 + p->block[h].code[r]), f * value(&p->block[h], r));
-    if (p->n_levels == 0) return;
-    pfx_idx g = level_of(p, r);
-    const entry_list *l = &a->level[chunk_of(p->n_levels, g)];
-    int k = 0;
+    if (!o->level) return;
+    const cell *entry = o->level + HEAD;
+    int64_t n = o->level[1].i;
     if (p->mean) {
-        double c = f * a->inv_weight[g];
-        for (pfx_idx i = a->first[g]; i < a->last[g]; i++) put(t, l->col[i], -c * l->val[i * a->k]);
-        k = 1;
+        double c = f * o->level[0].d;
+        for (int64_t i = 0; i < n; i++) put(t, (int32_t)entry[i * width].i, -c * entry[i * width + k].d);
+        k++;
     }
     for (int b = 0; b < p->n_basis; b++, k++) {
         double c = f * p->basis[b][r];
-        for (pfx_idx i = a->first[g]; i < a->last[g]; i++) put(t, l->col[i], -c * l->val[i * a->k + k]);
+        for (int64_t i = 0; i < n; i++) put(t, (int32_t)entry[i * width].i, -c * entry[i * width + k].d);
     }
+}
+
+static void ask_for(const assembly *a, const occurrence *o)
+{
+    const pfx_schur_spec *p = &a->s->spec;
+    for (int i = 0; o->level && i < 3; i++) __builtin_prefetch(o->level + 8 * i);
+    for (int h = 0; h < p->n_blocks; h++) __builtin_prefetch(p->block[h].code + o->row);
+}
+
+/* The columns of a finished row in ascending order. */
+static void sort_columns(pfx_idx q, row_sum *t)
+{
+    if (t->n < q / 32) {    /* n log n comparisons against one look at every column */
+        qsort(t->list, (size_t)t->n, sizeof *t->list, by_column);
+        return;
+    }
+    t->n = 0;
+    for (pfx_idx c = 0; c < q; c++)
+        if (t->mark[c] == t->id) t->list[t->n++] = (int32_t)c;
 }
 
 static void sum_chunk(void *ctx, pfx_idx c, int thread)
@@ -180,16 +217,19 @@ static void sum_chunk(void *ctx, pfx_idx c, int thread)
     row_sum t = {a->sum[thread], a->mark[thread], a->mark[thread] + p->q, 0, 0};
     int e = 0;
 
-    out->k = 1;
     for (pfx_idx i = chunk_start(p->q, c); i < chunk_start(p->q, c + 1); i++) {
         double diag = 0.0;
         while (i >= p->block[e].col0 + p->block[e].n_levels) e++;
         t.n = 0, t.id = (int32_t)i;
         put(&t, (int32_t)i, 0.0);
-        for (pfx_idx j = a->row_ptr[i]; j < a->row_ptr[i] + a->length[i]; j++) add_row(a, e, a->row[j], &t, &diag);
+        const occurrence *o = a->row + a->row_ptr[i];
+        for (pfx_idx j = 0; j < a->length[i]; j++) {
+            if (j + AHEAD < a->length[i]) ask_for(a, o + j + AHEAD);
+            add_row(a, e, o + j, &t, &diag);
+        }
         /* Rounding leaves about 1e-16 of B'WB where the column lies in the span of what was eliminated. */
         a->inv[i] = t.sum[i] > 1e-12 * diag ? 1.0 / t.sum[i] : 0.0;
-        qsort(t.list, (size_t)t.n, sizeof *t.list, by_column);
+        sort_columns(p->q, &t);
         if (!reserve(out, t.n)) return;
         for (int32_t k = 0; k < t.n; k++) {
             out->col[out->n] = t.list[k];
@@ -250,8 +290,6 @@ static pfx_status allocate(assembly *a, pfx_err *err)
     const pfx_schur_spec *p = &a->s->spec;
 
     if (!(a->first = pfx_mem_alloc(p->n_levels, sizeof *a->first, err)) ||
-        !(a->last = pfx_mem_alloc(p->n_levels, sizeof *a->last, err)) ||
-        !(a->inv_weight = pfx_mem_alloc(p->n_levels, sizeof *a->inv_weight, err)) ||
         !(a->row_ptr = pfx_mem_alloc(p->q + 1, sizeof *a->row_ptr, err)) ||
         !(a->row = pfx_mem_alloc(p->n * p->n_blocks, sizeof *a->row, err)) ||
         !(a->length = pfx_mem_alloc(p->q, sizeof *a->length, err)) ||
@@ -271,7 +309,7 @@ static pfx_status allocate(assembly *a, pfx_err *err)
 static void release(assembly *a)
 {
     for (int c = 0; c < CHUNKS; c++) {
-        pfx_mem_free(a->level[c].col), pfx_mem_free(a->level[c].val);
+        pfx_mem_free(a->level[c].at);
         pfx_mem_free(a->part[c].col), pfx_mem_free(a->part[c].val);
     }
     for (int t = 0; t < a->s->spec.nth; t++) {
@@ -279,7 +317,7 @@ static void release(assembly *a)
         if (a->sum) pfx_mem_free(a->sum[t]);
     }
     pfx_mem_free(a->mark), pfx_mem_free(a->sum);
-    pfx_mem_free(a->first), pfx_mem_free(a->last), pfx_mem_free(a->inv_weight);
+    pfx_mem_free(a->first);
     pfx_mem_free(a->row_ptr), pfx_mem_free(a->row), pfx_mem_free(a->length), pfx_mem_free(a->inv);
 }
 
