@@ -10,19 +10,21 @@
 #include "src/est/schur_internal.h"
 
 #define CHUNKS 256      /* fixed pieces of levels, and of rows of S, for threads to take */
-/* Rows of one column lie all over the data: their levels are asked for this many rows ahead, 3 lines of 64 bytes
+/* Rows of one column lie all over the data: their levels are asked for this many rows ahead, a few lines of 64 bytes
  * each, so that about twenty memory accesses are under way. */
-#define AHEAD 8
+#define AHEAD 6
+#define LINES 4
 
-/* An eliminated level's merged columns: a head (1 / weight, number of columns), then for each its number and k sums. */
-typedef union cell { double d; int64_t i; } cell;
-enum { HEAD = 2 };
+/* An eliminated level: a head (1 / weight, number of columns, first row), then for each merged column its number and k
+ * sums, then, with several blocks, for each row its columns. All that one row of S needs of it lies together. */
+typedef union cell { double d; int64_t i; int32_t c[2]; } cell;
+enum { HEAD = 3 };
 
 typedef struct cell_list { pfx_idx n, cap; cell *at; bool failed; } cell_list;
 /* Columns and values of some rows of S. */
 typedef struct entry_list { pfx_idx n, cap; int32_t *col; double *val; bool failed; } entry_list;
 /* A row of the data in one of its columns, and its level. */
-typedef struct occurrence { const cell *level; pfx_idx row; } occurrence;
+typedef struct occurrence { const cell *level; pfx_idx row; /* within its level */ } occurrence;
 
 typedef struct assembly {
     pfx_schur *s;
@@ -81,6 +83,9 @@ static bool is_constant(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
     return true;
 }
 
+/* Cells that hold the columns of one row, two to a cell; one block needs none. */
+static int cells_of_row(const pfx_schur_spec *p) { return p->n_blocks > 1 ? (p->n_blocks + 1) / 2 : 0; }
+
 /* Merge the columns of one level's rows: u_k[col] += w v_k B. mark holds the entry's place, -1 elsewhere. */
 static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark, cell_list *l)
 {
@@ -88,7 +93,9 @@ static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark
     int width = 1 + a->k;
     double total = 0.0;
 
-    if (!reserve_cells(l, HEAD + (r1 - r0) * p->n_blocks * width)) return;
+    int row_cells = cells_of_row(p);
+
+    if (!reserve_cells(l, HEAD + (r1 - r0) * (p->n_blocks * width + row_cells))) return;
     cell *head = l->at + l->n, *entry = head + HEAD;
     int32_t n = 0;
     for (pfx_idx r = r0; r < r1; r++) {
@@ -110,7 +117,12 @@ static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark
     for (int32_t i = 0; i < n; i++) mark[entry[i * width].i] = -1;
     head[0].d = 1.0 / total;
     head[1].i = n;
-    l->n += HEAD + n * width;
+    head[2].i = r0;
+    cell *rows = entry + n * width;
+    for (pfx_idx r = r0; row_cells > 0 && r < r1; r++)
+        for (int e = 0; e < p->n_blocks; e++)
+            rows[(r - r0) * row_cells + e / 2].c[e % 2] = (int32_t)(p->block[e].col0 + p->block[e].code[r]);
+    l->n += HEAD + n * width + (r1 - r0) * row_cells;
 }
 
 static void merge_chunk(void *ctx, pfx_idx c, int thread)
@@ -145,7 +157,8 @@ static void sort_block(void *ctx, pfx_idx e, int thread)
         for (pfx_idx g = chunk_start(levels, c); g < chunk_start(levels, c + 1); g++) {
             if (a->first[g] < 0) continue;
             const cell *level = a->level[c].at + a->first[g];
-            for (pfx_idx r = p->start[g]; r < p->start[g + 1]; r++) a->row[next[b->code[r]]++] = (occurrence){level, r};
+            for (pfx_idx r = p->start[g]; r < p->start[g + 1]; r++) 
+                a->row[next[b->code[r]]++] = (occurrence){level, r - p->start[g]};
         }
     for (pfx_idx r = 0; levels == 0 && r < p->n; r++) a->row[next[b->code[r]]++] = (occurrence){NULL, r};
     for (pfx_idx j = 0; j < b->n_levels; j++) next[j] -= length[j];
@@ -166,35 +179,44 @@ static inline void put(row_sum *t, int32_t c, double v)
     t->sum[c] += v;
 }
 
-static void add_row(const assembly *a, int e, const occurrence *o, row_sum *t, double *diag)
+/* What one data row adds to row i of S: w v_e v_h in its own columns, less its share of the level's projection. */
+static void add_level_row(const assembly *a, int e, pfx_idx i, const occurrence *o, row_sum *t, double *diag)
 {
     const pfx_schur_spec *p = &a->s->spec;
-    pfx_idx r = o->row;
+    const cell *entry = o->level + HEAD;
+    int64_t n = o->level[1].i, r = o->level[2].i + o->row;
+    int width = 1 + a->k, k = 1, row_cells = cells_of_row(p);
+    const cell *row = entry + n * width + o->row * row_cells;
     double f = weight(p, r) * value(&p->block[e], r);
-    int width = 1 + a->k, k = 1;
 
     *diag += f * value(&p->block[e], r);
-    for (int h = 0; h < p->n_blocks; h++)
-        put(t, (int32_t)(p->block[h].col0 + p->block[h].code[r]), f * value(&p->block[h], r));
-    if (!o->level) return;
-    const cell *entry = o->level + HEAD;
-    int64_t n = o->level[1].i;
+    if (row_cells == 0) put(t, (int32_t)i, f * value(&p->block[e], r));
+    for (int h = 0; row_cells > 0 && h < p->n_blocks; h++) put(t, row[h / 2].c[h % 2], f * value(&p->block[h], r));
     if (p->mean) {
         double c = f * o->level[0].d;
-        for (int64_t i = 0; i < n; i++) put(t, (int32_t)entry[i * width].i, -c * entry[i * width + k].d);
+        for (int64_t j = 0; j < n; j++) put(t, (int32_t)entry[j * width].i, -c * entry[j * width + k].d);
         k++;
     }
     for (int b = 0; b < p->n_basis; b++, k++) {
         double c = f * p->basis[b][r];
-        for (int64_t i = 0; i < n; i++) put(t, (int32_t)entry[i * width].i, -c * entry[i * width + k].d);
+        for (int64_t j = 0; j < n; j++) put(t, (int32_t)entry[j * width].i, -c * entry[j * width + k].d);
     }
 }
 
-static void ask_for(const assembly *a, const occurrence *o)
+/* The same where nothing is eliminated. */
+static void add_row(const assembly *a, int e, pfx_idx r, row_sum *t, double *diag)
 {
     const pfx_schur_spec *p = &a->s->spec;
-    for (int i = 0; o->level && i < 3; i++) __builtin_prefetch(o->level + 8 * i);
-    for (int h = 0; h < p->n_blocks; h++) __builtin_prefetch(p->block[h].code + o->row);
+    double f = weight(p, r) * value(&p->block[e], r);
+
+    *diag += f * value(&p->block[e], r);
+    for (int h = 0; h < p->n_blocks; h++)
+        put(t, (int32_t)(p->block[h].col0 + p->block[h].code[r]), f * value(&p->block[h], r));
+}
+
+static void ask_for(const occurrence *o)
+{
+    for (int i = 0; o->level && i < LINES; i++) __builtin_prefetch(o->level + 8 * i);
 }
 
 /* The columns of a finished row in ascending order. */
@@ -224,8 +246,9 @@ static void sum_chunk(void *ctx, pfx_idx c, int thread)
         put(&t, (int32_t)i, 0.0);
         const occurrence *o = a->row + a->row_ptr[i];
         for (pfx_idx j = 0; j < a->length[i]; j++) {
-            if (j + AHEAD < a->length[i]) ask_for(a, o + j + AHEAD);
-            add_row(a, e, o + j, &t, &diag);
+            if (j + AHEAD < a->length[i]) ask_for(o + j + AHEAD);
+            if (o[j].level) add_level_row(a, e, i, o + j, &t, &diag);
+            else add_row(a, e, o[j].row, &t, &diag);
         }
         /* Rounding leaves about 1e-16 of B'WB where the column lies in the span of what was eliminated. */
         a->inv[i] = t.sum[i] > 1e-12 * diag ? 1.0 / t.sum[i] : 0.0;
