@@ -106,6 +106,7 @@ static pfx_status simulate_run(int argc, char **argv, pfx_err *err)
     s.serial_correlation = o.serial_correlation;
     s.n_vars = o.vars.n;
     s.vars = o.vars.v;
+    s.memory = o.common.memory;
     s.nth = (int)o.common.threads;
 
     const pfx_panel_write_options w = {.deflate = (int)o.deflate, .force = o.common.force};

@@ -10,6 +10,7 @@
 #ifndef PFX_DATA_SIMULATE_H
 #define PFX_DATA_SIMULATE_H
 
+#include <stddef.h>
 #include "src/base/stream.h"
 
 typedef struct pfx_simulate_options {
@@ -21,7 +22,8 @@ typedef struct pfx_simulate_options {
     uint64_t seed;
     int n_vars;              /* 0: all */
     const char *const *vars; /* [n_vars] columns to write beside firm and year, in any order */
-    int nth;                 /* threads, >= 1; the values do not depend on it */
+    size_t memory; /* bytes for the rows under way; 0: about 40 MiB. The values do not depend on it */
+    int nth;       /* threads, >= 1; the values do not depend on it */
 } pfx_simulate_options;
 
 typedef struct pfx_simulate_info {

@@ -10,8 +10,9 @@
 enum { BLOCK_ROWS = 131072, CHUNK_FIRMS = 128, MAX_YEARS = 1000 };
 
 #define PERSISTENCE 0.4 /* of a score from year to year, beyond the firm's own level */
-#define ERROR_SD 0.775  /* EXPY: with the firm effects it gives Table 2's sd and about Table 3's adjusted R2 \
-                         */
+#define ERROR_SD                                                                                             \
+    0.775 /* EXPY: with the firm effects it gives Table 2's sd and about Table 3's adjusted R2               \
+           */
 #define FIRM_EFFECT_SD 0.10
 #define YEAR_EFFECT_SD 0.04
 #define AGE_MEAN 20.00 /* FirmAge in the middle of the years */
@@ -38,6 +39,18 @@ static void close_over(const bool want[SIM_N_VARS], bool need[SIM_N_VARS])
     need[SIM_IDC] = true; /* cheap, and the count of treated rows comes from it */
 }
 
+/* Firms to a block: the whole panel where it is exact (some 8 MiB), else what a quarter of the memory holds,
+ * since the sink buffers rows too. */
+static pfx_idx block_firms(const sim_block *b, int n_years)
+{
+    pfx_idx row_bytes = 0, rows = BLOCK_ROWS;
+    for (int v = 0; v < SIM_N_VARS; v++) row_bytes += b->need[v] ? (pfx_idx)sizeof(double) : 0;
+    const pfx_idx fit = (pfx_idx)(b->o->memory / 4) / row_bytes;
+    if (b->o->memory > 0 && fit < rows) rows = fit;
+    if (b->exact || rows / n_years > b->o->firms) return b->o->firms;
+    return rows >= n_years ? rows / n_years : 1;
+}
+
 pfx_status sim_block_create(const pfx_simulate_options *o, const sim_plan *plan, bool exact,
                             const bool want[SIM_N_VARS], sim_block **out, pfx_err *err)
 {
@@ -47,9 +60,9 @@ pfx_status sim_block_create(const pfx_simulate_options *o, const sim_plan *plan,
     b->o = o;
     b->plan = plan;
     b->exact = exact;
-    b->max_firms = BLOCK_ROWS / n_years < o->firms ? BLOCK_ROWS / n_years : o->firms;
-    b->max_rows = b->max_firms * n_years;
     close_over(want, b->need);
+    b->max_firms = block_firms(b, n_years);
+    b->max_rows = b->max_firms * n_years;
 
     bool ok = (b->firm = pfx_mem_alloc(b->max_firms, sizeof *b->firm, err)) &&
               (b->start = pfx_mem_alloc(b->max_firms + 1, sizeof *b->start, err)) &&
