@@ -1,8 +1,7 @@
-/* Rows of a panel to a design: time of pfx_dataset_load and pfx_dataset_design, without storage. One block of rows
- * is handed out again and again with new unit codes, so that reading costs nothing and what is timed is the
- * evaluation and the store into the row-major table.
- *     bench_dataset [rows [columns]]
- * A line: what, rows, columns, seconds, bytes of Z and codes a second, share of a plain copy of as many bytes, check. */
+/* Rows of a panel to a design: time of pfx_dataset_load and pfx_dataset_design, without storage. One block of
+ * rows is handed out again and again with new unit codes, so that reading costs nothing and what is timed is
+ * the evaluation and the store into the row-major table. bench_dataset [rows [columns]] A line: what, rows,
+ * columns, seconds, bytes of Z and codes a second, share of a plain copy of as many bytes, check. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +37,14 @@ static pfx_status do_next(void *ctx, const pfx_frame **block, pfx_err *err)
     *block = NULL;
     if (n == 0) return PFX_OK;
     for (pfx_idx i = 0; i < n; i++) s->col[0].code[i] = (int32_t)((s->at + i) / T);
-    s->frame = (pfx_frame){.row0 = s->at, .n_rows = n, .n_cols = s->n_cols, .cols = s->col, .unit0 = s->at / T,
-                           .n_units = n / T, .unit_start = s->start, .time = s->year};
+    s->frame = (pfx_frame){.row0 = s->at,
+                           .n_rows = n,
+                           .n_cols = s->n_cols,
+                           .cols = s->col,
+                           .unit0 = s->at / T,
+                           .n_units = n / T,
+                           .unit_start = s->start,
+                           .time = s->year};
     s->at += n;
     *block = &s->frame;
     return PFX_OK;
@@ -68,7 +73,8 @@ static double copy_seconds(size_t bytes)
     char *a = malloc(BLOCK * 8), *b = malloc(bytes);
     memset(a, 1, BLOCK * 8);
     double t = pfx_wall_s();
-    for (size_t at = 0; at < bytes; at += BLOCK * 8) memcpy(b + at, a, bytes - at < BLOCK * 8 ? bytes - at : BLOCK * 8);
+    for (size_t at = 0; at < bytes; at += BLOCK * 8)
+        memcpy(b + at, a, bytes - at < BLOCK * 8 ? bytes - at : BLOCK * 8);
     t = pfx_wall_s() - t;
     if (b[bytes / 2] != 1) t = NAN;
     free(a);
@@ -82,8 +88,14 @@ static void run(source *s, const char *what, const char *text, const pfx_dataset
     pfx_dataset *ds = NULL;
     pfx_design *d = NULL;
     pfx_err err = {0};
-    pfx_row_source src = {.ctx = s, .n_rows = s->n_rows, .n_units = s->n_rows / T, .n_cols = s->n_cols, .cols = s->spec,
-                          .panel = {"firm", "year", PFX_TIME_YEAR}, .rewind = do_rewind, .next = do_next};
+    pfx_row_source src = {.ctx = s,
+                          .n_rows = s->n_rows,
+                          .n_units = s->n_rows / T,
+                          .n_cols = s->n_cols,
+                          .cols = s->spec,
+                          .panel = {"firm", "year", PFX_TIME_YEAR},
+                          .rewind = do_rewind,
+                          .next = do_next};
     double t0, t1, t2, cpu;
     pfx_status st = pfx_formula_parse(text, &f, &err);
     t0 = pfx_wall_s();
@@ -98,8 +110,10 @@ static void run(source *s, const char *what, const char *text, const pfx_dataset
         double bytes = (double)d->n * (8.0 * d->p + 4.0 * (d->n_absorbed + d->n_clusters));
         double peak = (double)pfx_peak_rss() / 1048576, copy = copy_seconds((size_t)bytes);
         pass = strcmp(what, "plain") != 0 || d->Z[d->p - 1] == s->col[2].num[0];
-        printf("dataset\t%s\trows=%lld\tcolumns=%d\tload_s=%.3f\tdesign_s=%.3f\tcpu_s=%.3f\tGB/s=%.2f\tshare_of_copy=%.2f\tpeak_MiB=%.0f	need_MiB=%.0f\t%s\n", what,
-               (long long)d->n, k, t1 - t0, t2 - t1, cpu, bytes / (t2 - t0) * 1e-9, copy / (t2 - t0), peak, bytes / 1048576, pass ? "PASS" : "FAIL");
+        printf("dataset\t%s\trows=%lld\tcolumns=%d\tload_s=%.3f\tdesign_s=%.3f\tcpu_s=%.3f\tGB/"
+               "s=%.2f\tshare_of_copy=%.2f\tpeak_MiB=%.0f	need_MiB=%.0f\t%s\n",
+               what, (long long)d->n, k, t1 - t0, t2 - t1, cpu, bytes / (t2 - t0) * 1e-9, copy / (t2 - t0),
+               peak, bytes / 1048576, pass ? "PASS" : "FAIL");
     } else {
         printf("dataset\t%s\t%s\tFAIL\n", what, err.msg);
     }

@@ -6,7 +6,8 @@
 
 void frame_source_init(frame_source *s, pfx_idx n_rows, pfx_idx block_rows)
 {
-    *s = (frame_source){.n_rows = n_rows, .block_rows = block_rows, .panel = {"", "", PFX_TIME_INDEX}, .time_col = -1};
+    *s = (frame_source){
+        .n_rows = n_rows, .block_rows = block_rows, .panel = {"", "", PFX_TIME_INDEX}, .time_col = -1};
     s->n_units = n_rows;
     s->unit_start = malloc(((size_t)n_rows + 1) * sizeof *s->unit_start);
     s->block_start = malloc(((size_t)n_rows + 1) * sizeof *s->block_start);
@@ -38,8 +39,12 @@ void frame_source_cat(frame_source *s, const char *name, const char *const *labe
         }
         s->code[c][i] = (int32_t)k;
     }
-    s->cols[c] = (pfx_col_spec){.name = strdup(name), .label = "", .kind = PFX_CATEGORY, .dtype = PFX_I32,
-                                .n_levels = n, .levels = (const char *const *)levels};
+    s->cols[c] = (pfx_col_spec){.name = strdup(name),
+                                .label = "",
+                                .kind = PFX_CATEGORY,
+                                .dtype = PFX_I32,
+                                .n_levels = n,
+                                .levels = (const char *const *)levels};
 }
 
 static int find(const frame_source *s, const char *name)
@@ -87,16 +92,25 @@ static pfx_status do_next(void *ctx, const pfx_frame **block, pfx_err *err)
     for (pfx_idx u = u0; u <= u1; u++) s->block_start[u - u0] = s->unit_start[u] - row0;
     for (int k = 0; k < s->n_open; k++) {
         int c = s->open[k];
-        s->block_cols[k] = (pfx_column){s->cols[c], s->num[c] ? s->num[c] + row0 : NULL, s->code[c] ? s->code[c] + row0 : NULL};
+        s->block_cols[k] = (pfx_column){s->cols[c], s->num[c] ? s->num[c] + row0 : NULL,
+                                        s->code[c] ? s->code[c] + row0 : NULL};
     }
-    s->frame = (pfx_frame){.row0 = row0, .n_rows = s->unit_start[u1] - row0, .n_cols = s->n_open, .cols = s->block_cols,
-                           .unit0 = u0, .n_units = u1 - u0, .unit_start = s->block_start,
+    s->frame = (pfx_frame){.row0 = row0,
+                           .n_rows = s->unit_start[u1] - row0,
+                           .n_cols = s->n_open,
+                           .cols = s->block_cols,
+                           .unit0 = u0,
+                           .n_units = u1 - u0,
+                           .unit_start = s->block_start,
                            .time = s->time_col < 0 ? NULL : s->num[s->time_col] + row0};
     *block = &s->frame;
     return PFX_OK;
 }
 
-static void do_close(void *ctx) { (void)ctx; }
+static void do_close(void *ctx)
+{
+    (void)ctx;
+}
 
 pfx_row_source frame_source_open(frame_source *s, int n, const char *const *names)
 {
@@ -105,8 +119,15 @@ pfx_row_source frame_source_open(frame_source *s, int n, const char *const *name
         s->open[k] = names ? find(s, names[k]) : k;
         s->open_cols[k] = s->cols[s->open[k]];
     }
-    return (pfx_row_source){.ctx = s, .n_rows = s->n_rows, .n_units = s->n_units, .n_cols = s->n_open, .cols = s->open_cols,
-                            .panel = s->panel, .rewind = do_rewind, .next = do_next, .close = do_close};
+    return (pfx_row_source){.ctx = s,
+                            .n_rows = s->n_rows,
+                            .n_units = s->n_units,
+                            .n_cols = s->n_open,
+                            .cols = s->open_cols,
+                            .panel = s->panel,
+                            .rewind = do_rewind,
+                            .next = do_next,
+                            .close = do_close};
 }
 
 void frame_source_free(frame_source *s)

@@ -6,11 +6,11 @@
 
 /* Start from {0}. */
 typedef struct pfx_coder {
-    int32_t n;          /* codes given */
+    int32_t n; /* codes given */
     int32_t cap_keys;
-    uint64_t *keys;     /* [n] key of each code */
-    pfx_idx n_slots;    /* of the hash table: a power of two, at least twice n */
-    int32_t *slots;     /* [n_slots] a code, or -1 */
+    uint64_t *keys;  /* [n] key of each code */
+    pfx_idx n_slots; /* of the hash table: a power of two, at least twice n */
+    int32_t *slots;  /* [n_slots] a code, or -1 */
 } pfx_coder;
 
 void pfx_coder_free(pfx_coder *c);

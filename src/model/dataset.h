@@ -1,5 +1,5 @@
-/* From rows of a panel to designs: one pass over a row source evaluates everything that any model of a formula
- * needs; each model and each level of --by then takes its own rows and columns. */
+/* From rows of a panel to designs: one pass over a row source evaluates everything that any model of a
+ * formula needs; each model and each level of --by then takes its own rows and columns. */
 #ifndef PFX_MODEL_DATASET_H
 #define PFX_MODEL_DATASET_H
 
@@ -9,28 +9,30 @@
 #include "src/model/formula.h"
 
 typedef struct pfx_dataset_options {
-    const char *where;              /* expression, or NULL */
-    const char *weights;            /* expression, or NULL */
+    const char *where;   /* expression, or NULL */
+    const char *weights; /* expression, or NULL */
     pfx_weights_kind weights_kind;
-    const char *by;                 /* column, or NULL */
+    const char *by; /* column, or NULL */
     int n_clusters;
-    const char *const *clusters;    /* [n_clusters] factor text: "firm", "industry^year" */
+    const char *const *clusters; /* [n_clusters] factor text: "firm", "industry^year" */
     bool keep_singletons;
-    bool want_rows, want_time;      /* fill design.row, design.time */
+    bool want_rows, want_time; /* fill design.row, design.time */
 } pfx_dataset_options;
 
-/* Names of the panel columns that formula and options use, each once, in a fixed order, time first where lags or
- * want_time need it. *names is [*n], freed with pfx_dataset_free_names. USAGE: syntax in where etc. */
-pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *o, const pfx_panel_spec *panel,
-                               int n_available, const pfx_col_spec *available,
+/* Names of the panel columns that formula and options use, each once, in a fixed order, time first where lags
+ * or want_time need it. *names is [*n], freed with pfx_dataset_free_names. USAGE: syntax in where etc. */
+pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *o,
+                               const pfx_panel_spec *panel, int n_available, const pfx_col_spec *available,
                                int *n, char ***names, pfx_err *err) PFX_MUST;
 void pfx_dataset_free_names(int n, char **names);
 
 typedef struct pfx_dataset pfx_dataset;
 
-/* Read the whole source once. Lags are taken before --where; infinities count as missing. A row without a level of
+/* Read the whole source once. Lags are taken before --where; infinities count as missing. A row without a
+ * level of
  * --by belongs to no model. f must outlive the dataset; src need not.
- * USAGE: unknown column (suggests the nearest), text where a number is needed. DATA: no rows left by --where, weights negative. */
+ * USAGE: unknown column (suggests the nearest), text where a number is needed. DATA: no rows left by --where,
+ * weights negative. */
 pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
                             pfx_dataset **out, pfx_err *err) PFX_MUST;
 void pfx_dataset_free(pfx_dataset *ds);
@@ -41,7 +43,9 @@ pfx_idx pfx_dataset_n_by(const pfx_dataset *ds);
 /* Design of model m (0-based) at level `by` of --by: drops missing rows, zero weights and, iteratively,
  * singletons, and counts each. With `last` the dataset's own memory becomes the design's, and the dataset can
  * only be freed after it.
- * DATA: outcome all missing; no rows left; fewer than two clusters. Constant columns stay: est names collinear ones. */
-pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx_design **out, pfx_err *err) PFX_MUST;
+ * DATA: outcome all missing; no rows left; fewer than two clusters. Constant columns stay: est names
+ * collinear ones. */
+pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx_design **out,
+                              pfx_err *err) PFX_MUST;
 
 #endif

@@ -35,7 +35,8 @@ static pfx_status unknown(const collector *c, const char *name, int column, pfx_
     const char *near = pfx_text_nearest(name, c->n_available, all);
     pfx_mem_free(all);
     return pfx_fail(err, PFX_EUSAGE, "%s: no column '%s' (at column %d)%s%s%s", c->what, name, column,
-                    near ? ": did you mean '" : "; panelfx info lists the columns", near ? near : "", near ? "'?" : "");
+                    near ? ": did you mean '" : "; panelfx info lists the columns", near ? near : "",
+                    near ? "'?" : "");
 }
 
 static pfx_status see_name(void *ctx, const char *name, int column, pfx_err *err)
@@ -73,7 +74,8 @@ static pfx_status see_model(collector *c, const pfx_model_spec *m, pfx_err *err)
     if (st == PFX_OK) st = see_terms(c, m->n_terms, m->terms, err);
     for (int a = 0; a < m->n_absorbed && st == PFX_OK; a++) {
         st = see_factor(c, &m->absorbed[a].factor, err);
-        for (int k = 0; k < m->absorbed[a].n_slopes && st == PFX_OK; k++) st = see(c, m->absorbed[a].slopes[k], err);
+        for (int k = 0; k < m->absorbed[a].n_slopes && st == PFX_OK; k++)
+            st = see(c, m->absorbed[a].slopes[k], err);
     }
     if (st == PFX_OK) st = see_terms(c, m->n_endogenous, m->endogenous, err);
     return st == PFX_OK ? see_terms(c, m->n_instruments, m->instruments, err) : st;
@@ -115,8 +117,9 @@ static pfx_status put_time_first(collector *c, const char *time, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *o, const pfx_panel_spec *panel,
-                               int n_available, const pfx_col_spec *available, int *n, char ***names, pfx_err *err)
+pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *o,
+                               const pfx_panel_spec *panel, int n_available, const pfx_col_spec *available,
+                               int *n, char ***names, pfx_err *err)
 {
     collector c = {.n_available = n_available, .available = available, .what = "formula"};
     pfx_status st = PFX_OK;
@@ -124,12 +127,14 @@ pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *
     if (st == PFX_OK) st = see_expression(&c, "--where", o->where, err);
     if (st == PFX_OK) st = see_expression(&c, "--weights", o->weights, err);
     if (st == PFX_OK) st = see_group(&c, "--by", o->by, err);
-    for (int k = 0; k < o->n_clusters && st == PFX_OK; k++) st = see_group(&c, "--cluster", o->clusters[k], err);
+    for (int k = 0; k < o->n_clusters && st == PFX_OK; k++)
+        st = see_group(&c, "--cluster", o->clusters[k], err);
     if (st == PFX_OK && (c.needs_time || o->want_time)) {
         if (panel->time && panel->time[0])
             st = put_time_first(&c, panel->time, err);
         else
-            st = pfx_fail(err, PFX_EUSAGE, "%s need a panel with time: import the data with --time", c.needs_time ? "lags" : "periods");
+            st = pfx_fail(err, PFX_EUSAGE, "%s need a panel with time: import the data with --time",
+                          c.needs_time ? "lags" : "periods");
     }
     if (st != PFX_OK) {
         pfx_dataset_free_names(c.n, c.names);

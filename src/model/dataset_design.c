@@ -1,4 +1,5 @@
-/* One model's design from the loaded rows: the sample (missing values, zero weights, singletons), then the arrays. */
+/* One model's design from the loaded rows: the sample (missing values, zero weights, singletons), then the
+ * arrays. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,23 +11,26 @@ typedef struct builder {
     pfx_dataset *ds;
     const pfx_ds_model *m;
     pfx_idx by;
-    pfx_idx n;                  /* rows looked at: those stored, or those of one level of --by */
-    const pfx_idx *rows;        /* [n] stored rows, NULL: 0..n-1 */
-    unsigned char *keep;        /* [n] */
-    bool in_place;              /* the dataset's arrays become the design's */
-    int *factor_uses;           /* [n_factors] still to come: the last one may take the array */
-    int *extra_uses;            /* [n_extras] */
+    pfx_idx n;           /* rows looked at: those stored, or those of one level of --by */
+    const pfx_idx *rows; /* [n] stored rows, NULL: 0..n-1 */
+    unsigned char *keep; /* [n] */
+    bool in_place;       /* the dataset's arrays become the design's */
+    int *factor_uses;    /* [n_factors] still to come: the last one may take the array */
+    int *extra_uses;     /* [n_extras] */
     pfx_design *d;
     pfx_err *err;
 } builder;
 
-static pfx_idx stored(const builder *b, pfx_idx i) { return b->rows ? b->rows[i] : i; }
+static pfx_idx stored(const builder *b, pfx_idx i)
+{
+    return b->rows ? b->rows[i] : i;
+}
 
 /* ---- the sample ---- */
 
 static void drop_missing_value(builder *b, const pfx_ds_value *v, const double *x, pfx_idx stride)
 {
-    if (v->all) return;         /* rows without it were never stored */
+    if (v->all) return; /* rows without it were never stored */
     for (pfx_idx i = 0; i < b->n; i++) b->keep[i] &= fabs(x[stored(b, i) * stride]) <= DBL_MAX;
 }
 
@@ -44,7 +48,8 @@ static void drop_missing(builder *b)
     for (int t = 0; t < m->n_terms; t++) {
         int v = m->terms[t].value;
         if (v >= 0) drop_missing_value(b, &ds->values[v], ds->table + v, ds->n_values);
-        for (int k = 0; k < m->terms[t].n_factors; k++) drop_missing_level(b, &ds->factors[m->terms[t].factor[k]]);
+        for (int k = 0; k < m->terms[t].n_factors; k++)
+            drop_missing_level(b, &ds->factors[m->terms[t].factor[k]]);
     }
     for (int a = 0; a < m->spec->n_absorbed; a++) {
         drop_missing_level(b, &ds->factors[m->absorbed[a]]);
@@ -88,7 +93,8 @@ static pfx_status drop_singletons(builder *b)
             code[n_groups] = f->store;
             n_levels[n_groups++] = f->n_levels;
         }
-        st = pfx_sample_singletons(b->n, b->rows, n_groups, code, n_levels, b->keep, &b->d->n_singletons, b->err);
+        st = pfx_sample_singletons(b->n, b->rows, n_groups, code, n_levels, b->keep, &b->d->n_singletons,
+                                   b->err);
     }
     pfx_mem_free(code);
     pfx_mem_free(n_levels);
@@ -115,7 +121,9 @@ static pfx_status all_missing(const builder *b)
     char buf[256];
     long long n = (long long)(b->d->n_missing);
     if (y->n_missing == ds->n_where)
-        return pfx_fail(b->err, PFX_EDATA, "outcome '%s' is missing in all %lld rows%s: check the column and --where", y->text, n, at_level(b, buf));
+        return pfx_fail(b->err, PFX_EDATA,
+                        "outcome '%s' is missing in all %lld rows%s: check the column and --where", y->text,
+                        n, at_level(b, buf));
     const char *worst = y->text;
     pfx_idx most = y->n_missing;
     for (int t = 0; t < b->m->n_terms; t++) {
@@ -129,8 +137,10 @@ static pfx_status all_missing(const builder *b)
     for (int a = 0; a < b->m->spec->n_absorbed; a++)
         if (ds->factors[b->m->absorbed[a]].n_missing > most)
             most = ds->factors[b->m->absorbed[a]].n_missing, worst = ds->factors[b->m->absorbed[a]].text;
-    return pfx_fail(b->err, PFX_EDATA, "%s: no rows left: each of the %lld rows%s lacks some value; '%s' is missing in most, %lld of %lld",
-                    b->m->spec->text, n, at_level(b, buf), worst, (long long)most, (long long)ds->n_where);
+    return pfx_fail(
+        b->err, PFX_EDATA,
+        "%s: no rows left: each of the %lld rows%s lacks some value; '%s' is missing in most, %lld of %lld",
+        b->m->spec->text, n, at_level(b, buf), worst, (long long)most, (long long)ds->n_where);
 }
 
 static pfx_status choose_sample(builder *b)
@@ -150,9 +160,12 @@ static pfx_status choose_sample(builder *b)
     if (st != PFX_OK) return st;
     d->n = n - d->n_zero_weight - d->n_singletons;
     if (d->n == 0 && d->n_singletons == 0)
-        return pfx_fail(b->err, PFX_EDATA, "%s: no rows left: all %lld weights%s are zero", b->m->spec->text, (long long)n, at_level(b, buf));
+        return pfx_fail(b->err, PFX_EDATA, "%s: no rows left: all %lld weights%s are zero", b->m->spec->text,
+                        (long long)n, at_level(b, buf));
     if (d->n == 0)
-        return pfx_fail(b->err, PFX_EDATA, "%s: no rows left: all %lld rows%s are alone in a level of an absorbed effect (see --keep-singletons)",
+        return pfx_fail(b->err, PFX_EDATA,
+                        "%s: no rows left: all %lld rows%s are alone in a level of an absorbed effect (see "
+                        "--keep-singletons)",
                         b->m->spec->text, (long long)n, at_level(b, buf));
     return PFX_OK;
 }
@@ -284,7 +297,9 @@ static pfx_status make_groups(builder *b)
         pfx_status st = take_factor(b, ds->clusters[c], &d->clusters[c]);
         if (st != PFX_OK) return st;
         if (d->clusters[c].n_levels < 2)
-            return pfx_fail(b->err, PFX_EDATA, "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, or use --vcov",
+            return pfx_fail(b->err, PFX_EDATA,
+                            "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster "
+                            "by something else, or use --vcov",
                             d->clusters[c].name, (long long)d->n, at_level(b, buf));
     }
     return PFX_OK;
@@ -300,7 +315,8 @@ static pfx_status make_rest(builder *b)
     if (ds->by >= 0) {
         const pfx_ds_factor *f = &ds->factors[ds->by];
         if (!(d->by_name = pfx_mem_strdup(f->text, b->err))) return PFX_ENOMEM;
-        if (!(d->by_level = pfx_mem_strdup(pfx_dataset_label(f, ds->by_code[b->by]), b->err))) return PFX_ENOMEM;
+        if (!(d->by_level = pfx_mem_strdup(pfx_dataset_label(f, ds->by_code[b->by]), b->err)))
+            return PFX_ENOMEM;
     }
     if (ds->weights >= 0) {
         d->weights_kind = ds->weights_kind;
@@ -332,7 +348,8 @@ pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx
 {
     *out = NULL;
     if (ds->taken) return pfx_fail(err, PFX_EUSAGE, "the dataset's rows already belong to a design");
-    builder b = {.ds = ds, .m = &ds->models[m], .by = by, .n = ds->n, .err = err, .in_place = last && ds->by < 0};
+    builder b = {
+        .ds = ds, .m = &ds->models[m], .by = by, .n = ds->n, .err = err, .in_place = last && ds->by < 0};
     if (ds->by >= 0) {
         b.n = ds->by_start[by + 1] - ds->by_start[by];
         b.rows = ds->by_rows + ds->by_start[by];

@@ -11,18 +11,21 @@
 typedef struct loader {
     pfx_dataset *ds;
     const pfx_frame *f;
-    pfx_idx cap;            /* rows that the buffers hold */
-    unsigned char *in;      /* [cap] --where and --by keep the row */
-    unsigned char *keep;    /* [cap] and nothing is missing that every model needs */
-    pfx_idx *pick;          /* [n_pick] rows of the block to be stored */
+    pfx_idx cap;         /* rows that the buffers hold */
+    unsigned char *in;   /* [cap] --where and --by keep the row */
+    unsigned char *keep; /* [cap] and nothing is missing that every model needs */
+    pfx_idx *pick;       /* [n_pick] rows of the block to be stored */
     pfx_idx n_pick;
-    int32_t *by, *pair;     /* [cap] codes of --by; codes of a factor's variable */
+    int32_t *by, *pair; /* [cap] codes of --by; codes of a factor's variable */
     double *where, *numbers, *scratch;
     pfx_idx cap_scratch;
     pfx_err *err;
 } loader;
 
-static bool is_finite(double v) { return fabs(v) <= DBL_MAX; }
+static bool is_finite(double v)
+{
+    return fabs(v) <= DBL_MAX;
+}
 
 /* `at` is the address of a pointer to any type, which is why it is read and written by memcpy. */
 static bool resize(void *at, pfx_idx n, size_t size, pfx_err *err)
@@ -39,20 +42,23 @@ static bool resize(void *at, pfx_idx n, size_t size, pfx_err *err)
 static bool resize_stores(pfx_dataset *ds, pfx_idx cap, pfx_err *err)
 {
     if (cap > PTRDIFF_MAX / 16 / (ds->n_values + 1)) {
-        (void)pfx_fail(err, PFX_ENOMEM, "out of memory: %lld rows of %d values", (long long)cap, ds->n_values);
+        (void)pfx_fail(err, PFX_ENOMEM, "out of memory: %lld rows of %d values", (long long)cap,
+                       ds->n_values);
         return false;
     }
     bool ok = resize(&ds->table, cap * ds->n_values, sizeof *ds->table, err);
     for (int k = 0; k < ds->n_extras && ok; k++) ok = resize(&ds->extras[k].store, cap, sizeof(double), err);
-    for (int k = 0; k < ds->n_factors && ok; k++) ok = resize(&ds->factors[k].store, cap, sizeof(int32_t), err);
+    for (int k = 0; k < ds->n_factors && ok; k++)
+        ok = resize(&ds->factors[k].store, cap, sizeof(int32_t), err);
     if (ok && ds->want_rows) ok = resize(&ds->row, cap, sizeof *ds->row, err);
     if (ok && ds->want_time) ok = resize(&ds->time, cap, sizeof *ds->time, err);
     if (ok) ds->cap = cap;
     return ok;
 }
 
-/* Room is asked for once, for all rows of the panel: memory that no row is written to costs nothing, and nothing
- * is ever copied. Only where that much is refused and --where may leave fewer rows does it start small and grow. */
+/* Room is asked for once, for all rows of the panel: memory that no row is written to costs nothing, and
+ * nothing is ever copied. Only where that much is refused and --where may leave fewer rows does it start
+ * small and grow. */
 static pfx_status reserve(pfx_dataset *ds, pfx_idx need, pfx_idx n_panel, pfx_err *err)
 {
     if (need <= ds->cap) return PFX_OK;
@@ -148,7 +154,8 @@ static pfx_status code_var(loader *ld, pfx_ds_var *v, pfx_idx n, const pfx_idx *
     }
     for (pfx_idx i = 0; i < n; i++) ld->numbers[i] = v->x[pick ? pick[i] : i];
     if (!v->category) return pfx_coder_numbers(&v->coder, n, ld->numbers, out, ld->err);
-    for (pfx_idx i = 0; i < n; i++) out[i] = is_finite(ld->numbers[i]) ? (int32_t)ld->numbers[i] : PFX_NA_CODE;
+    for (pfx_idx i = 0; i < n; i++)
+        out[i] = is_finite(ld->numbers[i]) ? (int32_t)ld->numbers[i] : PFX_NA_CODE;
     return PFX_OK;
 }
 
@@ -219,8 +226,10 @@ static pfx_status check_weights(const loader *ld)
     const pfx_ds_value *w = &ds->extras[ds->weights];
     for (pfx_idx i = 0; i < ld->f->n_rows; i++)
         if (ld->in[i] && w->x[i] < 0)
-            return pfx_fail(ld->err, PFX_EDATA, "--weights %s: negative weight %g in row %lld of the panel: weights must not be below zero",
-                            w->text, w->x[i], (long long)(ld->f->row0 + i + 1));
+            return pfx_fail(
+                ld->err, PFX_EDATA,
+                "--weights %s: negative weight %g in row %lld of the panel: weights must not be below zero",
+                w->text, w->x[i], (long long)(ld->f->row0 + i + 1));
     return PFX_OK;
 }
 
@@ -263,8 +272,8 @@ static pfx_status choose_rows(loader *ld)
 
 /* ---- storing ---- */
 
-/* Columns to rows, a tile of rows at a time: the tile's part of the table stays in the first-level cache while
- * each column adds its values. */
+/* Columns to rows, a tile of rows at a time: the tile's part of the table stays in the first-level cache
+ * while each column adds its values. */
 static void store_table(const loader *ld)
 {
     enum { TILE = 64 };
@@ -344,9 +353,15 @@ static pfx_status finish_factor(const pfx_row_source *src, pfx_ds_factor *f, pfx
     return PFX_OK;
 }
 
-const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code) { return f->labels ? f->labels[code] : ""; }
+const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code)
+{
+    return f->labels ? f->labels[code] : "";
+}
 
-typedef struct by_level { const pfx_ds_factor *f; int32_t code; } by_level;
+typedef struct by_level {
+    const pfx_ds_factor *f;
+    int32_t code;
+} by_level;
 static int by_order(const void *pa, const void *pb)
 {
     const by_level *a = pa, *b = pb;
@@ -368,7 +383,8 @@ static pfx_status finish_by(pfx_dataset *ds, pfx_err *err)
     for (pfx_idx i = 0; i < ds->n; i++) count[f->store[i]]++;
     ds->n_by = 0;
     for (pfx_idx k = 0; k < f->n_levels; k++)
-        if (count[k] || (k < ds->cap_dropped && ds->dropped[k])) level[ds->n_by++] = (by_level){f, (int32_t)k};
+        if (count[k] || (k < ds->cap_dropped && ds->dropped[k]))
+            level[ds->n_by++] = (by_level){f, (int32_t)k};
     if (ds->n_by) qsort(level, (size_t)ds->n_by, sizeof *level, by_order);
     if (!(ds->by_code = pfx_mem_alloc(ds->n_by, sizeof *ds->by_code, err))) goto done;
     if (!(ds->by_start = pfx_mem_alloc(ds->n_by + 1, sizeof *ds->by_start, err))) goto done;
@@ -377,7 +393,7 @@ static pfx_status finish_by(pfx_dataset *ds, pfx_err *err)
     for (pfx_idx b = 0; b < ds->n_by; b++) {
         ds->by_code[b] = level[b].code;
         ds->by_start[b + 1] = ds->by_start[b] + count[level[b].code];
-        count[level[b].code] = ds->by_start[b];     /* from here on: where its next row goes */
+        count[level[b].code] = ds->by_start[b]; /* from here on: where its next row goes */
     }
     for (pfx_idx i = 0; i < ds->n; i++) ds->by_rows[count[f->store[i]]++] = i;
     st = PFX_OK;
@@ -397,18 +413,22 @@ static void free_loader(loader *ld)
     pfx_mem_free(ld->where);
     pfx_mem_free(ld->numbers);
     pfx_mem_free(ld->scratch);
-    for (int k = 0; k < ld->ds->n_values; k++) pfx_mem_free(ld->ds->values[k].buf), ld->ds->values[k].buf = NULL;
-    for (int k = 0; k < ld->ds->n_extras; k++) pfx_mem_free(ld->ds->extras[k].buf), ld->ds->extras[k].buf = NULL;
+    for (int k = 0; k < ld->ds->n_values; k++)
+        pfx_mem_free(ld->ds->values[k].buf), ld->ds->values[k].buf = NULL;
+    for (int k = 0; k < ld->ds->n_extras; k++)
+        pfx_mem_free(ld->ds->extras[k].buf), ld->ds->extras[k].buf = NULL;
 }
 
 static pfx_status check_rows(const pfx_dataset *ds, pfx_err *err)
 {
     if (ds->n_panel == 0) return pfx_fail(err, PFX_EDATA, "the panel has no rows");
     if (ds->n_where == 0)
-        return pfx_fail(err, PFX_EDATA, "--where '%s' keeps none of the panel's %lld rows: loosen the condition",
+        return pfx_fail(err, PFX_EDATA,
+                        "--where '%s' keeps none of the panel's %lld rows: loosen the condition",
                         ds->where_text, (long long)ds->n_panel);
     if (ds->n_by_missing == ds->n_where)
-        return pfx_fail(err, PFX_EDATA, "--by %s: it is missing in all %lld rows", ds->factors[ds->by].text, (long long)ds->n_where);
+        return pfx_fail(err, PFX_EDATA, "--by %s: it is missing in all %lld rows", ds->factors[ds->by].text,
+                        (long long)ds->n_where);
     return PFX_OK;
 }
 
@@ -433,4 +453,7 @@ pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx
     return PFX_OK;
 }
 
-pfx_idx pfx_dataset_n_by(const pfx_dataset *ds) { return ds->n_by; }
+pfx_idx pfx_dataset_n_by(const pfx_dataset *ds)
+{
+    return ds->n_by;
+}

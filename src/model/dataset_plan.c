@@ -10,7 +10,7 @@ enum { MAX_FACTORS_OF_TERM = 8 };
 typedef struct planner {
     const pfx_row_source *src;
     pfx_dataset *ds;
-    int model;          /* whose needs are being added; -1: everybody's */
+    int model; /* whose needs are being added; -1: everybody's */
     pfx_err *err;
 } planner;
 
@@ -32,13 +32,17 @@ static void count_use(const planner *pl, int *n_models, int *last)
 
 static pfx_status not_a_number(const planner *pl, const pfx_expr *e, const char *text, const char *what)
 {
-    return pfx_fail(pl->err, PFX_EUSAGE, "%s: '%s' at column %d is a category (text) and a number is needed here", what, text, e->column);
+    return pfx_fail(pl->err, PFX_EUSAGE,
+                    "%s: '%s' at column %d is a category (text) and a number is needed here", what, text,
+                    e->column);
 }
 
 /* The value of a numeric expression, found by its text or added to the list v. */
-static pfx_status need_value(planner *pl, const pfx_expr *e, const char *text, const char *what, bool extra, int *at)
+static pfx_status need_value(planner *pl, const pfx_expr *e, const char *text, const char *what, bool extra,
+                             int *at)
 {
-    int *n = extra ? &pl->ds->n_extras : &pl->ds->n_values, *cap = extra ? &pl->ds->cap_extras : &pl->ds->cap_values;
+    int *n = extra ? &pl->ds->n_extras : &pl->ds->n_values,
+        *cap = extra ? &pl->ds->cap_extras : &pl->ds->cap_values;
     void *list = extra ? pl->ds->extras : pl->ds->values;
     int k = 0;
     while (k < *n && strcmp(((pfx_ds_value *)list)[k].text, text) != 0) k++;
@@ -84,7 +88,8 @@ static pfx_status add_factor(planner *pl, const pfx_factor_spec *spec, const cha
     return PFX_OK;
 }
 
-static pfx_status need_factor(planner *pl, const pfx_factor_spec *spec, const char *what, bool labelled, int *at)
+static pfx_status need_factor(planner *pl, const pfx_factor_spec *spec, const char *what, bool labelled,
+                              int *at)
 {
     pfx_dataset *ds = pl->ds;
     int k = 0;
@@ -114,7 +119,9 @@ static pfx_status is_levels(planner *pl, const pfx_piece *p, bool *levels)
 static pfx_status add_factor_piece(planner *pl, pfx_ds_term *t, const pfx_piece *p)
 {
     if (t->n_factors == MAX_FACTORS_OF_TERM)
-        return pfx_fail(pl->err, PFX_EUSAGE, "formula: the term %s has more than %d factors: absorb it instead", t->term->text, MAX_FACTORS_OF_TERM);
+        return pfx_fail(pl->err, PFX_EUSAGE,
+                        "formula: the term %s has more than %d factors: absorb it instead", t->term->text,
+                        MAX_FACTORS_OF_TERM);
     pfx_expr *var = p->expr;
     pfx_factor_spec spec = {p->text, 1, &var};
     pfx_status st = need_factor(pl, &spec, "formula", true, &t->factor[t->n_factors]);
@@ -183,7 +190,8 @@ static pfx_status plan_absorbed(planner *pl, const pfx_model_spec *spec, pfx_ds_
 static pfx_status plan_model(planner *pl, const pfx_model_spec *spec, pfx_ds_model *m)
 {
     m->spec = spec;
-    m->terms = pfx_mem_calloc(spec->n_terms + spec->n_endogenous + spec->n_instruments, sizeof *m->terms, pl->err);
+    m->terms =
+        pfx_mem_calloc(spec->n_terms + spec->n_endogenous + spec->n_instruments, sizeof *m->terms, pl->err);
     if (!m->terms) return PFX_ENOMEM;
     pfx_status st = plan_terms(pl, spec->n_terms, spec->terms, PFX_REGRESSOR, m);
     if (st == PFX_OK) st = plan_terms(pl, spec->n_endogenous, spec->endogenous, PFX_ENDOGENOUS, m);
@@ -238,9 +246,11 @@ static pfx_status plan_options(planner *pl, const pfx_dataset_options *o)
     ds->want_time = o->want_time;
     if (o->where && o->where[0]) st = plan_where(pl, o->where);
     if (st == PFX_OK && o->weights) st = plan_weights(pl, o->weights);
-    if (st == PFX_OK && o->weights) ds->weights_kind = o->weights_kind == PFX_W_NONE ? PFX_W_ANALYTIC : o->weights_kind;
+    if (st == PFX_OK && o->weights)
+        ds->weights_kind = o->weights_kind == PFX_W_NONE ? PFX_W_ANALYTIC : o->weights_kind;
     if (st == PFX_OK && o->by) st = plan_group(pl, "--by", o->by, true, &ds->by);
-    if (st == PFX_OK && !(ds->clusters = pfx_mem_calloc(o->n_clusters, sizeof *ds->clusters, pl->err))) st = PFX_ENOMEM;
+    if (st == PFX_OK && !(ds->clusters = pfx_mem_calloc(o->n_clusters, sizeof *ds->clusters, pl->err)))
+        st = PFX_ENOMEM;
     for (int c = 0; c < o->n_clusters && st == PFX_OK; c++) {
         st = plan_group(pl, "--cluster", o->clusters[c], false, &ds->clusters[c]);
         ds->n_clusters = c + 1;

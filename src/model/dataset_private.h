@@ -10,12 +10,12 @@
 typedef struct pfx_ds_value {
     char *text;
     pfx_program *prog;
-    int n_models, last_model;   /* that need it; all = every one does, so that a row without it is never kept */
+    int n_models, last_model; /* that need it; all = every one does, so that a row without it is never kept */
     bool all;
-    pfx_idx n_missing;          /* rows that --where keeps and that lack it */
-    const double *x;            /* over the current block */
-    double *buf;                /* where x is computed, unless it is a column of the block */
-    double *store;              /* [n] of a weight or slope; a column of Z lies in the table instead */
+    pfx_idx n_missing; /* rows that --where keeps and that lack it */
+    const double *x;   /* over the current block */
+    double *buf;       /* where x is computed, unless it is a column of the block */
+    double *store;     /* [n] of a weight or slope; a column of Z lies in the table instead */
 } pfx_ds_value;
 
 /* A variable of a factor: codes of a category, or numbers to be coded. */
@@ -23,8 +23,8 @@ typedef struct pfx_ds_var {
     pfx_program *prog;
     bool category;
     pfx_coder coder;
-    const int32_t *code;        /* over the current block: a category column as it is */
-    const double *x;            /* or numbers, or a category's codes as numbers */
+    const int32_t *code; /* over the current block: a category column as it is */
+    const double *x;     /* or numbers, or a category's codes as numbers */
     double *buf;
 } pfx_ds_var;
 
@@ -32,67 +32,70 @@ typedef struct pfx_ds_factor {
     char *text;
     int n_vars;
     pfx_ds_var *vars;
-    pfx_coder *pairs;           /* [n_vars - 1] */
+    pfx_coder *pairs; /* [n_vars - 1] */
     int n_models, last_model;
     bool all;
-    pfx_idx n_levels;           /* codes in store are below it */
+    pfx_idx n_levels; /* codes in store are below it */
     pfx_idx n_missing;
-    int32_t *store;             /* [n], NULL after it became a design's */
-    bool labelled;              /* labels of the levels are needed: i(), --by */
-    char **labels;              /* [n_levels] */
-    double *numbers;            /* [n_levels] of a numeric variable, else NULL */
+    int32_t *store;  /* [n], NULL after it became a design's */
+    bool labelled;   /* labels of the levels are needed: i(), --by */
+    char **labels;   /* [n_levels] */
+    double *numbers; /* [n_levels] of a numeric variable, else NULL */
 } pfx_ds_factor;
 
 /* A term bound: value x factors. */
 typedef struct pfx_ds_term {
     const pfx_term *term;
     pfx_role role;
-    int value;                  /* in values, -1: factors alone */
+    int value; /* in values, -1: factors alone */
     int n_factors;
-    int *factor;                /* [n_factors] in factors */
-    const pfx_piece **piece;    /* [n_factors] */
+    int *factor;             /* [n_factors] in factors */
+    const pfx_piece **piece; /* [n_factors] */
 } pfx_ds_term;
 
 typedef struct pfx_ds_model {
     const pfx_model_spec *spec;
     int n_terms;
-    pfx_ds_term *terms;         /* regressors, endogenous, instruments */
-    int outcome;                /* in values */
-    int *absorbed;              /* [spec->n_absorbed] in factors */
-    int **slopes;               /* [spec->n_absorbed][n_slopes] in extras */
+    pfx_ds_term *terms; /* regressors, endogenous, instruments */
+    int outcome;        /* in values */
+    int *absorbed;      /* [spec->n_absorbed] in factors */
+    int **slopes;       /* [spec->n_absorbed][n_slopes] in extras */
 } pfx_ds_model;
 
 struct pfx_dataset {
     const pfx_formula *formula;
     int n_models;
     pfx_ds_model *models;
-    int n_values, cap_values;   pfx_ds_value *values;   /* columns of the table */
-    int n_extras, cap_extras;   pfx_ds_value *extras;   /* weights and slopes */
-    int n_factors, cap_factors; pfx_ds_factor *factors;
+    int n_values, cap_values;
+    pfx_ds_value *values; /* columns of the table */
+    int n_extras, cap_extras;
+    pfx_ds_value *extras; /* weights and slopes */
+    int n_factors, cap_factors;
+    pfx_ds_factor *factors;
     pfx_program *where;
     char *where_text;
-    int weights;                /* in extras, -1: none */
+    int weights; /* in extras, -1: none */
     pfx_weights_kind weights_kind;
-    int by;                     /* in factors, -1: none */
+    int by; /* in factors, -1: none */
     int n_clusters;
-    int *clusters;              /* [n_clusters] in factors */
+    int *clusters; /* [n_clusters] in factors */
     bool keep_singletons, want_rows, want_time;
-    bool needs_time;            /* something has lags */
-    bool taken;                 /* the memory became a design's */
+    bool needs_time; /* something has lags */
+    bool taken;      /* the memory became a design's */
 
-    pfx_idx n, cap;             /* rows stored, and room */
-    double *table;              /* [n x n_values] row-major */
+    pfx_idx n, cap; /* rows stored, and room */
+    double *table;  /* [n x n_values] row-major */
     pfx_idx *row;
     double *time;
 
-    pfx_idx n_panel, n_where;   /* rows of the panel, rows that --where keeps */
-    pfx_idx n_by_missing;       /* of those, rows without a level of --by */
-    pfx_idx n_by;               /* levels of --by that occur, sorted; 1 without */
-    int32_t *by_code;           /* [n_by] */
+    pfx_idx n_panel, n_where; /* rows of the panel, rows that --where keeps */
+    pfx_idx n_by_missing;     /* of those, rows without a level of --by */
+    pfx_idx n_by;             /* levels of --by that occur, sorted; 1 without */
+    int32_t *by_code;         /* [n_by] */
     pfx_idx cap_dropped;
-    pfx_idx *dropped;           /* [code of by] rows that --where keeps and that were not stored: a missing value */
-    pfx_idx *by_start;          /* [n_by + 1] and */
-    pfx_idx *by_rows;           /* [n] stored rows of each level of --by, ascending; NULL without */
+    pfx_idx *dropped;  /* [code of by] rows that --where keeps and that were not stored: a missing value */
+    pfx_idx *by_start; /* [n_by + 1] and */
+    pfx_idx *by_rows;  /* [n] stored rows of each level of --by, ascending; NULL without */
 };
 
 /* dataset_plan.c */
@@ -103,18 +106,20 @@ pfx_status pfx_dataset_plan(const pfx_row_source *src, const pfx_formula *f, con
 const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code);
 
 /* sample.c: drop rows whose level in some grouping occurs once, until none is left.
- * keep [n] 0 or 1, updated; code [n_groups] each [n] at rows (rows NULL: 0..n-1) below n_levels[]. *dropped counts. */
+ * keep [n] 0 or 1, updated; code [n_groups] each [n] at rows (rows NULL: 0..n-1) below n_levels[]. *dropped
+ * counts. */
 pfx_status pfx_sample_singletons(pfx_idx n, const pfx_idx *rows, int n_groups, const int32_t *const *code,
-                                 const pfx_idx *n_levels, unsigned char *keep, pfx_idx *dropped, pfx_err *err) PFX_MUST;
+                                 const pfx_idx *n_levels, unsigned char *keep, pfx_idx *dropped,
+                                 pfx_err *err) PFX_MUST;
 
 /* Columns of Z that the terms of a model become in a sample (design_columns.c). */
 typedef struct pfx_column_group {
-    int value;                  /* in the table, -1: ones */
+    int value; /* in the table, -1: ones */
     int n_factors;
-    const int32_t *code[8];     /* [n_factors] codes of all stored rows */
-    int32_t *slot[8];           /* [n_factors][n_levels] place of a level among those kept, -1: left out */
-    pfx_idx width[8];           /* [n_factors] levels kept */
-    int32_t *column;            /* [product of width] column relative to first, -1: the combination never occurs */
+    const int32_t *code[8]; /* [n_factors] codes of all stored rows */
+    int32_t *slot[8];       /* [n_factors][n_levels] place of a level among those kept, -1: left out */
+    pfx_idx width[8];       /* [n_factors] levels kept */
+    int32_t *column; /* [product of width] column relative to first, -1: the combination never occurs */
     int first, n_columns;
 } pfx_column_group;
 
@@ -122,13 +127,14 @@ typedef struct pfx_columns {
     int n_groups;
     pfx_column_group *groups;
     int p;
-    char **name;                /* [p] */
-    pfx_role *role;             /* [p] */
-    bool plain;                 /* no factors: every group is one value */
+    char **name;    /* [p] */
+    pfx_role *role; /* [p] */
+    bool plain;     /* no factors: every group is one value */
 } pfx_columns;
 
 /* The sample is given by its stored rows: row i is rows[i] (rows NULL: i) where keep[i]. USAGE: an unknown
- * reference level. NOMEM: says how many bytes the dense columns would need. */
+ * reference level; a factor of so many levels that it should be absorbed (says how many bytes it would need).
+ */
 pfx_status pfx_columns_make(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx n, const pfx_idx *rows,
                             const unsigned char *keep, pfx_columns *out, pfx_err *err) PFX_MUST;
 void pfx_columns_free(pfx_columns *c);

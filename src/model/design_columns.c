@@ -6,6 +6,11 @@
 #include "src/base/text.h"
 #include "src/model/dataset_private.h"
 
+/* Dense columns that one term may become. The estimator's work grows with their square: at 2,000 columns a
+ * panel of a million rows already takes 4e12 operations, where absorbing the factor takes a pass over the
+ * data. */
+#define MAX_COLUMNS 2000
+
 typedef struct sample {
     const pfx_dataset *ds;
     pfx_idx n;
@@ -16,7 +21,10 @@ typedef struct sample {
 
 /* ---- levels of one factor of a term ---- */
 
-typedef struct level { const pfx_ds_factor *f; int32_t code; } level;
+typedef struct level {
+    const pfx_ds_factor *f;
+    int32_t code;
+} level;
 
 static int level_order(const void *pa, const void *pb)
 {
@@ -40,8 +48,8 @@ static pfx_status check_refs(const pfx_ds_factor *f, const pfx_piece *p, pfx_err
         while (k < f->n_levels && !is_level(f, k, p->refs[i])) k++;
         if (k < f->n_levels) continue;
         const char *near = pfx_text_nearest(p->refs[i], f->n_levels, (const char *const *)f->labels);
-        return pfx_fail(err, PFX_EUSAGE, "formula: i(%s): no level '%s' to be the reference%s%s%s", p->text, p->refs[i],
-                        near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return pfx_fail(err, PFX_EUSAGE, "formula: i(%s): no level '%s' to be the reference%s%s%s", p->text,
+                        p->refs[i], near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     return PFX_OK;
 }
@@ -86,12 +94,14 @@ static bool has_without(const pfx_ds_model *m, const pfx_ds_term *t, const pfx_p
 {
     for (int i = 0; i < m->n_terms; i++) {
         const pfx_ds_term *o = &m->terms[i];
-        if (o->term->n_pieces != t->term->n_pieces - 1 || (o->role != PFX_REGRESSOR && o->role != t->role)) continue;
+        if (o->term->n_pieces != t->term->n_pieces - 1 || (o->role != PFX_REGRESSOR && o->role != t->role))
+            continue;
         bool same = true;
         for (int a = 0; a < t->term->n_pieces && same; a++) {
             const pfx_piece *p = &t->term->pieces[a];
             bool found = p == left_out;
-            for (int b = 0; b < o->term->n_pieces && !found; b++) found = strcmp(p->text, o->term->pieces[b].text) == 0;
+            for (int b = 0; b < o->term->n_pieces && !found; b++)
+                found = strcmp(p->text, o->term->pieces[b].text) == 0;
             same = found;
         }
         if (same) return true;
@@ -99,8 +109,8 @@ static bool has_without(const pfx_ds_model *m, const pfx_ds_term *t, const pfx_p
     return false;
 }
 
-/* R's rule: a level is left out where the term without the factor is in the model. *constant says whether a constant
- * is; without one, the first factor keeps all levels and they add up to one. */
+/* R's rule: a level is left out where the term without the factor is in the model. *constant says whether a
+ * constant is; without one, the first factor keeps all levels and they add up to one. */
 static bool leaves_out(const pfx_ds_model *m, const pfx_ds_term *t, const pfx_piece *p, bool *constant)
 {
     if (p->all_levels) return false;
@@ -132,8 +142,11 @@ static pfx_idx combination(const pfx_column_group *g, pfx_idx r)
 
 static pfx_status too_wide(const sample *s, const pfx_ds_term *t, double columns)
 {
-    return pfx_fail(s->err, PFX_ENOMEM, "formula: %s would be %.0f dense columns of %lld rows, %.1f GiB: absorb the factor instead, as in y ~ x | %s",
-                    t->term->text, columns, (long long)s->n, columns * (double)s->n * 8 / 1073741824.0, s->ds->factors[t->factor[0]].text);
+    return pfx_fail(s->err, PFX_EUSAGE,
+                    "formula: %s would be %.0f dense columns of %lld rows, %.2f GiB: absorb the factor "
+                    "instead, as in y ~ x | %s",
+                    t->term->text, columns, (long long)s->n, columns * (double)s->n * 8 / 1073741824.0,
+                    s->ds->factors[t->factor[0]].text);
 }
 
 /* Combinations that occur get columns, in order. */
@@ -149,7 +162,8 @@ static pfx_status number_columns(const sample *s, const pfx_ds_term *t, pfx_colu
     }
     for (pfx_idx c = 0; c < (pfx_idx)width; c++) g->column[c] = g->column[c] ? g->n_columns++ : -1;
     double bytes = (double)g->n_columns * (double)s->n * 8;
-    return bytes > (double)pfx_par_memory(0) ? too_wide(s, t, g->n_columns) : PFX_OK;
+    return g->n_columns > MAX_COLUMNS || bytes > (double)pfx_par_memory(0) ? too_wide(s, t, g->n_columns)
+                                                                           : PFX_OK;
 }
 
 static pfx_status add_column(pfx_columns *c, const char *name, pfx_role role, pfx_err *err)
@@ -166,8 +180,8 @@ static pfx_status add_column(pfx_columns *c, const char *name, pfx_role role, pf
 }
 
 /* "year::2019:x": the pieces in the order written, factors with their level. */
-static pfx_status add_combination(const sample *s, const pfx_ds_term *t, const pfx_column_group *g, level *const *kept,
-                                  pfx_idx comb, pfx_columns *c)
+static pfx_status add_combination(const sample *s, const pfx_ds_term *t, const pfx_column_group *g,
+                                  level *const *kept, pfx_idx comb, pfx_columns *c)
 {
     pfx_str name = {0};
     pfx_idx place[8];

@@ -18,13 +18,12 @@
  *     and on the panel's time l(x[, k]) lag, f(x[, k]) lead, d(x[, k]) = x - l(x, k).
  * A lag is the value at time t - k of the same unit, missing where that row is absent: gaps are respected.
  *
- * Missing values: arithmetic on a missing value is missing; so is a comparison, and a remainder by zero, and the
- * logarithm or root outside its domain (log(0) too). & and | are three-valued: missing & false is false,
- * missing | true is true. A --where condition that is missing does not keep the row: as R's subset(), unlike Stata,
- * where missing is larger than every number. missing(x) is never missing.
- * Truth: 0 is false, any other number true; comparisons give 1 and 0.
- * Category columns: compared with == and != to a text or to another category column, and `in` texts; their
- * lags are categories too. */
+ * Missing values: arithmetic on a missing value is missing; so is a comparison, and a remainder by zero, and
+ * the logarithm or root outside its domain (log(0) too). & and | are three-valued: missing & false is false,
+ * missing | true is true. A --where condition that is missing does not keep the row: as R's subset(), unlike
+ * Stata, where missing is larger than every number. missing(x) is never missing. Truth: 0 is false, any other
+ * number true; comparisons give 1 and 0. Category columns: compared with == and != to a text or to another
+ * category column, and `in` texts; their lags are categories too. */
 #ifndef PFX_MODEL_EXPR_H
 #define PFX_MODEL_EXPR_H
 
@@ -34,29 +33,62 @@
 struct pfx_lexer;
 
 typedef enum pfx_expr_op {
-    PFX_X_NUM, PFX_X_TEXT, PFX_X_NAME,
-    PFX_X_OR, PFX_X_AND, PFX_X_NOT,
-    PFX_X_EQ, PFX_X_NE, PFX_X_LT, PFX_X_LE, PFX_X_GT, PFX_X_GE, PFX_X_IN,
-    PFX_X_ADD, PFX_X_SUB, PFX_X_MUL, PFX_X_DIV, PFX_X_MOD, PFX_X_NEG, PFX_X_POW,
-    PFX_X_LOG, PFX_X_LOG2, PFX_X_LOG10, PFX_X_LOG1P, PFX_X_EXP, PFX_X_EXPM1, PFX_X_SQRT, PFX_X_ABS, PFX_X_SIGN,
-    PFX_X_FLOOR, PFX_X_CEIL, PFX_X_ROUND, PFX_X_MIN, PFX_X_MAX, PFX_X_MISSING, PFX_X_IF,
-    PFX_X_LAG, PFX_X_LEAD, PFX_X_DIFF
+    PFX_X_NUM,
+    PFX_X_TEXT,
+    PFX_X_NAME,
+    PFX_X_OR,
+    PFX_X_AND,
+    PFX_X_NOT,
+    PFX_X_EQ,
+    PFX_X_NE,
+    PFX_X_LT,
+    PFX_X_LE,
+    PFX_X_GT,
+    PFX_X_GE,
+    PFX_X_IN,
+    PFX_X_ADD,
+    PFX_X_SUB,
+    PFX_X_MUL,
+    PFX_X_DIV,
+    PFX_X_MOD,
+    PFX_X_NEG,
+    PFX_X_POW,
+    PFX_X_LOG,
+    PFX_X_LOG2,
+    PFX_X_LOG10,
+    PFX_X_LOG1P,
+    PFX_X_EXP,
+    PFX_X_EXPM1,
+    PFX_X_SQRT,
+    PFX_X_ABS,
+    PFX_X_SIGN,
+    PFX_X_FLOOR,
+    PFX_X_CEIL,
+    PFX_X_ROUND,
+    PFX_X_MIN,
+    PFX_X_MAX,
+    PFX_X_MISSING,
+    PFX_X_IF,
+    PFX_X_LAG,
+    PFX_X_LEAD,
+    PFX_X_DIFF
 } pfx_expr_op;
 
 /* A node of the tree. */
 typedef struct pfx_expr {
     pfx_expr_op op;
-    int column;                 /* of its token, in characters from 1 */
-    int depth;                  /* height of the tree below, bounded */
-    double num;                 /* NUM: the value; LAG, LEAD, DIFF: k */
-    char *text;                 /* NAME, TEXT */
+    int column; /* of its token, in characters from 1 */
+    int depth;  /* height of the tree below, bounded */
+    double num; /* NUM: the value; LAG, LEAD, DIFF: k */
+    char *text; /* NAME, TEXT */
     int n_args;
-    struct pfx_expr **args;     /* IN: what is looked for, then the list */
+    struct pfx_expr **args; /* IN: what is looked for, then the list */
 } pfx_expr;
 
 /* Parse a whole text; `what` names it in messages ("--where"). USAGE: names the token and its column. */
 pfx_status pfx_expr_parse(const char *what, const char *text, pfx_expr **out, pfx_err *err) PFX_MUST;
-/* Parse an expression, or one operand (a name, call, number or parenthesis), from a lexer's current token on. */
+/* Parse an expression, or one operand (a name, call, number or parenthesis), from a lexer's current token on.
+ */
 pfx_status pfx_expr_read(struct pfx_lexer *lx, pfx_expr **out, pfx_err *err) PFX_MUST;
 pfx_status pfx_expr_read_operand(struct pfx_lexer *lx, pfx_expr **out, pfx_err *err) PFX_MUST;
 void pfx_expr_free(pfx_expr *e);
@@ -82,8 +114,8 @@ bool pfx_expr_needs_time(const pfx_expr *e);
 typedef struct pfx_program pfx_program;
 
 /* Bind to cols [n_cols]; blocks evaluated later must have these columns in this order. USAGE: unknown column
- * (suggests the nearest), text where a number is needed, lags in a panel without time: each names its column in
- * the text. Warns about texts that are no level of the column they are compared with. */
+ * (suggests the nearest), text where a number is needed, lags in a panel without time: each names its column
+ * in the text. Warns about texts that are no level of the column they are compared with. */
 pfx_status pfx_expr_bind(const pfx_expr *e, const char *what, int n_cols, const pfx_col_spec *cols,
                          const pfx_panel_spec *panel, pfx_program **out, pfx_err *err) PFX_MUST;
 void pfx_program_free(pfx_program *p);
@@ -94,8 +126,8 @@ int pfx_program_plain(const pfx_program *p);
 int pfx_program_levels_of(const pfx_program *p);
 /* Doubles of scratch for a block of n rows. */
 pfx_idx pfx_program_scratch(const pfx_program *p, pfx_idx n);
-/* Evaluate over a block of whole units: out [block->n_rows], NaN = missing; a category as its codes. scratch and
- * out do not overlap. Cannot fail, except for lags over a block without units or time: FORMAT. */
+/* Evaluate over a block of whole units: out [block->n_rows], NaN = missing; a category as its codes. scratch
+ * and out do not overlap. Cannot fail, except for lags over a block without units or time: FORMAT. */
 pfx_status pfx_program_eval(const pfx_program *p, const pfx_frame *block, double *scratch, double *out,
                             pfx_err *err) PFX_MUST;
 

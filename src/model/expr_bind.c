@@ -51,9 +51,9 @@ static pfx_status unknown_column(const binder *b, const pfx_expr *e)
     for (int c = 0; c < b->n_cols; c++) names[c] = b->cols[c].name;
     const char *near = pfx_text_nearest(e->text, b->n_cols, names);
     pfx_mem_free(names);
-    return pfx_fail(b->err, PFX_EUSAGE, "%s: no column '%s' (at column %d)%s%s%s", b->what, e->text, e->column,
-                    near ? ": did you mean '" : "; panelfx info lists the columns", near ? near : "",
-                    near ? "'?" : "");
+    return pfx_fail(b->err, PFX_EUSAGE, "%s: no column '%s' (at column %d)%s%s%s", b->what, e->text,
+                    e->column, near ? ": did you mean '" : "; panelfx info lists the columns",
+                    near ? near : "", near ? "'?" : "");
 }
 
 static pfx_status compile_name(binder *b, const pfx_expr *e, type *t)
@@ -68,7 +68,9 @@ static pfx_status compile_name(binder *b, const pfx_expr *e, type *t)
 
 static pfx_status text_misplaced(const binder *b, const pfx_expr *e)
 {
-    return pfx_fail(b->err, PFX_EUSAGE, "%s: the text \"%s\" at column %d: texts can only be compared, by ==, != or in, with category columns",
+    return pfx_fail(b->err, PFX_EUSAGE,
+                    "%s: the text \"%s\" at column %d: texts can only be compared, by ==, != or in, with "
+                    "category columns",
                     b->what, e->text, e->column);
 }
 
@@ -80,8 +82,10 @@ static pfx_status compile_number(binder *b, const pfx_expr *e)
     pfx_status st = compile(b, e, &t);
     if (st != PFX_OK || !t.category) return st;
     const char *name = b->cols[t.levels_of].name;
-    return pfx_fail(b->err, PFX_EUSAGE, "%s: '%s' at column %d is a category (text) and a number is needed: compare it as in %s == \"...\"",
-                    b->what, e->op == PFX_X_NAME ? e->text : name, e->column, name);
+    return pfx_fail(
+        b->err, PFX_EUSAGE,
+        "%s: '%s' at column %d is a category (text) and a number is needed: compare it as in %s == \"...\"",
+        b->what, e->op == PFX_X_NAME ? e->text : name, e->column, name);
 }
 
 /* Code of a level, -1 with a warning if there is none of that name: nothing can be equal to it. */
@@ -96,20 +100,27 @@ static pfx_status find_level(const binder *b, const pfx_expr *text, int col, dou
     }
     *code = -1;
     const char *near = pfx_text_nearest(text->text, c->n_levels, c->levels);
-    pfx_warn("%s: column '%s' has no level \"%s\" (at column %d)%s%s%s", b->what, c->name, text->text, text->column,
-             near ? "; the nearest is \"" : "", near ? near : "", near ? "\"" : "");
+    pfx_warn("%s: column '%s' has no level \"%s\" (at column %d)%s%s%s", b->what, c->name, text->text,
+             text->column, near ? "; the nearest is \"" : "", near ? near : "", near ? "\"" : "");
     return PFX_OK;
 }
 
-typedef struct level_ref { const char *label; pfx_idx code; } level_ref;
-static int by_label(const void *a, const void *b) { return strcmp(((const level_ref *)a)->label, ((const level_ref *)b)->label); }
+typedef struct level_ref {
+    const char *label;
+    pfx_idx code;
+} level_ref;
+static int by_label(const void *a, const void *b)
+{
+    return strcmp(((const level_ref *)a)->label, ((const level_ref *)b)->label);
+}
 
 /* The top of the stack holds codes of column `from`: make them codes of column `to`, by label. */
 static pfx_status emit_recode(binder *b, int from, int to)
 {
     const pfx_col_spec *cf = &b->cols[from], *ct = &b->cols[to];
     if ((cf->n_levels && !cf->levels) || (ct->n_levels && !ct->levels))
-        return pfx_fail(b->err, PFX_EFORMAT, "%s: the levels of columns '%s' and '%s' are not known", b->what, cf->name, ct->name);
+        return pfx_fail(b->err, PFX_EFORMAT, "%s: the levels of columns '%s' and '%s' are not known", b->what,
+                        cf->name, ct->name);
     level_ref *ref = pfx_mem_alloc(ct->n_levels, sizeof *ref, b->err);
     double *table = ref ? pfx_mem_alloc(cf->n_levels, sizeof *table, b->err) : NULL;
     if (!table) {
@@ -120,7 +131,8 @@ static pfx_status emit_recode(binder *b, int from, int to)
     if (ct->n_levels) qsort(ref, (size_t)ct->n_levels, sizeof *ref, by_label);
     for (pfx_idx k = 0; k < cf->n_levels; k++) {
         level_ref key = {cf->levels[k], 0};
-        const level_ref *hit = ct->n_levels ? bsearch(&key, ref, (size_t)ct->n_levels, sizeof *ref, by_label) : NULL;
+        const level_ref *hit =
+            ct->n_levels ? bsearch(&key, ref, (size_t)ct->n_levels, sizeof *ref, by_label) : NULL;
         table[k] = hit ? (double)hit->code : -1;
     }
     pfx_mem_free(ref);
@@ -129,7 +141,9 @@ static pfx_status emit_recode(binder *b, int from, int to)
 
 static pfx_status not_comparable(const binder *b, const pfx_expr *at, int category)
 {
-    return pfx_fail(b->err, PFX_EUSAGE, "%s: column '%s' is a category (text) and is compared with a number at column %d: write the level in double quotes",
+    return pfx_fail(b->err, PFX_EUSAGE,
+                    "%s: column '%s' is a category (text) and is compared with a number at column %d: write "
+                    "the level in double quotes",
                     b->what, b->cols[category].name, at->column);
 }
 
@@ -153,7 +167,8 @@ static pfx_status compile_equality(binder *b, const pfx_expr *e)
             st = emit(b, (pfx_step){.kind = PFX_STEP_CONST, .num = code}, 0, 1);
     } else {
         if ((st = compile(b, y, &ty)) != PFX_OK) return st;
-        if (tx.category != ty.category) return not_comparable(b, e, tx.category ? tx.levels_of : ty.levels_of);
+        if (tx.category != ty.category)
+            return not_comparable(b, e, tx.category ? tx.levels_of : ty.levels_of);
         if (tx.category && tx.levels_of != ty.levels_of) st = emit_recode(b, ty.levels_of, tx.levels_of);
     }
     return st == PFX_OK ? emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = e->op}, 2, 1) : st;
@@ -164,7 +179,9 @@ static pfx_status in_value(binder *b, const pfx_expr *v, type t, double *out)
     if (v->op == PFX_X_TEXT) return t.category ? find_level(b, v, t.levels_of, out) : text_misplaced(b, v);
     bool minus = v->op == PFX_X_NEG && v->args[0]->op == PFX_X_NUM;
     if (v->op != PFX_X_NUM && !minus)
-        return pfx_fail(b->err, PFX_EUSAGE, "%s: at column %d: the list of in (..) holds only numbers or texts", b->what, v->column);
+        return pfx_fail(b->err, PFX_EUSAGE,
+                        "%s: at column %d: the list of in (..) holds only numbers or texts", b->what,
+                        v->column);
     if (t.category) return not_comparable(b, v, t.levels_of);
     *out = minus ? -v->args[0]->num : v->num;
     return PFX_OK;
@@ -190,7 +207,9 @@ static pfx_status compile_in(binder *b, const pfx_expr *e)
 static pfx_status compile_shift(binder *b, const pfx_expr *e, type *t)
 {
     if (!b->panel || !b->panel->time || !b->panel->time[0])
-        return pfx_fail(b->err, PFX_EUSAGE, "%s: lags (at column %d) need a panel with time: import the data with --time", b->what, e->column);
+        return pfx_fail(b->err, PFX_EUSAGE,
+                        "%s: lags (at column %d) need a panel with time: import the data with --time",
+                        b->what, e->column);
     if (e->args[0]->op == PFX_X_TEXT) return text_misplaced(b, e->args[0]);
     pfx_status st = PFX_OK;
     if (e->op == PFX_X_DIFF) {
@@ -201,7 +220,8 @@ static pfx_status compile_shift(binder *b, const pfx_expr *e, type *t)
     }
     double k = e->op == PFX_X_LEAD ? -e->num : e->num;
     if (st == PFX_OK) st = emit(b, (pfx_step){.kind = PFX_STEP_SHIFT, .num = k}, 1, 1);
-    if (st == PFX_OK && e->op == PFX_X_DIFF) st = emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = PFX_X_SUB}, 2, 1);
+    if (st == PFX_OK && e->op == PFX_X_DIFF)
+        st = emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = PFX_X_SUB}, 2, 1);
     return st;
 }
 
@@ -235,14 +255,25 @@ static pfx_status compile(binder *b, const pfx_expr *e, type *t)
 {
     *t = (type){false, -1};
     switch (e->op) {
-    case PFX_X_NUM: return emit(b, (pfx_step){.kind = PFX_STEP_CONST, .num = e->num}, 0, 1);
-    case PFX_X_TEXT: return text_misplaced(b, e);
-    case PFX_X_NAME: return compile_name(b, e, t);
-    case PFX_X_EQ: case PFX_X_NE: return compile_equality(b, e);
-    case PFX_X_IN: return compile_in(b, e);
-    case PFX_X_MISSING: return compile_missing(b, e);
-    case PFX_X_LAG: case PFX_X_LEAD: case PFX_X_DIFF: return compile_shift(b, e, t);
-    default: return compile_numeric(b, e);
+    case PFX_X_NUM:
+        return emit(b, (pfx_step){.kind = PFX_STEP_CONST, .num = e->num}, 0, 1);
+    case PFX_X_TEXT:
+        return text_misplaced(b, e);
+    case PFX_X_NAME:
+        return compile_name(b, e, t);
+    case PFX_X_EQ:
+    case PFX_X_NE:
+        return compile_equality(b, e);
+    case PFX_X_IN:
+        return compile_in(b, e);
+    case PFX_X_MISSING:
+        return compile_missing(b, e);
+    case PFX_X_LAG:
+    case PFX_X_LEAD:
+    case PFX_X_DIFF:
+        return compile_shift(b, e, t);
+    default:
+        return compile_numeric(b, e);
     }
 }
 
@@ -274,5 +305,11 @@ void pfx_program_free(pfx_program *p)
     pfx_mem_free(p);
 }
 
-int pfx_program_plain(const pfx_program *p) { return p->plain; }
-int pfx_program_levels_of(const pfx_program *p) { return p->levels_of; }
+int pfx_program_plain(const pfx_program *p)
+{
+    return p->plain;
+}
+int pfx_program_levels_of(const pfx_program *p)
+{
+    return p->levels_of;
+}

@@ -3,15 +3,19 @@
 #include <string.h>
 #include "src/model/expr_private.h"
 
-/* The stack: cell s holds its vector in buf(s), or points at a column of the block, which is read in place. */
+/* The stack: cell s holds its vector in buf(s), or points at a column of the block, which is read in place.
+ */
 typedef struct machine {
     const pfx_frame *f;
-    double *scratch, *out;      /* the lowest cell lies in out, so that the result needs no copy */
+    double *scratch, *out; /* the lowest cell lies in out, so that the result needs no copy */
     const double **cell;
     int height;
 } machine;
 
-static double *buf(const machine *m, int s) { return s == 0 ? m->out : m->scratch + (pfx_idx)(s - 1) * m->f->n_rows; }
+static double *buf(const machine *m, int s)
+{
+    return s == 0 ? m->out : m->scratch + (pfx_idx)(s - 1) * m->f->n_rows;
+}
 
 pfx_idx pfx_program_scratch(const pfx_program *p, pfx_idx n)
 {
@@ -19,7 +23,10 @@ pfx_idx pfx_program_scratch(const pfx_program *p, pfx_idx n)
     return (pfx_idx)(p->max_height - 1) * n + p->max_height;
 }
 
-static bool known(double a, double b) { return a == a && b == b; }
+static bool known(double a, double b)
+{
+    return a == a && b == b;
+}
 
 static double modulo(double a, double b)
 {
@@ -34,51 +41,93 @@ static double round_digits(double x, double digits)
     return isfinite(scale) && scale > 0 && isfinite(r) ? r : x;
 }
 
-#define EACH(expr) for (pfx_idx i = 0; i < n; i++) { double v = x[i]; r[i] = (expr); } break
+#define EACH(expr)                                                                                           \
+    for (pfx_idx i = 0; i < n; i++) {                                                                        \
+        double v = x[i];                                                                                     \
+        r[i] = (expr);                                                                                       \
+    }                                                                                                        \
+    break
 static void run_unary(pfx_expr_op op, pfx_idx n, const double *x, double *r)
 {
     switch (op) {
-    case PFX_X_NEG: EACH(-v);
-    case PFX_X_NOT: EACH(v != v ? NAN : v == 0);
-    case PFX_X_LOG: EACH(v > 0 ? log(v) : NAN);
-    case PFX_X_LOG2: EACH(v > 0 ? log2(v) : NAN);
-    case PFX_X_LOG10: EACH(v > 0 ? log10(v) : NAN);
-    case PFX_X_LOG1P: EACH(v > -1 ? log1p(v) : NAN);
-    case PFX_X_EXP: EACH(exp(v));
-    case PFX_X_EXPM1: EACH(expm1(v));
-    case PFX_X_SQRT: EACH(v >= 0 ? sqrt(v) : NAN);
-    case PFX_X_ABS: EACH(fabs(v));
-    case PFX_X_SIGN: EACH(v != v ? v : (v > 0) - (v < 0));
-    case PFX_X_FLOOR: EACH(floor(v));
-    case PFX_X_CEIL: EACH(ceil(v));
-    case PFX_X_ROUND: EACH(nearbyint(v));
-    default: EACH(v != v); /* MISSING */
+    case PFX_X_NEG:
+        EACH(-v);
+    case PFX_X_NOT:
+        EACH(v != v ? NAN : v == 0);
+    case PFX_X_LOG:
+        EACH(v > 0 ? log(v) : NAN);
+    case PFX_X_LOG2:
+        EACH(v > 0 ? log2(v) : NAN);
+    case PFX_X_LOG10:
+        EACH(v > 0 ? log10(v) : NAN);
+    case PFX_X_LOG1P:
+        EACH(v > -1 ? log1p(v) : NAN);
+    case PFX_X_EXP:
+        EACH(exp(v));
+    case PFX_X_EXPM1:
+        EACH(expm1(v));
+    case PFX_X_SQRT:
+        EACH(v >= 0 ? sqrt(v) : NAN);
+    case PFX_X_ABS:
+        EACH(fabs(v));
+    case PFX_X_SIGN:
+        EACH(v != v ? v : (v > 0) - (v < 0));
+    case PFX_X_FLOOR:
+        EACH(floor(v));
+    case PFX_X_CEIL:
+        EACH(ceil(v));
+    case PFX_X_ROUND:
+        EACH(nearbyint(v));
+    default:
+        EACH(v != v); /* MISSING */
     }
 }
 #undef EACH
 
-#define EACH(expr) for (pfx_idx i = 0; i < n; i++) { double a = x[i], b = y[i]; r[i] = (expr); } break
+#define EACH(expr)                                                                                           \
+    for (pfx_idx i = 0; i < n; i++) {                                                                        \
+        double a = x[i], b = y[i];                                                                           \
+        r[i] = (expr);                                                                                       \
+    }                                                                                                        \
+    break
 #define COMPARE(expr) EACH(known(a, b) ? (double)(expr) : NAN)
 static void run_binary(pfx_expr_op op, pfx_idx n, const double *x, const double *y, double *r)
 {
     switch (op) {
-    case PFX_X_ADD: EACH(a + b);
-    case PFX_X_SUB: EACH(a - b);
-    case PFX_X_MUL: EACH(a * b);
-    case PFX_X_DIV: EACH(a / b);
-    case PFX_X_MOD: EACH(modulo(a, b));
-    case PFX_X_POW: EACH(!known(a, b) ? NAN : b == 2 ? a * a : pow(a, b));
-    case PFX_X_EQ: COMPARE(a == b);
-    case PFX_X_NE: COMPARE(a != b);
-    case PFX_X_LT: COMPARE(a < b);
-    case PFX_X_LE: COMPARE(a <= b);
-    case PFX_X_GT: COMPARE(a > b);
-    case PFX_X_GE: COMPARE(a >= b);
-    case PFX_X_AND: EACH(a == 0 || b == 0 ? 0 : known(a, b) ? 1 : NAN);
-    case PFX_X_OR: EACH((a == a && a != 0) || (b == b && b != 0) ? 1 : known(a, b) ? 0 : NAN);
-    case PFX_X_MIN: EACH(!known(a, b) ? NAN : a < b ? a : b);
-    case PFX_X_MAX: EACH(!known(a, b) ? NAN : a > b ? a : b);
-    default: EACH(known(a, b) ? round_digits(a, b) : NAN); /* ROUND */
+    case PFX_X_ADD:
+        EACH(a + b);
+    case PFX_X_SUB:
+        EACH(a - b);
+    case PFX_X_MUL:
+        EACH(a * b);
+    case PFX_X_DIV:
+        EACH(a / b);
+    case PFX_X_MOD:
+        EACH(modulo(a, b));
+    case PFX_X_POW:
+        EACH(!known(a, b) ? NAN : b == 2 ? a * a : pow(a, b));
+    case PFX_X_EQ:
+        COMPARE(a == b);
+    case PFX_X_NE:
+        COMPARE(a != b);
+    case PFX_X_LT:
+        COMPARE(a < b);
+    case PFX_X_LE:
+        COMPARE(a <= b);
+    case PFX_X_GT:
+        COMPARE(a > b);
+    case PFX_X_GE:
+        COMPARE(a >= b);
+    case PFX_X_AND:
+        EACH(a == 0 || b == 0 ? 0 : known(a, b) ? 1 : NAN);
+    case PFX_X_OR:
+        EACH((a == a && a != 0) || (b == b && b != 0) ? 1 : known(a, b) ? 0 : NAN);
+    case PFX_X_MIN:
+        EACH(!known(a, b) ? NAN : a < b ? a : b);
+    case PFX_X_MAX:
+        EACH(!known(a, b) ? NAN : a > b ? a : b);
+    default:
+        EACH(known(a, b) ? round_digits(a, b) : NAN); /* ROUND */
     }
 }
 #undef COMPARE
@@ -94,8 +143,8 @@ static void run_one_of(pfx_idx n, const double *x, int n_list, const double *lis
     }
 }
 
-/* The value k periods before, over one unit's rows, which are sorted by time. x and r may be one array: rows are
- * written from the side that no later row reads. */
+/* The value k periods before, over one unit's rows, which are sorted by time. x and r may be one array: rows
+ * are written from the side that no later row reads. */
 static void shift_unit(pfx_idx n, const double *time, double k, const double *x, double *r)
 {
     if (k > 0) {
@@ -159,16 +208,26 @@ static void run_choose(const machine *m)
     m->cell[s] = r;
 }
 
-pfx_status pfx_program_eval(const pfx_program *p, const pfx_frame *block, double *scratch, double *out, pfx_err *err)
+pfx_status pfx_program_eval(const pfx_program *p, const pfx_frame *block, double *scratch, double *out,
+                            pfx_err *err)
 {
     pfx_idx n = block->n_rows;
-    machine m = {block, scratch, out, (const double **)(void *)(scratch + (pfx_idx)(p->max_height - 1) * n), 0};
+    machine m = {block, scratch, out, (const double **)(void *)(scratch + (pfx_idx)(p->max_height - 1) * n),
+                 0};
     for (int k = 0; k < p->n_steps; k++) {
         const pfx_step *s = &p->steps[k];
         switch (s->kind) {
-        case PFX_STEP_COLUMN: m.cell[m.height++] = block->cols[s->index].num; break;
-        case PFX_STEP_CODES: push_codes(&m, s->index); m.height++; break;
-        case PFX_STEP_CONST: push_const(&m, s->num); m.height++; break;
+        case PFX_STEP_COLUMN:
+            m.cell[m.height++] = block->cols[s->index].num;
+            break;
+        case PFX_STEP_CODES:
+            push_codes(&m, s->index);
+            m.height++;
+            break;
+        case PFX_STEP_CONST:
+            push_const(&m, s->num);
+            m.height++;
+            break;
         case PFX_STEP_COPY:
             m.cell[m.height] = m.cell[m.height - 1];
             m.height++;
@@ -187,7 +246,8 @@ pfx_status pfx_program_eval(const pfx_program *p, const pfx_frame *block, double
                 return pfx_fail(err, PFX_EFORMAT, "lags need units and times, and these rows have none");
             run_top(&m, s);
             break;
-        default: run_top(&m, s);
+        default:
+            run_top(&m, s);
         }
     }
     if (m.cell[0] != out) memcpy(out, m.cell[0], (size_t)n * sizeof *out);

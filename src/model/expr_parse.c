@@ -7,7 +7,8 @@
 #include "src/model/expr_private.h"
 #include "src/model/lexer.h"
 
-/* Levels of parentheses, calls and prefix operators that may stand open at once: bounds the recursion here. */
+/* Levels of parentheses, calls and prefix operators that may stand open at once: bounds the recursion here.
+ */
 #define MAX_OPEN 200
 
 typedef struct parser {
@@ -19,8 +20,14 @@ typedef struct parser {
 static pfx_expr *parse_or(parser *ps);
 static pfx_expr *parse_unary(parser *ps);
 
-static bool next(parser *ps) { return pfx_lex_next(ps->lx, ps->err) == PFX_OK; }
-static bool expect(parser *ps, int op) { return pfx_lex_expect(ps->lx, op, ps->err) == PFX_OK; }
+static bool next(parser *ps)
+{
+    return pfx_lex_next(ps->lx, ps->err) == PFX_OK;
+}
+static bool expect(parser *ps, int op)
+{
+    return pfx_lex_expect(ps->lx, op, ps->err) == PFX_OK;
+}
 
 static bool enter(parser *ps)
 {
@@ -80,16 +87,20 @@ static bool parse_args(parser *ps, arg_list *l)
     }
 }
 
-/* l(x, 2): the distance must be a whole number written out, so that it is known when the expression is read. */
+/* l(x, 2): the distance must be a whole number written out, so that it is known when the expression is read.
+ */
 static pfx_expr *make_shift(parser *ps, const pfx_token *name, pfx_expr_op op, arg_list *l)
 {
     double k = 1;
     if (l->n == 2) {
         const pfx_expr *e = l->v[1];
-        k = e->op == PFX_X_NUM ? e->num : e->op == PFX_X_NEG && e->args[0]->op == PFX_X_NUM ? -e->args[0]->num : NAN;
+        k = e->op == PFX_X_NUM                                  ? e->num
+            : e->op == PFX_X_NEG && e->args[0]->op == PFX_X_NUM ? -e->args[0]->num
+                                                                : NAN;
         if (!(fabs(k) <= 1e6) || k != floor(k)) {
-            (void)pfx_lex_fail(ps->lx, name, ps->err, "the number of periods must be a whole number, as in %.*s(x, 2)",
-                               (int)name->n, name->at);
+            (void)pfx_lex_fail(ps->lx, name, ps->err,
+                               "the number of periods must be a whole number, as in %.*s(x, 2)", (int)name->n,
+                               name->at);
             list_free(l);
             return NULL;
         }
@@ -124,17 +135,20 @@ static pfx_expr *parse_call(parser *ps, const pfx_token *name)
             (void)pfx_lex_fail(ps->lx, name, ps->err, "takes %d argument%s, not %d", fn->min_args,
                                fn->min_args == 1 ? "" : "s", l.n);
         else
-            (void)pfx_lex_fail(ps->lx, name, ps->err, "takes %d to %d arguments, not %d", fn->min_args, fn->max_args, l.n);
+            (void)pfx_lex_fail(ps->lx, name, ps->err, "takes %d to %d arguments, not %d", fn->min_args,
+                               fn->max_args, l.n);
         list_free(&l);
         return NULL;
     }
-    if (fn->op == PFX_X_LAG || fn->op == PFX_X_LEAD || fn->op == PFX_X_DIFF) return make_shift(ps, name, fn->op, &l);
+    if (fn->op == PFX_X_LAG || fn->op == PFX_X_LEAD || fn->op == PFX_X_DIFF)
+        return make_shift(ps, name, fn->op, &l);
     return list_node(ps, &l, fn->op, name->column);
 }
 
 static pfx_expr *parse_name_or_text(parser *ps, const pfx_token *t)
 {
-    pfx_expr *e = pfx_expr_node(t->kind == PFX_TOK_TEXT ? PFX_X_TEXT : PFX_X_NAME, t->column, 0, NULL, ps->err);
+    pfx_expr *e =
+        pfx_expr_node(t->kind == PFX_TOK_TEXT ? PFX_X_TEXT : PFX_X_NAME, t->column, 0, NULL, ps->err);
     if (e && !(e->text = pfx_lex_value(t, ps->err))) return drop(e);
     return e;
 }
@@ -194,7 +208,10 @@ static pfx_expr *parse_unary(parser *ps)
 }
 
 /* Operators of one precedence, left-associative: operand {op operand}. */
-typedef struct op_row { int token; pfx_expr_op op; } op_row;
+typedef struct op_row {
+    int token;
+    pfx_expr_op op;
+} op_row;
 
 static pfx_expr *parse_left(parser *ps, pfx_expr *(*operand)(parser *), int n, const op_row *rows)
 {
@@ -246,9 +263,12 @@ static pfx_expr *parse_in(parser *ps, pfx_expr *what)
     return list_node(ps, &l, PFX_X_IN, column);
 }
 
-static const op_row comparisons[] = {{PFX_OP2('=', '='), PFX_X_EQ}, {PFX_OP2('!', '='), PFX_X_NE},
-                                     {'<', PFX_X_LT},               {PFX_OP2('<', '='), PFX_X_LE},
-                                     {'>', PFX_X_GT},               {PFX_OP2('>', '='), PFX_X_GE}};
+static const op_row comparisons[] = {{PFX_OP2('=', '='), PFX_X_EQ},
+                                     {PFX_OP2('!', '='), PFX_X_NE},
+                                     {'<', PFX_X_LT},
+                                     {PFX_OP2('<', '='), PFX_X_LE},
+                                     {'>', PFX_X_GT},
+                                     {PFX_OP2('>', '='), PFX_X_GE}};
 
 static const op_row *find_comparison(const parser *ps)
 {

@@ -24,14 +24,16 @@ int pfx_expr_precedence(pfx_expr_op op);
 
 /* A step of a compiled program: a stack machine whose cells are vectors over the rows of a block. */
 typedef enum pfx_step_kind {
-    PFX_STEP_COLUMN,    /* push numeric column `index` */
-    PFX_STEP_CODES,     /* push category column `index` as numbers */
-    PFX_STEP_CONST,     /* push num */
-    PFX_STEP_COPY,      /* push the top once more */
-    PFX_STEP_RECODE,    /* top = table[top]: codes of one category column as those of another */
-    PFX_STEP_ONE_OF,    /* top = top is one of table[0..index-1] */
-    PFX_STEP_SHIFT,     /* top = its value num periods before */
-    PFX_STEP_UNARY, PFX_STEP_BINARY, PFX_STEP_CHOOSE
+    PFX_STEP_COLUMN, /* push numeric column `index` */
+    PFX_STEP_CODES,  /* push category column `index` as numbers */
+    PFX_STEP_CONST,  /* push num */
+    PFX_STEP_COPY,   /* push the top once more */
+    PFX_STEP_RECODE, /* top = table[top]: codes of one category column as those of another */
+    PFX_STEP_ONE_OF, /* top = top is one of table[0..index-1] */
+    PFX_STEP_SHIFT,  /* top = its value num periods before */
+    PFX_STEP_UNARY,
+    PFX_STEP_BINARY,
+    PFX_STEP_CHOOSE
 } pfx_step_kind;
 
 typedef struct pfx_step {
@@ -45,7 +47,7 @@ typedef struct pfx_step {
 struct pfx_program {
     int n_steps, cap_steps;
     pfx_step *steps;
-    int height, max_height;     /* of the stack */
+    int height, max_height; /* of the stack */
     int plain, levels_of;
 };
 

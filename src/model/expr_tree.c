@@ -10,13 +10,13 @@
 #define MANY 1000 /* arguments of min and max */
 
 static const pfx_function functions[] = {
-    {"log", PFX_X_LOG, 1, 1},     {"log2", PFX_X_LOG2, 1, 1},   {"log10", PFX_X_LOG10, 1, 1},
-    {"log1p", PFX_X_LOG1P, 1, 1}, {"exp", PFX_X_EXP, 1, 1},     {"expm1", PFX_X_EXPM1, 1, 1},
-    {"sqrt", PFX_X_SQRT, 1, 1},   {"abs", PFX_X_ABS, 1, 1},     {"sign", PFX_X_SIGN, 1, 1},
-    {"floor", PFX_X_FLOOR, 1, 1}, {"ceil", PFX_X_CEIL, 1, 1},   {"round", PFX_X_ROUND, 1, 2},
-    {"min", PFX_X_MIN, 1, MANY},  {"max", PFX_X_MAX, 1, MANY},  {"pow", PFX_X_POW, 2, 2},
-    {"missing", PFX_X_MISSING, 1, 1}, {"if", PFX_X_IF, 3, 3},
-    {"l", PFX_X_LAG, 1, 2},       {"f", PFX_X_LEAD, 1, 2},      {"d", PFX_X_DIFF, 1, 2},
+    {"log", PFX_X_LOG, 1, 1},         {"log2", PFX_X_LOG2, 1, 1},  {"log10", PFX_X_LOG10, 1, 1},
+    {"log1p", PFX_X_LOG1P, 1, 1},     {"exp", PFX_X_EXP, 1, 1},    {"expm1", PFX_X_EXPM1, 1, 1},
+    {"sqrt", PFX_X_SQRT, 1, 1},       {"abs", PFX_X_ABS, 1, 1},    {"sign", PFX_X_SIGN, 1, 1},
+    {"floor", PFX_X_FLOOR, 1, 1},     {"ceil", PFX_X_CEIL, 1, 1},  {"round", PFX_X_ROUND, 1, 2},
+    {"min", PFX_X_MIN, 1, MANY},      {"max", PFX_X_MAX, 1, MANY}, {"pow", PFX_X_POW, 2, 2},
+    {"missing", PFX_X_MISSING, 1, 1}, {"if", PFX_X_IF, 3, 3},      {"l", PFX_X_LAG, 1, 2},
+    {"f", PFX_X_LEAD, 1, 2},          {"d", PFX_X_DIFF, 1, 2},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -36,9 +36,9 @@ const pfx_function *pfx_function_by_op(pfx_expr_op op)
 
 int pfx_function_names(const char *const **names)
 {
-    static const char *const all[] = {"log",   "log2", "log10", "log1p", "exp", "expm1", "sqrt",
-                                      "abs",   "sign", "floor", "ceil",  "round", "min", "max",
-                                      "pow",   "missing", "if", "l",     "f",   "d"};
+    static const char *const all[] = {"log", "log2",    "log10", "log1p", "exp",   "expm1", "sqrt",
+                                      "abs", "sign",    "floor", "ceil",  "round", "min",   "max",
+                                      "pow", "missing", "if",    "l",     "f",     "d"};
     *names = all;
     return sizeof all / sizeof *all;
 }
@@ -46,16 +46,34 @@ int pfx_function_names(const char *const **names)
 int pfx_expr_precedence(pfx_expr_op op)
 {
     switch (op) {
-    case PFX_X_OR: return 1;
-    case PFX_X_AND: return 2;
-    case PFX_X_NOT: return 3;
-    case PFX_X_EQ: case PFX_X_NE: case PFX_X_LT: case PFX_X_LE: case PFX_X_GT: case PFX_X_GE: case PFX_X_IN: return 4;
-    case PFX_X_ADD: case PFX_X_SUB: return 5;
-    case PFX_X_MUL: case PFX_X_DIV: return 6;
-    case PFX_X_MOD: return 7;
-    case PFX_X_NEG: return 8;
-    case PFX_X_POW: return 9;
-    default: return 10;
+    case PFX_X_OR:
+        return 1;
+    case PFX_X_AND:
+        return 2;
+    case PFX_X_NOT:
+        return 3;
+    case PFX_X_EQ:
+    case PFX_X_NE:
+    case PFX_X_LT:
+    case PFX_X_LE:
+    case PFX_X_GT:
+    case PFX_X_GE:
+    case PFX_X_IN:
+        return 4;
+    case PFX_X_ADD:
+    case PFX_X_SUB:
+        return 5;
+    case PFX_X_MUL:
+    case PFX_X_DIV:
+        return 6;
+    case PFX_X_MOD:
+        return 7;
+    case PFX_X_NEG:
+        return 8;
+    case PFX_X_POW:
+        return 9;
+    default:
+        return 10;
     }
 }
 
@@ -183,9 +201,10 @@ static void print_call(pfx_str *s, const pfx_expr *e)
 static void print_operator(pfx_str *s, const pfx_expr *e)
 {
     static const char *const symbol[] = {
-        [PFX_X_OR] = " | ",  [PFX_X_AND] = " & ", [PFX_X_EQ] = " == ", [PFX_X_NE] = " != ", [PFX_X_LT] = " < ",
-        [PFX_X_LE] = " <= ", [PFX_X_GT] = " > ",  [PFX_X_GE] = " >= ", [PFX_X_ADD] = " + ", [PFX_X_SUB] = " - ",
-        [PFX_X_MUL] = " * ", [PFX_X_DIV] = " / ", [PFX_X_MOD] = " %% ", [PFX_X_POW] = "^"};
+        [PFX_X_OR] = " | ",   [PFX_X_AND] = " & ", [PFX_X_EQ] = " == ", [PFX_X_NE] = " != ",
+        [PFX_X_LT] = " < ",   [PFX_X_LE] = " <= ", [PFX_X_GT] = " > ",  [PFX_X_GE] = " >= ",
+        [PFX_X_ADD] = " + ",  [PFX_X_SUB] = " - ", [PFX_X_MUL] = " * ", [PFX_X_DIV] = " / ",
+        [PFX_X_MOD] = " %% ", [PFX_X_POW] = "^"};
     int p = pfx_expr_precedence(e->op);
     if (e->op == PFX_X_NOT || e->op == PFX_X_NEG) {
         pfx_str_add(s, e->op == PFX_X_NOT ? "!" : "-");
@@ -212,8 +231,12 @@ static void print(pfx_str *s, const pfx_expr *e, int min_precedence)
     bool paren = pfx_expr_precedence(e->op) < min_precedence;
     if (paren) pfx_str_add(s, "(");
     switch (e->op) {
-    case PFX_X_NUM: print_number(s, e->num); break;
-    case PFX_X_TEXT: print_quoted(s, e->text, '"'); break;
+    case PFX_X_NUM:
+        print_number(s, e->num);
+        break;
+    case PFX_X_TEXT:
+        print_quoted(s, e->text, '"');
+        break;
     case PFX_X_NAME:
         if (pfx_lex_is_plain_name(e->text))
             pfx_str_add(s, e->text);

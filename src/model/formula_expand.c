@@ -4,7 +4,10 @@
 #include "src/base/text.h"
 #include "src/model/formula_private.h"
 
-static int n_steps(const pfx_steps *s) { return s->used ? s->n + s->zero : 1; }
+static int n_steps(const pfx_steps *s)
+{
+    return s->used ? s->n + s->zero : 1;
+}
 
 /* Does alternative `alt` belong to step v (from 0)? */
 static bool in_step(const pfx_steps *s, int alt, int v)
@@ -14,7 +17,8 @@ static bool in_step(const pfx_steps *s, int alt, int v)
 }
 
 /* Terms of step v, by degree, each once. */
-static bool take_terms(const pfx_term_list *from, const int *step, const pfx_steps *s, int v, pfx_term_list *out, pfx_err *err)
+static bool take_terms(const pfx_term_list *from, const int *step, const pfx_steps *s, int v,
+                       pfx_term_list *out, pfx_err *err)
 {
     int max_degree = 0;
     for (int i = 0; i < from->n; i++)
@@ -108,9 +112,10 @@ static bool make_model(const pfx_parsed *p, int y, int x_step, int fe_step, pfx_
     pfx_term_list x = {0}, endo = {0}, inst = {0};
     pfx_absorb_list fe = {0};
     m->intercept = p->intercept;
-    bool ok = (m->outcome = pfx_expr_clone(p->outcomes[y], err)) && (m->outcome_text = pfx_expr_text(m->outcome, err)) &&
-              take_terms(&p->terms, p->term_step, &p->x_steps, x_step, &x, err) && take_effects(p, fe_step, &fe, err) &&
-              take_terms(&p->endogenous, NULL, NULL, 0, &endo, err) &&
+    bool ok = (m->outcome = pfx_expr_clone(p->outcomes[y], err)) &&
+              (m->outcome_text = pfx_expr_text(m->outcome, err)) &&
+              take_terms(&p->terms, p->term_step, &p->x_steps, x_step, &x, err) &&
+              take_effects(p, fe_step, &fe, err) && take_terms(&p->endogenous, NULL, NULL, 0, &endo, err) &&
               take_terms(&p->instruments, NULL, NULL, 0, &inst, err);
     m->n_terms = x.n, m->terms = x.v;
     m->n_absorbed = fe.n, m->absorbed = fe.v;
@@ -124,7 +129,8 @@ static bool expand(const pfx_parsed *p, pfx_formula *f, pfx_err *err)
     int nx = n_steps(&p->x_steps), nfe = n_steps(&p->fe_steps);
     double all = (double)p->n_outcomes * nx * nfe;
     if (all > PFX_FORMULA_MAX_MODELS) {
-        (void)pfx_fail(err, PFX_EUSAGE, "formula: it expands to %.0f models, more than %d", all, PFX_FORMULA_MAX_MODELS);
+        (void)pfx_fail(err, PFX_EUSAGE, "formula: it expands to %.0f models, more than %d", all,
+                       PFX_FORMULA_MAX_MODELS);
         return false;
     }
     if (!(f->models = pfx_mem_calloc((pfx_idx)all, sizeof *f->models, err))) return false;
@@ -169,7 +175,8 @@ pfx_status pfx_formula_parse(const char *text, pfx_formula **out, pfx_err *err)
     if (!err) err = &own;
     *out = NULL;
     pfx_formula *f = pfx_mem_calloc(1, sizeof *f, err);
-    bool ok = f && (f->text = pfx_mem_strdup(text, err)) && pfx_formula_read(text, &p, err) == PFX_OK && expand(&p, f, err);
+    bool ok = f && (f->text = pfx_mem_strdup(text, err)) && pfx_formula_read(text, &p, err) == PFX_OK &&
+              expand(&p, f, err);
     pfx_parsed_free(&p);
     if (!ok) {
         pfx_formula_free(f);

@@ -10,11 +10,20 @@
 #define PFX_FORMULA_MAX_TERMS 20000
 #define PFX_FORMULA_MAX_MODELS 10000
 
-typedef struct pfx_term_list { int n, cap; pfx_term *v; } pfx_term_list;
-typedef struct pfx_absorb_list { int n, cap; pfx_absorb_spec *v; } pfx_absorb_list;
+typedef struct pfx_term_list {
+    int n, cap;
+    pfx_term *v;
+} pfx_term_list;
+typedef struct pfx_absorb_list {
+    int n, cap;
+    pfx_absorb_spec *v;
+} pfx_absorb_list;
 
 /* A part with sw() or csw(): alternative 0 holds what is always there. */
-typedef struct pfx_steps { bool used, cumulative, zero; int n; } pfx_steps;
+typedef struct pfx_steps {
+    bool used, cumulative, zero;
+    int n;
+} pfx_steps;
 #define PFX_MAX_STEPS 200
 
 typedef struct pfx_parsed {
@@ -22,8 +31,10 @@ typedef struct pfx_parsed {
     pfx_expr **outcomes;
     bool intercept;
     pfx_steps x_steps, fe_steps;
-    pfx_term_list terms;        int *term_step;     /* [terms.n] its alternative */
-    pfx_absorb_list absorbed;   int *absorb_step;   /* [absorbed.n] */
+    pfx_term_list terms;
+    int *term_step; /* [terms.n] its alternative */
+    pfx_absorb_list absorbed;
+    int *absorb_step; /* [absorbed.n] */
     pfx_term_list endogenous, instruments;
 } pfx_parsed;
 

@@ -70,7 +70,8 @@ bool pfx_terms_add(pfx_term_list *l, pfx_term *t, pfx_err *err)
 {
     void *v = l->v;
     bool ok = l->n < PFX_FORMULA_MAX_TERMS;
-    if (!ok) (void)pfx_fail(err, PFX_EUSAGE, "formula: it expands to more than %d terms", PFX_FORMULA_MAX_TERMS);
+    if (!ok)
+        (void)pfx_fail(err, PFX_EUSAGE, "formula: it expands to more than %d terms", PFX_FORMULA_MAX_TERMS);
     ok = ok && pfx_list_grow(&v, l->n, &l->cap, sizeof *l->v, err);
     l->v = v;
     if (!ok) {
@@ -99,7 +100,8 @@ bool pfx_absorbs_add(pfx_absorb_list *l, pfx_absorb_spec *a, pfx_err *err)
 static bool piece_copy(const pfx_piece *p, pfx_piece *out, pfx_err *err)
 {
     *out = (pfx_piece){.is_factor = p->is_factor, .all_levels = p->all_levels};
-    if (!(out->expr = pfx_expr_clone(p->expr, err)) || !(out->text = pfx_mem_strdup(p->text, err))) return false;
+    if (!(out->expr = pfx_expr_clone(p->expr, err)) || !(out->text = pfx_mem_strdup(p->text, err)))
+        return false;
     if (p->n_refs == 0) return true;
     if (!(out->refs = pfx_mem_calloc(p->n_refs, sizeof *out->refs, err))) return false;
     for (; out->n_refs < p->n_refs; out->n_refs++)
@@ -109,7 +111,8 @@ static bool piece_copy(const pfx_piece *p, pfx_piece *out, pfx_err *err)
 
 static bool piece_equal(const pfx_piece *a, const pfx_piece *b)
 {
-    if (a->is_factor != b->is_factor || a->all_levels != b->all_levels || a->n_refs != b->n_refs) return false;
+    if (a->is_factor != b->is_factor || a->all_levels != b->all_levels || a->n_refs != b->n_refs)
+        return false;
     for (int i = 0; i < a->n_refs; i++)
         if (strcmp(a->refs[i], b->refs[i]) != 0) return false;
     return strcmp(a->text, b->text) == 0;

@@ -9,13 +9,22 @@
 
 /* Character classes by hand: those of <ctype.h> depend on the locale. Any byte above 127 is part of a UTF-8
  * letter. */
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c > 127;
 }
-static bool is_word(char c) { return is_letter(c) || is_digit(c) || c == '.'; }
-static bool starts_name(const char *p) { return is_letter(*p) || (*p == '.' && !is_digit(p[1])); }
+static bool is_word(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '.';
+}
+static bool starts_name(const char *p)
+{
+    return is_letter(*p) || (*p == '.' && !is_digit(p[1]));
+}
 
 bool pfx_lex_is_plain_name(const char *name)
 {
@@ -71,7 +80,8 @@ static pfx_status lex_number(const pfx_lexer *lx, pfx_token *t, pfx_err *err)
     while (is_word(t->at[word])) word++;
     if (word > t->n) {
         t->n = word;
-        return pfx_lex_fail(lx, t, err, "neither a number nor a name; names that start with a digit stand in backticks");
+        return pfx_lex_fail(lx, t, err,
+                            "neither a number nor a name; names that start with a digit stand in backticks");
     }
     if (!pfx_text_double(t->at, t->n, &t->num) || !isfinite(t->num))
         return pfx_lex_fail(lx, t, err, "not a number that fits");
@@ -142,7 +152,10 @@ pfx_status pfx_lex_begin(pfx_lexer *lx, const char *what, const char *text, pfx_
     return pfx_lex_next(lx, err);
 }
 
-bool pfx_lex_is(const pfx_lexer *lx, int op) { return lx->tok.kind == PFX_TOK_OP && lx->tok.op == op; }
+bool pfx_lex_is(const pfx_lexer *lx, int op)
+{
+    return lx->tok.kind == PFX_TOK_OP && lx->tok.op == op;
+}
 
 bool pfx_lex_is_name(const pfx_lexer *lx, const char *name)
 {

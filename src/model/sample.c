@@ -2,7 +2,8 @@
 #include "src/base/mem.h"
 #include "src/model/dataset_private.h"
 
-/* For each level the number of rows left and the exclusive or of their positions: where one is left, that is it. */
+/* For each level the number of rows left and the exclusive or of their positions: where one is left, that is
+ * it. */
 typedef struct group {
     const int32_t *code;
     int32_t *count;

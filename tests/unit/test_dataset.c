@@ -7,8 +7,10 @@
 
 /* Five firms over 2017..2021, one gap (firm c lacks 2019), missing values here and there. */
 enum { N = 16 };
-static const char *const firm[N] = {"a", "a", "a", "b", "b", "b", "b", "c", "c", "c", "d", "d", "e", "f", "f", "f"};
-static const double year[N] = {2017, 2018, 2019, 2017, 2018, 2019, 2020, 2017, 2018, 2020, 2018, 2019, 2017, 2019, 2020, 2021};
+static const char *const firm[N] = {"a", "a", "a", "b", "b", "b", "b", "c",
+                                    "c", "c", "d", "d", "e", "f", "f", "f"};
+static const double year[N] = {2017, 2018, 2019, 2017, 2018, 2019, 2020, 2017,
+                               2018, 2020, 2018, 2019, 2017, 2019, 2020, 2021};
 static const double y[N] = {1, 2, 3, 4, 5, 6, 7, 8, NAN, 10, 11, 12, 13, 14, 15, 16};
 static const double x[N] = {2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, INFINITY, 16, 15};
 static const double z[N] = {.5, .25, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610};
@@ -30,7 +32,8 @@ static void make_source(frame_source *s, pfx_idx block_rows)
 }
 
 /* Load a formula over the little panel. */
-static pfx_status try_load(const char *text, pfx_dataset_options o, pfx_idx block_rows, pfx_formula **f, pfx_dataset **ds, pfx_err *err)
+static pfx_status try_load(const char *text, pfx_dataset_options o, pfx_idx block_rows, pfx_formula **f,
+                           pfx_dataset **ds, pfx_err *err)
 {
     frame_source s;
     char **names = NULL;
@@ -55,7 +58,8 @@ static pfx_design *design_of(const char *text, pfx_dataset_options o, bool last)
     pfx_dataset *ds;
     pfx_design *d = NULL;
     pfx_err err = {0};
-    if (try_load(text, o, 4, &f, &ds, &err) != PFX_OK || pfx_dataset_design(ds, 0, 0, last, &d, &err) != PFX_OK)
+    if (try_load(text, o, 4, &f, &ds, &err) != PFX_OK ||
+        pfx_dataset_design(ds, 0, 0, last, &d, &err) != PFX_OK)
         fail_msg("%s: %s", text, err.msg);
     pfx_dataset_free(ds);
     pfx_formula_free(f);
@@ -67,10 +71,13 @@ static void plain_two_way(void **state)
     (void)state;
     const char *clusters[] = {"firm"};
     for (int last = 0; last < 2; last++) {
-        pfx_design *d = design_of("y ~ x + z | firm + year",
-                                  (pfx_dataset_options){.n_clusters = 1, .clusters = clusters, .want_rows = true, .want_time = true}, last);
-        /* missing: row 8 (y), 13 (x infinite). Singletons: e alone; f keeps 2020, 2021, of which 2021 is alone, then f
-         * 2020 alone. */
+        pfx_design *d =
+            design_of("y ~ x + z | firm + year",
+                      (pfx_dataset_options){
+                          .n_clusters = 1, .clusters = clusters, .want_rows = true, .want_time = true},
+                      last);
+        /* missing: row 8 (y), 13 (x infinite). Singletons: e alone; f keeps 2020, 2021, of which 2021 is
+         * alone, then f 2020 alone. */
         static const pfx_idx rows[] = {0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11};
         static const int firms[] = {0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3};
         static const int years[] = {0, 1, 2, 0, 1, 2, 3, 0, 3, 1, 2};
@@ -103,26 +110,27 @@ static void plain_two_way(void **state)
     }
 }
 
-
 static void where_and_lags(void **state)
 {
     (void)state;
     /* The lag of 2019 is the row of 2018, which --where leaves out. */
-    pfx_design *d = design_of("y ~ l(z) + d(x, 2)", (pfx_dataset_options){.where = "year >= 2019", .want_rows = true}, false);
-    assert_int_equal(d->n, 3);                      /* b: 2019, 2020, a: 2019; c 2020 has no 2019, f no x lag */
+    pfx_design *d = design_of("y ~ l(z) + d(x, 2)",
+                              (pfx_dataset_options){.where = "year >= 2019", .want_rows = true}, false);
+    assert_int_equal(d->n, 3); /* b: 2019, 2020, a: 2019; c 2020 has no 2019, f no x lag */
     assert_int_equal(d->row[0], 2);
     assert_int_equal(d->row[1], 5);
     assert_int_equal(d->row[2], 6);
     assert_true(d->Z[0] == .25 && d->Z[1] == x[2] - x[0]);
     assert_true(d->Z[3] == 3 && d->Z[4] == x[5] - x[3]);
-    assert_int_equal(d->n_missing, 5);              /* rows 2 5 6 9 11 13 14 15 are kept by --where */
+    assert_int_equal(d->n_missing, 5); /* rows 2 5 6 9 11 13 14 15 are kept by --where */
     assert_string_equal(d->name[0], "l(z, 1)");
     assert_true(d->intercept);
     assert_null(d->time);
     pfx_design_free(d);
-    d = design_of("y ~ z", (pfx_dataset_options){.where = "prov == \"Anhui\" | prov == \"Hebei\" & z < 1"}, false);
+    d = design_of("y ~ z", (pfx_dataset_options){.where = "prov == \"Anhui\" | prov == \"Hebei\" & z < 1"},
+                  false);
     assert_int_equal(d->n, 8);
-    assert_int_equal(d->n_missing, 0);              /* a missing province does not keep its row */
+    assert_int_equal(d->n_missing, 0); /* a missing province does not keep its row */
     pfx_design_free(d);
 }
 
@@ -130,17 +138,22 @@ static void weights(void **state)
 {
     (void)state;
     for (int last = 0; last < 2; last++) {
-        pfx_design *d = design_of("y ~ z", (pfx_dataset_options){.weights = "w", .weights_kind = PFX_W_FREQUENCY, .want_rows = true}, last);
-        assert_int_equal(d->n_missing, 2);              /* y in row 8, w in row 15 */
-        assert_int_equal(d->n_zero_weight, 1);          /* row 4 */
+        pfx_design *d = design_of(
+            "y ~ z",
+            (pfx_dataset_options){.weights = "w", .weights_kind = PFX_W_FREQUENCY, .want_rows = true}, last);
+        assert_int_equal(d->n_missing, 2);     /* y in row 8, w in row 15 */
+        assert_int_equal(d->n_zero_weight, 1); /* row 4 */
         assert_int_equal(d->n, 13);
         assert_int_equal(d->weights_kind, PFX_W_FREQUENCY);
         for (int i = 0; i < d->n; i++) assert_true(d->w[i] == w[d->row[i]]);
         pfx_design_free(d);
-        d = design_of("y ~ z | firm[w]", (pfx_dataset_options){.weights = "w*2", .keep_singletons = true, .want_rows = true}, last);
+        d = design_of("y ~ z | firm[w]",
+                      (pfx_dataset_options){.weights = "w*2", .keep_singletons = true, .want_rows = true},
+                      last);
         assert_int_equal(d->weights_kind, PFX_W_ANALYTIC);
         assert_string_equal(d->absorbed[0].slope_name[0], "w");
-        for (int i = 0; i < d->n; i++) assert_true(d->w[i] == 2 * w[d->row[i]] && d->absorbed[0].slope[0][i] == w[d->row[i]]);
+        for (int i = 0; i < d->n; i++)
+            assert_true(d->w[i] == 2 * w[d->row[i]] && d->absorbed[0].slope[0][i] == w[d->row[i]]);
         pfx_design_free(d);
     }
 }
@@ -151,7 +164,8 @@ static void by_levels(void **state)
     pfx_formula *f;
     pfx_dataset *ds;
     pfx_err err = {0};
-    assert_ok(try_load("y ~ x | firm", (pfx_dataset_options){.by = "prov", .want_rows = true}, 3, &f, &ds, &err));
+    assert_ok(
+        try_load("y ~ x | firm", (pfx_dataset_options){.by = "prov", .want_rows = true}, 3, &f, &ds, &err));
     static const char *const level[] = {"Anhui", "Gansu", "Hebei"};
     static const int n[] = {6, 2, 5}, missing[] = {0, 1, 1};
     assert_int_equal(pfx_dataset_n_by(ds), 3);
@@ -171,7 +185,8 @@ static void by_levels(void **state)
     }
     pfx_dataset_free(ds);
     pfx_formula_free(f);
-    assert_ok(try_load("z ~ 1", (pfx_dataset_options){.by = "year", .where = "year != 2018"}, 3, &f, &ds, &err));
+    assert_ok(
+        try_load("z ~ 1", (pfx_dataset_options){.by = "year", .where = "year != 2018"}, 3, &f, &ds, &err));
     assert_int_equal(pfx_dataset_n_by(ds), 4);
     pfx_design *d;
     assert_ok(pfx_dataset_design(ds, 0, 1, false, &d, &err));
@@ -221,7 +236,8 @@ static void fails_to_load(const char *text, pfx_dataset_options o, pfx_status wa
     pfx_err err = {0};
     pfx_status st = try_load(text, o, 4, &f, &ds, &err);
     if (st == PFX_OK) st = pfx_dataset_design(ds, 0, 0, true, &d, &err);
-    if (st != want || !strstr(err.msg, message)) fail_msg("%s: status %d, '%s' does not say '%s'", text, st, err.msg, message);
+    if (st != want || !strstr(err.msg, message))
+        fail_msg("%s: status %d, '%s' does not say '%s'", text, st, err.msg, message);
     assert_null(d);
     pfx_dataset_free(ds);
     pfx_formula_free(f);
@@ -233,26 +249,40 @@ static void errors(void **state)
     const pfx_dataset_options none = {0};
     const char *one[] = {"prov"}, *unknown[] = {"frim"}, *gap[] = {"firm^"};
     fails_to_load("y ~ xx", none, PFX_EUSAGE, "formula: no column 'xx' (at column 5): did you mean 'x'?");
-    fails_to_load("y ~ x | frim", none, PFX_EUSAGE, "formula: no column 'frim' (at column 9): did you mean 'firm'?");
-    fails_to_load("y ~ x", (pfx_dataset_options){.where = "yeer > 1"}, PFX_EUSAGE, "--where: no column 'yeer'");
-    fails_to_load("y ~ x", (pfx_dataset_options){.where = "year >"}, PFX_EUSAGE, "--where: the text ends at column 7");
-    fails_to_load("y ~ x", (pfx_dataset_options){.where = "firm"}, PFX_EUSAGE, "--where: 'firm' at column 1 is a category");
-    fails_to_load("y ~ x", (pfx_dataset_options){.where = "year > 2030"}, PFX_EDATA, "--where 'year > 2030' keeps none of the panel's 16 rows");
-    fails_to_load("y ~ x", (pfx_dataset_options){.weights = "-w"}, PFX_EDATA, "--weights -w: negative weight -1 in row 1 of the panel");
+    fails_to_load("y ~ x | frim", none, PFX_EUSAGE,
+                  "formula: no column 'frim' (at column 9): did you mean 'firm'?");
+    fails_to_load("y ~ x", (pfx_dataset_options){.where = "yeer > 1"}, PFX_EUSAGE,
+                  "--where: no column 'yeer'");
+    fails_to_load("y ~ x", (pfx_dataset_options){.where = "year >"}, PFX_EUSAGE,
+                  "--where: the text ends at column 7");
+    fails_to_load("y ~ x", (pfx_dataset_options){.where = "firm"}, PFX_EUSAGE,
+                  "--where: 'firm' at column 1 is a category");
+    fails_to_load("y ~ x", (pfx_dataset_options){.where = "year > 2030"}, PFX_EDATA,
+                  "--where 'year > 2030' keeps none of the panel's 16 rows");
+    fails_to_load("y ~ x", (pfx_dataset_options){.weights = "-w"}, PFX_EDATA,
+                  "--weights -w: negative weight -1 in row 1 of the panel");
     fails_to_load("y ~ x", (pfx_dataset_options){.weights = "0*z"}, PFX_EDATA, "weights are zero");
-    fails_to_load("y ~ x", (pfx_dataset_options){.weights = "prov"}, PFX_EUSAGE, "'prov' at column 1 is a category");
-    fails_to_load("y ~ x", (pfx_dataset_options){.n_clusters = 1, .clusters = unknown}, PFX_EUSAGE, "--cluster: no column 'frim'");
-    fails_to_load("y ~ x", (pfx_dataset_options){.n_clusters = 1, .clusters = gap}, PFX_EUSAGE, "--cluster: the text ends at column 6");
-    fails_to_load("y ~ x", (pfx_dataset_options){.n_clusters = 1, .clusters = one, .where = "prov == \"Anhui\""}, PFX_EDATA,
-                  "--cluster prov: fewer than two clusters in the 6 rows");
-    fails_to_load("y ~ x", (pfx_dataset_options){.by = "firm^year"}, PFX_EUSAGE, "--by: 'firm^year': a single column is needed");
+    fails_to_load("y ~ x", (pfx_dataset_options){.weights = "prov"}, PFX_EUSAGE,
+                  "'prov' at column 1 is a category");
+    fails_to_load("y ~ x", (pfx_dataset_options){.n_clusters = 1, .clusters = unknown}, PFX_EUSAGE,
+                  "--cluster: no column 'frim'");
+    fails_to_load("y ~ x", (pfx_dataset_options){.n_clusters = 1, .clusters = gap}, PFX_EUSAGE,
+                  "--cluster: the text ends at column 6");
+    fails_to_load("y ~ x",
+                  (pfx_dataset_options){.n_clusters = 1, .clusters = one, .where = "prov == \"Anhui\""},
+                  PFX_EDATA, "--cluster prov: fewer than two clusters in the 6 rows");
+    fails_to_load("y ~ x", (pfx_dataset_options){.by = "firm^year"}, PFX_EUSAGE,
+                  "--by: 'firm^year': a single column is needed");
     fails_to_load("log(-z) ~ x", none, PFX_EDATA, "outcome 'log(-z)' is missing in all 16 rows");
     fails_to_load("y ~ log(-z) + x", none, PFX_EDATA, "'log(-z)' is missing in most, 16 of 16");
-    fails_to_load("y ~ x | firm^year", none, PFX_EDATA, "all 14 rows are alone in a level of an absorbed effect");
-    fails_to_load("firm ~ x", none, PFX_EUSAGE, "'firm' at column 1 is a category (text) and a number is needed");
+    fails_to_load("y ~ x | firm^year", none, PFX_EDATA,
+                  "all 14 rows are alone in a level of an absorbed effect");
+    fails_to_load("firm ~ x", none, PFX_EUSAGE,
+                  "'firm' at column 1 is a category (text) and a number is needed");
     fails_to_load("y ~ log(firm)", none, PFX_EUSAGE, "'firm' at column 9 is a category");
     fails_to_load("y ~ x | firm[prov]", none, PFX_EUSAGE, "'prov' at column 14 is a category");
-    fails_to_load("y ~ i(prov, ref = Anhi)", none, PFX_EUSAGE, "formula: i(prov): no level 'Anhi' to be the reference: did you mean 'Anhui'?");
+    fails_to_load("y ~ i(prov, ref = Anhi)", none, PFX_EUSAGE,
+                  "formula: i(prov): no level 'Anhi' to be the reference: did you mean 'Anhui'?");
     /* a panel without time */
     frame_source s;
     pfx_formula *f;
@@ -262,7 +292,8 @@ static void errors(void **state)
     make_source(&s, 0);
     s.panel.time = "";
     assert_ok(pfx_formula_parse("y ~ l(x)", &f, &err));
-    assert_fails(pfx_dataset_columns(f, &none, &s.panel, s.n_cols, s.cols, &n, &names, &err), PFX_EUSAGE, "lags need a panel with time");
+    assert_fails(pfx_dataset_columns(f, &none, &s.panel, s.n_cols, s.cols, &n, &names, &err), PFX_EUSAGE,
+                 "lags need a panel with time");
     pfx_formula_free(f);
     frame_source_free(&s);
 }
@@ -292,7 +323,13 @@ static void allocation_failures(void **state)
 {
     (void)state;
     const char *clusters[] = {"firm", "prov^year"};
-    pfx_dataset_options o = {.where = "year > 2000", .weights = "w", .by = "prov", .n_clusters = 2, .clusters = clusters, .want_rows = true, .want_time = true};
+    pfx_dataset_options o = {.where = "year > 2000",
+                             .weights = "w",
+                             .by = "prov",
+                             .n_clusters = 2,
+                             .clusters = clusters,
+                             .want_rows = true,
+                             .want_time = true};
     size_t used = pfx_mem_now();
     for (int round = 0; round < 2; round++, o.by = NULL)
         for (pfx_idx k = 1;; k++) {
@@ -302,7 +339,8 @@ static void allocation_failures(void **state)
             pfx_err err = {0};
             assert_true(k < 5000);
             pfx_mem_fail_at(k);
-            pfx_status st = try_load("c(y, z) ~ x:z + i(prov, x) + l(z) | firm^year[z] + prov | w ~ z^2", o, 6, &f, &ds, &err);
+            pfx_status st = try_load("c(y, z) ~ x:z + i(prov, x) + l(z) | firm^year[z] + prov | w ~ z^2", o,
+                                     6, &f, &ds, &err);
             if (st == PFX_OK) st = pfx_dataset_design(ds, 1, 0, false, &d, &err);
             pfx_design_free(d);
             d = NULL;
@@ -320,8 +358,9 @@ static void allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_two_way), cmocka_unit_test(where_and_lags), cmocka_unit_test(weights), cmocka_unit_test(by_levels),
-        cmocka_unit_test(several_models), cmocka_unit_test(errors), cmocka_unit_test(needed_columns), cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(plain_two_way),  cmocka_unit_test(where_and_lags),      cmocka_unit_test(weights),
+        cmocka_unit_test(by_levels),      cmocka_unit_test(several_models),      cmocka_unit_test(errors),
+        cmocka_unit_test(needed_columns), cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

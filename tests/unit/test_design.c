@@ -65,10 +65,10 @@ static void has_columns(const char *text, const char *names, int n, const double
     }
     frame_source_free(&s);
 }
-#define COLUMNS(text, names, ...)                                              \
-    do {                                                                       \
-        static const double sums[] = {__VA_ARGS__};                            \
-        has_columns((text), (names), (int)(sizeof sums / sizeof *sums), sums); \
+#define COLUMNS(text, names, ...)                                                                            \
+    do {                                                                                                     \
+        static const double sums[] = {__VA_ARGS__};                                                          \
+        has_columns((text), (names), (int)(sizeof sums / sizeof *sums), sums);                               \
     } while (0)
 
 static void factor_columns(void **state)
@@ -92,7 +92,9 @@ static void factor_columns(void **state)
     COLUMNS("y ~ city:kind", "city::a:kind::u city::a:kind::v city::b:kind::v city::c:kind::u", 2, 1, 2, 2);
     COLUMNS("y ~ city*kind", "city::b city::c kind::v city::b:kind::v", 2, 2, 3, 2);
     COLUMNS("y ~ i(floor(when / 5))", "floor(when / 5)::2", 3);
-    COLUMNS("y ~ x^2 + log(x):x", "I(x^2) log(x):x", 204, 1 * log(1) + 2 * log(2) + 3 * log(3) + 4 * log(4) + 5 * log(5) + 6 * log(6) + 7 * log(7) + 8 * log(8));
+    COLUMNS("y ~ x^2 + log(x):x", "I(x^2) log(x):x", 204,
+            1 * log(1) + 2 * log(2) + 3 * log(3) + 4 * log(4) + 5 * log(5) + 6 * log(6) + 7 * log(7) +
+                8 * log(8));
 }
 
 static void roles(void **state)
@@ -101,7 +103,8 @@ static void roles(void **state)
     frame_source s;
     make_little(&s);
     pfx_design *d = design_from(&s, "y ~ x | kind | when ~ city", (pfx_dataset_options){0}, 0, false);
-    static const pfx_role want[] = {PFX_REGRESSOR, PFX_ENDOGENOUS, PFX_INSTRUMENT, PFX_INSTRUMENT, PFX_OUTCOME};
+    static const pfx_role want[] = {PFX_REGRESSOR, PFX_ENDOGENOUS, PFX_INSTRUMENT, PFX_INSTRUMENT,
+                                    PFX_OUTCOME};
     assert_int_equal(d->p, 5);
     for (int j = 0; j < 5; j++) assert_int_equal(d->role[j], want[j]);
     assert_string_equal(d->name[1], "when");
@@ -112,7 +115,8 @@ static void roles(void **state)
     frame_source_free(&s);
 }
 
-/* Columns of levels are taken over the sample: a level only in rows left out has no column, and is no reference. */
+/* Columns of levels are taken over the sample: a level only in rows left out has no column, and is no
+ * reference. */
 static void levels_of_the_sample(void **state)
 {
     (void)state;
@@ -233,13 +237,20 @@ static void against_the_obvious(void **state)
             obvious_sample(&v, why, keep);
             pfx_idx count[5] = {0};
             for (int i = 0; i < v.n; i++) count[(int)why[i]]++;
-            assert_true(count[0] > 5 && count[1] > 5 && count[2] > 5 && count[3] > 5 && (keep || count[4] > 5));
+            assert_true(count[0] > 5 && count[1] > 5 && count[2] > 5 && count[3] > 5 &&
+                        (keep || count[4] > 5));
             for (int variant = 0; variant < 6; variant++) {
                 frame_source s;
                 make_panel(&v, &s, variant % 3 == 0 ? 1 : variant % 3 == 1 ? 64 : 0);
                 pfx_design *d = design_from(&s, "y ~ x:w + l(x) + x | unit + ind^time + ind[[x]]",
-                                            (pfx_dataset_options){.where = "time < 6", .weights = "w", .n_clusters = 2, .clusters = clusters,
-                                                                  .keep_singletons = keep, .want_rows = true, .want_time = true}, 0, variant < 3);
+                                            (pfx_dataset_options){.where = "time < 6",
+                                                                  .weights = "w",
+                                                                  .n_clusters = 2,
+                                                                  .clusters = clusters,
+                                                                  .keep_singletons = keep,
+                                                                  .want_rows = true,
+                                                                  .want_time = true},
+                                            0, variant < 3);
                 assert_int_equal(d->n, count[1]);
                 assert_int_equal(d->n_missing, count[2]);
                 assert_int_equal(d->n_zero_weight, count[3]);
@@ -249,8 +260,10 @@ static void against_the_obvious(void **state)
                     if (why[i] != 1) continue;
                     assert_int_equal(d->row[at], i);
                     const double *z = d->Z + 4 * at;
-                    assert_true(z[0] == lag_x(&v, i) && z[1] == v.x[i] && z[2] == v.x[i] * v.w[i] && z[3] == v.y[i]);
-                    assert_true(d->w[at] == v.w[i] && d->time[at] == v.time[i] && d->absorbed[2].slope[0][at] == v.x[i]);
+                    assert_true(z[0] == lag_x(&v, i) && z[1] == v.x[i] && z[2] == v.x[i] * v.w[i] &&
+                                z[3] == v.y[i]);
+                    assert_true(d->w[at] == v.w[i] && d->time[at] == v.time[i] &&
+                                d->absorbed[2].slope[0][at] == v.x[i]);
                     at++;
                 }
                 check_factor(&v, d, &d->absorbed[0].factor, 0);
@@ -304,14 +317,25 @@ static void many_levels(void **state)
     enum { L = 70000 };
     double *id = malloc(L * sizeof *id), *out = malloc(L * sizeof *out);
     for (int i = 0; i < L; i++) {
-        id[i] = (double)(((int64_t)i * 7919) % 35003) * (i & 1 ? -1e-3 : 1e7); /* each level twice */
+        id[i] = (double)(((int64_t)i * 7919) % 35003) * (i & 1 ? -1e-3 : 1e7); /* 0 and -0 are one level */
         out[i] = i;
     }
     frame_source s;
     frame_source_init(&s, L, 1000);
     frame_source_num(&s, "id", id);
     frame_source_num(&s, "y", out);
-    pfx_design *d = design_from(&s, "y ~ 1 | id", (pfx_dataset_options){.keep_singletons = true}, 0, true);
+    pfx_formula *f;
+    pfx_dataset *ds;
+    pfx_design *d;
+    pfx_err err = {0};
+    pfx_row_source src = frame_source_open(&s, 0, NULL);
+    assert_ok(pfx_formula_parse("y ~ i(id)", &f, &err));
+    assert_ok(pfx_dataset_load(&src, f, &(pfx_dataset_options){0}, &ds, &err));
+    assert_fails(pfx_dataset_design(ds, 0, 0, true, &d, &err), PFX_EUSAGE,
+                 "i(id) would be 69998 dense columns of 70000 rows, 36.51 GiB: absorb");
+    pfx_dataset_free(ds);
+    pfx_formula_free(f);
+    d = design_from(&s, "y ~ 1 | id", (pfx_dataset_options){.keep_singletons = true}, 0, true);
     assert_int_equal(d->n, L);
     int32_t next = 0;
     double *value = malloc(L * sizeof *value);
@@ -341,7 +365,8 @@ static void many_pairs(void **state)
     frame_source_num(&s, "a", a);
     frame_source_num(&s, "b", b);
     frame_source_num(&s, "c", c);
-    pfx_design *d = design_from(&s, "c ~ a | a^b + c^b^c", (pfx_dataset_options){.keep_singletons = true}, 0, true);
+    pfx_design *d =
+        design_from(&s, "c ~ a | a^b + c^b^c", (pfx_dataset_options){.keep_singletons = true}, 0, true);
     assert_int_equal(d->absorbed[0].factor.n_levels, L);
     assert_int_equal(d->absorbed[1].factor.n_levels, 2 * B);
     for (int i = 0; i < L; i++) assert_int_equal(d->absorbed[0].factor.code[i], i);
@@ -352,8 +377,9 @@ static void many_pairs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factor_columns), cmocka_unit_test(roles), cmocka_unit_test(levels_of_the_sample),
-        cmocka_unit_test(against_the_obvious), cmocka_unit_test(singleton_chain), cmocka_unit_test(many_levels),
+        cmocka_unit_test(factor_columns),       cmocka_unit_test(roles),
+        cmocka_unit_test(levels_of_the_sample), cmocka_unit_test(against_the_obvious),
+        cmocka_unit_test(singleton_chain),      cmocka_unit_test(many_levels),
         cmocka_unit_test(many_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@ static const char *const unit[N] = {"a", "a", "a", "a", "b", "b", "b", "c", "d",
 static const double year[N] = {2017, 2018, 2020, 2021, 2017, 2019, 2020, 2018, 2017, 2018, 2019, 2020};
 static const double x[N] = {1, 2, -3, 4.5, NAN, 0, 7, 8, -9, INFINITY, 11, 12};
 static const double y[N] = {2, 0, 5, NAN, -4, 3, .5, 8, 9, 1, -2, 1e10};
-static const char *const prov[N] = {"Anhui", "Hebei", NULL, "Anhui", "Gansu", "Gansu", "Hebei", "Anhui", "\"q\" \\", "Hebei", "Anhui", NULL};
-static const char *const home[N] = {"Hebei", "Hebei", "Anhui", "Anhui", NULL, "Tibet", "Hebei", "Gansu", "Gansu", "Hebei", "Gansu", "Gansu"};
+static const char *const prov[N] = {"Anhui", "Hebei", NULL,       "Anhui", "Gansu", "Gansu",
+                                    "Hebei", "Anhui", "\"q\" \\", "Hebei", "Anhui", NULL};
+static const char *const home[N] = {"Hebei", "Hebei", "Anhui", "Anhui", NULL,    "Tibet",
+                                    "Hebei", "Gansu", "Gansu", "Hebei", "Gansu", "Gansu"};
 
 static void make_source(frame_source *s, bool with_time)
 {
@@ -56,7 +58,8 @@ static void expect_rows(const char *text, const double *want)
     double got[N];
     if (eval_in(true, text, got, &err) != PFX_OK) fail_msg("%s: %s", text, err.msg);
     for (int i = 0; i < N; i++)
-        if (!test_rel_equal(got[i], want[i], 1e-15)) fail_msg("%s: row %d is %g, not %g", text, i, got[i], want[i]);
+        if (!test_rel_equal(got[i], want[i], 1e-15))
+            fail_msg("%s: row %d is %g, not %g", text, i, got[i], want[i]);
 }
 
 /* The value of an expression of constants. */
@@ -70,21 +73,87 @@ static void expect_constant(const char *text, double want)
 static void precedence(void **state)
 {
     (void)state;
-    static const struct { const char *text; double want; } t[] = {
-        {"1 + 2 * 3", 7}, {"(1 + 2) * 3", 9}, {"10 - 4 - 3", 3}, {"12 / 3 / 2", 2}, {"2 ^ 3 ^ 2", 512},
-        {"-2^2", -4}, {"(-2)^2", 4}, {"2^-1", .5}, {"-2^-2", -.25}, {"- -3", 3}, {"+3", 3}, {"2 * -3", -6},
-        {"7 %% 3", 1}, {"-7 %% 3", 2}, {"7 %% -3", -2}, {"6 * 7 %% 4", 18}, {"5.5 %% 2", 1.5}, {"1 %% 0", NAN},
-        {"1 + 1 == 2", 1}, {"1 < 2", 1}, {"2 <= 1", 0}, {"1 != 1", 0}, {"3 > 2", 1}, {"2 >= 3", 0},
-        {"!1 == 2", 1}, {"!(1 == 1)", 0}, {"!!5", 1}, {"1 | 0 & 0", 1}, {"(1 | 0) & 0", 0}, {"!0 & 0", 0},
-        {"1 || 0 && 0", 1}, {"0 == 1 | 2 > 1", 1}, {"1e3 + .5", 1000.5}, {"2.", 2}, {"1.5E-1", .15},
-        {"3 in (1, 2, 3)", 1}, {"4 in (1, 2, 3)", 0}, {"-1 in (-1)", 1}, {"1 + 1 in (2)", 1},
-        {"log(exp(2))", 2}, {"log2(8)", 3}, {"log10(1000)", 3}, {"log1p(0)", 0}, {"expm1(0)", 0}, {"sqrt(16)", 4},
-        {"abs(-3)", 3}, {"sign(-3)", -1}, {"floor(-1.5)", -2}, {"ceil(1.2)", 2}, {"round(2.5)", 2}, {"round(3.5)", 4},
-        {"round(3.14159, 2)", 3.14}, {"round(1234, -2)", 1200}, {"min(3, 1, 2)", 1}, {"max(3, 1, 2)", 3}, {"min(7)", 7},
-        {"pow(2, 10)", 1024}, {"if(1, 2, 3)", 2}, {"if(0, 2, 3)", 3}, {"missing(1)", 0}, {"missing(0/0)", 1},
-        {"log(0)", NAN}, {"log(-1)", NAN}, {"sqrt(-1)", NAN}, {"log1p(-1)", NAN}, {"1/0", INFINITY},
-        {"if(0/0, 1, 2)", NAN}, {"0/0 == 0/0", NAN}, {"!(0/0)", NAN}, {"0/0 & 0", 0}, {"0/0 & 1", NAN},
-        {"0/0 | 1", 1}, {"0/0 | 0", NAN}, {"0/0 | 0/0", NAN}, {"min(1, 0/0)", NAN}, {"(0/0)^0", NAN}, {"0/0 in (1)", NAN},
+    static const struct {
+        const char *text;
+        double want;
+    } t[] = {
+        {"1 + 2 * 3", 7},
+        {"(1 + 2) * 3", 9},
+        {"10 - 4 - 3", 3},
+        {"12 / 3 / 2", 2},
+        {"2 ^ 3 ^ 2", 512},
+        {"-2^2", -4},
+        {"(-2)^2", 4},
+        {"2^-1", .5},
+        {"-2^-2", -.25},
+        {"- -3", 3},
+        {"+3", 3},
+        {"2 * -3", -6},
+        {"7 %% 3", 1},
+        {"-7 %% 3", 2},
+        {"7 %% -3", -2},
+        {"6 * 7 %% 4", 18},
+        {"5.5 %% 2", 1.5},
+        {"1 %% 0", NAN},
+        {"1 + 1 == 2", 1},
+        {"1 < 2", 1},
+        {"2 <= 1", 0},
+        {"1 != 1", 0},
+        {"3 > 2", 1},
+        {"2 >= 3", 0},
+        {"!1 == 2", 1},
+        {"!(1 == 1)", 0},
+        {"!!5", 1},
+        {"1 | 0 & 0", 1},
+        {"(1 | 0) & 0", 0},
+        {"!0 & 0", 0},
+        {"1 || 0 && 0", 1},
+        {"0 == 1 | 2 > 1", 1},
+        {"1e3 + .5", 1000.5},
+        {"2.", 2},
+        {"1.5E-1", .15},
+        {"3 in (1, 2, 3)", 1},
+        {"4 in (1, 2, 3)", 0},
+        {"-1 in (-1)", 1},
+        {"1 + 1 in (2)", 1},
+        {"log(exp(2))", 2},
+        {"log2(8)", 3},
+        {"log10(1000)", 3},
+        {"log1p(0)", 0},
+        {"expm1(0)", 0},
+        {"sqrt(16)", 4},
+        {"abs(-3)", 3},
+        {"sign(-3)", -1},
+        {"floor(-1.5)", -2},
+        {"ceil(1.2)", 2},
+        {"round(2.5)", 2},
+        {"round(3.5)", 4},
+        {"round(3.14159, 2)", 3.14},
+        {"round(1234, -2)", 1200},
+        {"min(3, 1, 2)", 1},
+        {"max(3, 1, 2)", 3},
+        {"min(7)", 7},
+        {"pow(2, 10)", 1024},
+        {"if(1, 2, 3)", 2},
+        {"if(0, 2, 3)", 3},
+        {"missing(1)", 0},
+        {"missing(0/0)", 1},
+        {"log(0)", NAN},
+        {"log(-1)", NAN},
+        {"sqrt(-1)", NAN},
+        {"log1p(-1)", NAN},
+        {"1/0", INFINITY},
+        {"if(0/0, 1, 2)", NAN},
+        {"0/0 == 0/0", NAN},
+        {"!(0/0)", NAN},
+        {"0/0 & 0", 0},
+        {"0/0 & 1", NAN},
+        {"0/0 | 1", 1},
+        {"0/0 | 0", NAN},
+        {"0/0 | 0/0", NAN},
+        {"min(1, 0/0)", NAN},
+        {"(0/0)^0", NAN},
+        {"0/0 in (1)", NAN},
     };
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) expect_constant(t[k].text, t[k].want);
 }
@@ -116,7 +185,8 @@ static void categories(void **state)
     expect_rows("\"Anhui\" == prov", want);
     expect_rows("!(prov != \"Anhui\")", want);
     expect_rows("prov in (\"Anhui\")", want);
-    for (int i = 0; i < N; i++) want[i] = prov[i] ? strcmp(prov[i], "Anhui") == 0 || strcmp(prov[i], "Hebei") == 0 : NAN;
+    for (int i = 0; i < N; i++)
+        want[i] = prov[i] ? strcmp(prov[i], "Anhui") == 0 || strcmp(prov[i], "Hebei") == 0 : NAN;
     expect_rows("prov in (\"Anhui\", \"Hebei\")", want);
     for (int i = 0; i < N; i++) want[i] = prov[i] ? strcmp(prov[i], "\"q\" \\") == 0 : NAN;
     expect_rows("prov == \"\\\"q\\\" \\\\\"", want);
@@ -176,21 +246,44 @@ static void expect_error(const char *text, const char *message)
 static void errors(void **state)
 {
     (void)state;
-    static const struct { const char *text, *message; } t[] = {
+    static const struct {
+        const char *text, *message;
+    } t[] = {
         {"x + ", "the text ends at column 5: a column, a number or '(' was expected"},
-        {"x + * y", "'*' at column 5"}, {"(x + y", "the text ends at column 7: ')' was expected"}, {"x y", "'y' at column 3"},
-        {"", "the text ends at column 1"}, {"x = 3", "'=' at column 3: equality is written =="},
-        {"prov == 'Anhui'", "''' at column 9: texts stand in double quotes"}, {"prov == \"Anhui", "the closing \" is missing"},
-        {"\xe5\xb9\xb4 + $", "'$' at column 5"}, {"2x", "'2x' at column 1"}, {"1 < 2 < 3", "'<' at column 7: comparisons do not chain"},
+        {"x + * y", "'*' at column 5"},
+        {"(x + y", "the text ends at column 7: ')' was expected"},
+        {"x y", "'y' at column 3"},
+        {"", "the text ends at column 1"},
+        {"x = 3", "'=' at column 3: equality is written =="},
+        {"prov == 'Anhui'", "''' at column 9: texts stand in double quotes"},
+        {"prov == \"Anhui", "the closing \" is missing"},
+        {"\xe5\xb9\xb4 + $", "'$' at column 5"},
+        {"2x", "'2x' at column 1"},
+        {"1 < 2 < 3", "'<' at column 7: comparisons do not chain"},
         {"yeer > 2", "--where: no column 'yeer' (at column 1): did you mean 'year'?"},
-        {"lgo(x)", "'lgo' at column 1: no such function, did you mean 'log'?"}, {"log(x, y)", "'log' at column 1: takes 1 argument, not 2"},
-        {"round(x, 1, 2)", "takes 1 to 2 arguments, not 3"}, {"if(1, 2)", "takes 3 arguments, not 2"}, {"log()", "takes 1 argument, not 0"},
-        {"prov + 1", "'prov' at column 1 is a category (text) and a number is needed"}, {"log(prov)", "'prov' at column 5"},
-        {"x == \"Anhui\"", "\"Anhui\" at column 6"}, {"prov == 3", "column 'prov' is a category (text) and is compared with a number at column 6"},
-        {"prov < \"B\"", "'prov' at column 1"}, {"prov in (1)", "compared with a number"}, {"x in (\"a\")", "\"a\" at column 7"},
-        {"x in ()", "the list is empty"}, {"x in (y)", "at column 7: the list"}, {"l(x, y)", "'l' at column 1: the number of periods"},
-        {"l(x, 1.5)", "the number of periods"}, {"\"a\" == \"b\"", "texts can only be compared"}, {"x[1]", "'[' at column 2"}, {"``", "an empty name"},
-        {"`x", "the closing ` is missing"}, {"1e999", "not a number that fits"}, {"x ~ y", "'~' at column 3"}, {"d(prov)", "'prov' at column 3"},
+        {"lgo(x)", "'lgo' at column 1: no such function, did you mean 'log'?"},
+        {"log(x, y)", "'log' at column 1: takes 1 argument, not 2"},
+        {"round(x, 1, 2)", "takes 1 to 2 arguments, not 3"},
+        {"if(1, 2)", "takes 3 arguments, not 2"},
+        {"log()", "takes 1 argument, not 0"},
+        {"prov + 1", "'prov' at column 1 is a category (text) and a number is needed"},
+        {"log(prov)", "'prov' at column 5"},
+        {"x == \"Anhui\"", "\"Anhui\" at column 6"},
+        {"prov == 3", "column 'prov' is a category (text) and is compared with a number at column 6"},
+        {"prov < \"B\"", "'prov' at column 1"},
+        {"prov in (1)", "compared with a number"},
+        {"x in (\"a\")", "\"a\" at column 7"},
+        {"x in ()", "the list is empty"},
+        {"x in (y)", "at column 7: the list"},
+        {"l(x, y)", "'l' at column 1: the number of periods"},
+        {"l(x, 1.5)", "the number of periods"},
+        {"\"a\" == \"b\"", "texts can only be compared"},
+        {"x[1]", "'[' at column 2"},
+        {"``", "an empty name"},
+        {"`x", "the closing ` is missing"},
+        {"1e999", "not a number that fits"},
+        {"x ~ y", "'~' at column 3"},
+        {"d(prov)", "'prov' at column 3"},
     };
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) expect_error(t[k].text, t[k].message);
     pfx_err err = {0};
@@ -232,23 +325,33 @@ static int rnd(int n)
 
 static pfx_expr *random_tree(int depth)
 {
-    static const pfx_expr_op ops[] = {PFX_X_OR, PFX_X_AND, PFX_X_NOT, PFX_X_EQ, PFX_X_NE, PFX_X_LT, PFX_X_LE, PFX_X_GT, PFX_X_GE,
-                                      PFX_X_ADD, PFX_X_SUB, PFX_X_MUL, PFX_X_DIV, PFX_X_MOD, PFX_X_NEG, PFX_X_POW, PFX_X_SQRT, PFX_X_FLOOR,
-                                      PFX_X_MIN, PFX_X_MAX, PFX_X_MISSING, PFX_X_IF, PFX_X_LAG, PFX_X_LEAD, PFX_X_DIFF, PFX_X_IN};
+    static const pfx_expr_op ops[] = {
+        PFX_X_OR,  PFX_X_AND, PFX_X_NOT,  PFX_X_EQ,    PFX_X_NE,  PFX_X_LT,  PFX_X_LE,
+        PFX_X_GT,  PFX_X_GE,  PFX_X_ADD,  PFX_X_SUB,   PFX_X_MUL, PFX_X_DIV, PFX_X_MOD,
+        PFX_X_NEG, PFX_X_POW, PFX_X_SQRT, PFX_X_FLOOR, PFX_X_MIN, PFX_X_MAX, PFX_X_MISSING,
+        PFX_X_IF,  PFX_X_LAG, PFX_X_LEAD, PFX_X_DIFF,  PFX_X_IN};
     static const char *const names[] = {"x", "y", "year", "odd name", "ln.x_1"};
     pfx_err err = {0};
     if (depth == 0 || rnd(6) == 0)
         return rnd(2) ? pfx_expr_number(rnd(9) * 0.5, 1, &err) : pfx_expr_name(names[rnd(5)], 1, &err);
     pfx_expr_op op = ops[rnd(sizeof ops / sizeof *ops)];
-    int n = op == PFX_X_IF ? 3 : op == PFX_X_NOT || op == PFX_X_NEG || op == PFX_X_SQRT || op == PFX_X_FLOOR || op == PFX_X_MISSING || op >= PFX_X_LAG ? 1 : 2;
+    int n = op == PFX_X_IF ? 3
+            : op == PFX_X_NOT || op == PFX_X_NEG || op == PFX_X_SQRT || op == PFX_X_FLOOR ||
+                    op == PFX_X_MISSING || op >= PFX_X_LAG
+                ? 1
+                : 2;
     pfx_expr *a[3];
-    for (int i = 0; i < n; i++) a[i] = op == PFX_X_IN && i ? pfx_expr_number(rnd(5), 1, &err) : random_tree(depth - 1);
+    for (int i = 0; i < n; i++)
+        a[i] = op == PFX_X_IN && i ? pfx_expr_number(rnd(5), 1, &err) : random_tree(depth - 1);
     pfx_expr *e = pfx_expr_node(op, 1, n, a, &err);
     if (op >= PFX_X_LAG) e->num = rnd(4);
     return e;
 }
 
-static double truth(double v) { return v != v ? NAN : v != 0; }
+static double truth(double v)
+{
+    return v != v ? NAN : v != 0;
+}
 
 static double remainder_of(double a, double b)
 {
@@ -271,30 +374,55 @@ static double walk(const pfx_expr *e, int i)
     if (e->n_args > 1) b = walk(e->args[1], i);
     bool na = isnan(a) || isnan(b);
     switch (e->op) {
-    case PFX_X_NUM: return e->num;
-    case PFX_X_NAME: return strcmp(e->text, "year") == 0 ? year[i] : e->text[0] == 'x' || e->text[0] == 'l' ? x[i] : y[i];
-    case PFX_X_OR: return truth(a) == 1 || truth(b) == 1 ? 1 : na ? NAN : 0;
-    case PFX_X_AND: return truth(a) == 0 || truth(b) == 0 ? 0 : na ? NAN : 1;
-    case PFX_X_NOT: return isnan(a) ? NAN : a == 0;
-    case PFX_X_EQ: case PFX_X_IN: return na ? NAN : a == b;
-    case PFX_X_NE: return na ? NAN : a != b;
-    case PFX_X_LT: return na ? NAN : a < b;
-    case PFX_X_LE: return na ? NAN : a <= b;
-    case PFX_X_GT: return na ? NAN : a > b;
-    case PFX_X_GE: return na ? NAN : a >= b;
-    case PFX_X_ADD: return a + b;
-    case PFX_X_SUB: return a - b;
-    case PFX_X_MUL: return a * b;
-    case PFX_X_DIV: return a / b;
-    case PFX_X_MOD: return remainder_of(a, b);
-    case PFX_X_NEG: return -a;
-    case PFX_X_POW: return na ? NAN : pow(a, b);
-    case PFX_X_SQRT: return sqrt(a);
-    case PFX_X_FLOOR: return floor(a);
-    case PFX_X_MIN: return na ? NAN : fmin(a, b);
-    case PFX_X_MAX: return na ? NAN : fmax(a, b);
-    case PFX_X_MISSING: return isnan(a);
-    default: return isnan(a) ? NAN : a != 0 ? b : walk(e->args[2], i); /* IF */
+    case PFX_X_NUM:
+        return e->num;
+    case PFX_X_NAME:
+        return strcmp(e->text, "year") == 0 ? year[i] : e->text[0] == 'x' || e->text[0] == 'l' ? x[i] : y[i];
+    case PFX_X_OR:
+        return truth(a) == 1 || truth(b) == 1 ? 1 : na ? NAN : 0;
+    case PFX_X_AND:
+        return truth(a) == 0 || truth(b) == 0 ? 0 : na ? NAN : 1;
+    case PFX_X_NOT:
+        return isnan(a) ? NAN : a == 0;
+    case PFX_X_EQ:
+    case PFX_X_IN:
+        return na ? NAN : a == b;
+    case PFX_X_NE:
+        return na ? NAN : a != b;
+    case PFX_X_LT:
+        return na ? NAN : a < b;
+    case PFX_X_LE:
+        return na ? NAN : a <= b;
+    case PFX_X_GT:
+        return na ? NAN : a > b;
+    case PFX_X_GE:
+        return na ? NAN : a >= b;
+    case PFX_X_ADD:
+        return a + b;
+    case PFX_X_SUB:
+        return a - b;
+    case PFX_X_MUL:
+        return a * b;
+    case PFX_X_DIV:
+        return a / b;
+    case PFX_X_MOD:
+        return remainder_of(a, b);
+    case PFX_X_NEG:
+        return -a;
+    case PFX_X_POW:
+        return na ? NAN : pow(a, b);
+    case PFX_X_SQRT:
+        return sqrt(a);
+    case PFX_X_FLOOR:
+        return floor(a);
+    case PFX_X_MIN:
+        return na ? NAN : fmin(a, b);
+    case PFX_X_MAX:
+        return na ? NAN : fmax(a, b);
+    case PFX_X_MISSING:
+        return isnan(a);
+    default:
+        return isnan(a) ? NAN : a != 0 ? b : walk(e->args[2], i); /* IF */
     }
 }
 
@@ -321,7 +449,8 @@ static void random_trees(void **state)
         if (eval_in(true, text, got, &err) != PFX_OK) fail_msg("%s: %s", text, err.msg);
         for (int i = 0; i < N; i++) {
             double want = walk(e, i);
-            if (!test_rel_equal(got[i], want, 1e-9)) fail_msg("%s: row %d: %.17g, by walking the tree %.17g", text, i, got[i], want);
+            if (!test_rel_equal(got[i], want, 1e-9))
+                fail_msg("%s: row %d: %.17g, by walking the tree %.17g", text, i, got[i], want);
         }
         pfx_mem_free(text);
         pfx_expr_free(e);
@@ -333,9 +462,52 @@ static void random_trees(void **state)
 static void random_strings(void **state)
 {
     (void)state;
-    static const char *const bits[] = {"x", "y", "prov", "home", "unit", " ", "(", ")", ",", "+", "-", "*", "/", "^", "%%", "==", "!=", "<", "<=", "&",
-                                       "&&", "|", "!", "in", "\"Anhui\"", "\"", "`", "1", "2.5", "1e", "log(", "l(", "d(", "if(", "min(", "missing(",
-                                       "\xe5\xb9\xb4", "\xe5", "=", "~", "[", "]", ":", "round(x,1)", "prov in (", "l(prov)"};
+    static const char *const bits[] = {"x",
+                                       "y",
+                                       "prov",
+                                       "home",
+                                       "unit",
+                                       " ",
+                                       "(",
+                                       ")",
+                                       ",",
+                                       "+",
+                                       "-",
+                                       "*",
+                                       "/",
+                                       "^",
+                                       "%%",
+                                       "==",
+                                       "!=",
+                                       "<",
+                                       "<=",
+                                       "&",
+                                       "&&",
+                                       "|",
+                                       "!",
+                                       "in",
+                                       "\"Anhui\"",
+                                       "\"",
+                                       "`",
+                                       "1",
+                                       "2.5",
+                                       "1e",
+                                       "log(",
+                                       "l(",
+                                       "d(",
+                                       "if(",
+                                       "min(",
+                                       "missing(",
+                                       "\xe5\xb9\xb4",
+                                       "\xe5",
+                                       "=",
+                                       "~",
+                                       "[",
+                                       "]",
+                                       ":",
+                                       "round(x,1)",
+                                       "prov in (",
+                                       "l(prov)"};
     size_t used = pfx_mem_now();
     int fine = 0;
     for (int rep = 0; rep < 30000; rep++) {
@@ -361,7 +533,10 @@ static void allocation_failures(void **state)
         double out[N];
         assert_true(k < 1000);
         pfx_mem_fail_at(k);
-        pfx_status st = eval_in(true, "if(l(x, 2) > 3 & prov == home, min(x, y, 3), d(y)) + (year in (2018, 2019)) ^ 2 - log(`odd name`)", out, &err);
+        pfx_status st = eval_in(true,
+                                "if(l(x, 2) > 3 & prov == home, min(x, y, 3), d(y)) + (year in (2018, 2019)) "
+                                "^ 2 - log(`odd name`)",
+                                out, &err);
         pfx_mem_fail_at(0);
         assert_int_equal(pfx_mem_now(), used);
         if (st == PFX_OK) break;
@@ -372,8 +547,14 @@ static void allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(precedence), cmocka_unit_test(columns), cmocka_unit_test(categories), cmocka_unit_test(lags),
-        cmocka_unit_test(errors), cmocka_unit_test(nesting), cmocka_unit_test(random_trees), cmocka_unit_test(random_strings),
+        cmocka_unit_test(precedence),
+        cmocka_unit_test(columns),
+        cmocka_unit_test(categories),
+        cmocka_unit_test(lags),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(nesting),
+        cmocka_unit_test(random_trees),
+        cmocka_unit_test(random_strings),
         cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@ static void expands(const char *text, int n, const char *const *models)
     if (pfx_formula_parse(text, &f, &err) != PFX_OK) fail_msg("%s: %s", text, err.msg);
     assert_string_equal(f->text, text);
     for (int m = 0; m < f->n_models && m < n; m++)
-        if (strcmp(f->models[m].text, models[m]) != 0) fail_msg("%s: model %d is '%s', not '%s'", text, m, f->models[m].text, models[m]);
+        if (strcmp(f->models[m].text, models[m]) != 0)
+            fail_msg("%s: model %d is '%s', not '%s'", text, m, f->models[m].text, models[m]);
     if (f->n_models != n) fail_msg("%s: %d models, not %d", text, f->n_models, n);
     /* the canonical text of a model is a formula of that one model */
     for (int m = 0; m < n; m++) {
@@ -25,10 +26,10 @@ static void expands(const char *text, int n, const char *const *models)
     }
     pfx_formula_free(f);
 }
-#define EXPANDS(text, ...)                                                     \
-    do {                                                                       \
-        static const char *const m[] = {__VA_ARGS__};                          \
-        expands((text), (int)(sizeof m / sizeof *m), m);                       \
+#define EXPANDS(text, ...)                                                                                   \
+    do {                                                                                                     \
+        static const char *const m[] = {__VA_ARGS__};                                                        \
+        expands((text), (int)(sizeof m / sizeof *m), m);                                                     \
     } while (0)
 
 static void single_models(void **state)
@@ -118,7 +119,8 @@ static void several_models(void **state)
     EXPANDS("y ~ csw0(a, b) - 1", "y ~ 0", "y ~ a - 1", "y ~ a + b - 1");
     EXPANDS("y ~ x | csw0(firm, year)", "y ~ x", "y ~ x | firm", "y ~ x | firm + year");
     EXPANDS("y ~ x | firm + sw(year, ind^year)", "y ~ x | firm + year", "y ~ x | firm + ind^year");
-    EXPANDS("c(u, v) ~ sw(a, b) | sw(f, g)", "u ~ a | f", "v ~ a | f", "u ~ b | f", "v ~ b | f", "u ~ a | g", "v ~ a | g", "u ~ b | g", "v ~ b | g");
+    EXPANDS("c(u, v) ~ sw(a, b) | sw(f, g)", "u ~ a | f", "v ~ a | f", "u ~ b | f", "v ~ b | f", "u ~ a | g",
+            "v ~ a | g", "u ~ b | g", "v ~ b | g");
     EXPANDS("sw ~ csw", "sw ~ csw");
 }
 
@@ -137,7 +139,8 @@ static void trees(void **state)
     (void)state;
     pfx_formula *f;
     pfx_err err = {0};
-    assert_ok(pfx_formula_parse("y ~ i(year, x, ref = c(2018, \"b c\")) + prov:z | ind^year[w] + firm[[v]] | d ~ q", &f, &err));
+    assert_ok(pfx_formula_parse(
+        "y ~ i(year, x, ref = c(2018, \"b c\")) + prov:z | ind^year[w] + firm[[v]] | d ~ q", &f, &err));
     const pfx_model_spec *m = &f->models[0];
     assert_int_equal(m->n_terms, 2);
     assert_int_equal(m->terms[0].n_pieces, 2);
@@ -164,36 +167,65 @@ static void trees(void **state)
     assert_string_equal(s.text, "industry^year");
     pfx_factor_spec_free(&s);
     assert_fails(pfx_factor_parse("--cluster", "firm +", &s, &err), PFX_EUSAGE, "--cluster: '+' at column 6");
-    assert_fails(pfx_factor_parse("--cluster", "", &s, &err), PFX_EUSAGE, "--cluster: the text ends at column 1");
+    assert_fails(pfx_factor_parse("--cluster", "", &s, &err), PFX_EUSAGE,
+                 "--cluster: the text ends at column 1");
 }
 
 static void errors(void **state)
 {
     (void)state;
-    static const struct { const char *text, *message; } t[] = {
-        {"", "formula: the text ends at column 1"}, {"y", "the text ends at column 2: '~' was expected"},
-        {"y ~", "the text ends at column 4: a column"}, {"~ x", "'~' at column 1"}, {"y ~ x +", "the text ends at column 8"},
-        {"y ~ x )", "')' at column 7: '+', '|' or the end"}, {"y ~ (x", "the text ends at column 7: ')' was expected"},
-        {"y ~ x z", "'z' at column 7"}, {"y ~ x / 2", "'/' at column 7: arithmetic among regressors stands in I(..)"},
-        {"y ~ x %% 2", "'%%' at column 7: arithmetic"}, {"y ~ x - z", "'z' at column 9: only the constant can be taken out"},
-        {"y ~ 2", "'2' at column 5: only 0 and 1"}, {"y ~ x:2", "'2' at column 7: a column"}, {"y ~ x^z", "'z' at column 7: a number"},
-        {"y ~ (a + b)^2", "only a single column has powers"}, {"y ~ \xe5\xb9\xb4 + ,", "',' at column 9"},
-        {"y ~ fooo(x)", "'fooo' at column 5: no such function"}, {"y ~ factor(x)", "'factor' at column 5: factors are written i(..)"},
-        {"y ~ i(x", "the text ends at column 8"}, {"y ~ i(x, ref = )", "')' at column 16: a reference level"},
-        {"y ~ i(x, a, b)", "'b' at column 13: i() takes"}, {"y ~ i(x, ref = 1, ref = 2)", "'ref' at column 19: ref is given twice"},
-        {"y ~ l(x, z)", "'z' at column 10: a whole number"}, {"y ~ l(x, 1.5)", "'1.5' at column 10: a whole number"}, {"y ~ l(x, 1:5000)", "too many distances"},
-        {"y ~ sw(a, b) + sw(c, d)", "'sw' at column 16: only one"}, {"y ~ x:sw(a, b)", "'sw' at column 7: stepwise"}, {"y ~ sw(a, )", "')' at column 11"},
-        {"y ~ x | firm*year", "'*' at column 13: effects are combined by ^"}, {"y ~ x | 1", "'1' at column 9: an effect is a column"}, {"y ~ x | firm[", "the text ends at column 14"},
-        {"y ~ x | firm[[z]", "']' was expected"}, {"y ~ x | firm | cl", "'cl' at column 16: instruments were expected"}, {"y ~ x | firm |", "the text ends at column 15"},
-        {"y ~ x | firm | d ~", "the text ends at column 19"}, {"y ~ x | d ~ z | firm", "'|' at column 15"}, {"c(y, ) ~ x", "')' at column 6"}, {"y ~ x | \"a\"", "'\"a\"' at column 9"},
-        {"y ~ x |", "the text ends at column 8"}, {"y ~ a*b*c*d*e*f*g*h*i*j*k*l*m*n*o*p*q", "more than 20000 terms"}, {"y = x", "'=' at column 3"},
+    static const struct {
+        const char *text, *message;
+    } t[] = {
+        {"", "formula: the text ends at column 1"},
+        {"y", "the text ends at column 2: '~' was expected"},
+        {"y ~", "the text ends at column 4: a column"},
+        {"~ x", "'~' at column 1"},
+        {"y ~ x +", "the text ends at column 8"},
+        {"y ~ x )", "')' at column 7: '+', '|' or the end"},
+        {"y ~ (x", "the text ends at column 7: ')' was expected"},
+        {"y ~ x z", "'z' at column 7"},
+        {"y ~ x / 2", "'/' at column 7: arithmetic among regressors stands in I(..)"},
+        {"y ~ x %% 2", "'%%' at column 7: arithmetic"},
+        {"y ~ x - z", "'z' at column 9: only the constant can be taken out"},
+        {"y ~ 2", "'2' at column 5: only 0 and 1"},
+        {"y ~ x:2", "'2' at column 7: a column"},
+        {"y ~ x^z", "'z' at column 7: a number"},
+        {"y ~ (a + b)^2", "only a single column has powers"},
+        {"y ~ \xe5\xb9\xb4 + ,", "',' at column 9"},
+        {"y ~ fooo(x)", "'fooo' at column 5: no such function"},
+        {"y ~ factor(x)", "'factor' at column 5: factors are written i(..)"},
+        {"y ~ i(x", "the text ends at column 8"},
+        {"y ~ i(x, ref = )", "')' at column 16: a reference level"},
+        {"y ~ i(x, a, b)", "'b' at column 13: i() takes"},
+        {"y ~ i(x, ref = 1, ref = 2)", "'ref' at column 19: ref is given twice"},
+        {"y ~ l(x, z)", "'z' at column 10: a whole number"},
+        {"y ~ l(x, 1.5)", "'1.5' at column 10: a whole number"},
+        {"y ~ l(x, 1:5000)", "too many distances"},
+        {"y ~ sw(a, b) + sw(c, d)", "'sw' at column 16: only one"},
+        {"y ~ x:sw(a, b)", "'sw' at column 7: stepwise"},
+        {"y ~ sw(a, )", "')' at column 11"},
+        {"y ~ x | firm*year", "'*' at column 13: effects are combined by ^"},
+        {"y ~ x | 1", "'1' at column 9: an effect is a column"},
+        {"y ~ x | firm[", "the text ends at column 14"},
+        {"y ~ x | firm[[z]", "']' was expected"},
+        {"y ~ x | firm | cl", "'cl' at column 16: instruments were expected"},
+        {"y ~ x | firm |", "the text ends at column 15"},
+        {"y ~ x | firm | d ~", "the text ends at column 19"},
+        {"y ~ x | d ~ z | firm", "'|' at column 15"},
+        {"c(y, ) ~ x", "')' at column 6"},
+        {"y ~ x | \"a\"", "'\"a\"' at column 9"},
+        {"y ~ x |", "the text ends at column 8"},
+        {"y ~ a*b*c*d*e*f*g*h*i*j*k*l*m*n*o*p*q", "more than 20000 terms"},
+        {"y = x", "'=' at column 3"},
     };
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
         pfx_formula *f;
         pfx_err err = {0};
         pfx_status st = pfx_formula_parse(t[k].text, &f, &err);
         if (st != PFX_EUSAGE || f) fail_msg("'%s': status %d, %s", t[k].text, st, err.msg);
-        if (!strstr(err.msg, t[k].message)) fail_msg("'%s': '%s' does not say '%s'", t[k].text, err.msg, t[k].message);
+        if (!strstr(err.msg, t[k].message))
+            fail_msg("'%s': '%s' does not say '%s'", t[k].text, err.msg, t[k].message);
     }
     pfx_formula *f;
     char deep[20000] = "y ~ ";
@@ -214,8 +246,12 @@ static int rnd(int n)
 static void random_strings(void **state)
 {
     (void)state;
-    static const char *const bits[] = {"x", "y", "z", "a", " + ", "+", ":", "*", "|", "~", "(", ")", "-1", "0", "1", "2", "^", "^2", "[", "[[", "]", "]]", ",", "=",
-                                       "i(", "I(", "l(x,1:2)", "l(", "sw(a,b)", "csw(", "csw0(a, b)", "ref=", "c(", "\"t\"", "`q r`", "log(x)", "d(", "&", "/", "\xe5\xb9\xb4", "\xff", "-", "in"};
+    static const char *const bits[] = {
+        "x",          "y",    "z",  "a",     " + ",   "+",      ":",        "*",  "|",       "~",
+        "(",          ")",    "-1", "0",     "1",     "2",      "^",        "^2", "[",       "[[",
+        "]",          "]]",   ",",  "=",     "i(",    "I(",     "l(x,1:2)", "l(", "sw(a,b)", "csw(",
+        "csw0(a, b)", "ref=", "c(", "\"t\"", "`q r`", "log(x)", "d(",       "&",  "/",       "\xe5\xb9\xb4",
+        "\xff",       "-",    "in"};
     size_t used = pfx_mem_now();
     int fine = 0;
     for (int rep = 0; rep < 60000; rep++) {
@@ -230,8 +266,10 @@ static void random_strings(void **state)
         if (st != PFX_OK) continue;
         fine++;
         for (int m = 0; m < f->n_models; m++) {
-            if (pfx_formula_parse(f->models[m].text, &again, &err) != PFX_OK) fail_msg("'%s' gives '%s': %s", text, f->models[m].text, err.msg);
-            if (strcmp(again->models[0].text, f->models[m].text) != 0) fail_msg("'%s' gives '%s' gives '%s'", text, f->models[m].text, again->models[0].text);
+            if (pfx_formula_parse(f->models[m].text, &again, &err) != PFX_OK)
+                fail_msg("'%s' gives '%s': %s", text, f->models[m].text, err.msg);
+            if (strcmp(again->models[0].text, f->models[m].text) != 0)
+                fail_msg("'%s' gives '%s' gives '%s'", text, f->models[m].text, again->models[0].text);
             pfx_formula_free(again);
         }
         pfx_formula_free(f);
@@ -249,7 +287,9 @@ static void allocation_failures(void **state)
         pfx_err err = {0};
         assert_true(k < 5000);
         pfx_mem_fail_at(k);
-        pfx_status st = pfx_formula_parse("c(log(u), v) ~ a*b + x^2 + I(a+b) + i(t, x, ref = c(1, \"two\")) + sw0(l(x, 0:2), z) | f^g[x, w] + f^g[[q]] + csw(k, m) | d ~ z*q", &f, &err);
+        pfx_status st = pfx_formula_parse("c(log(u), v) ~ a*b + x^2 + I(a+b) + i(t, x, ref = c(1, \"two\")) "
+                                          "+ sw0(l(x, 0:2), z) | f^g[x, w] + f^g[[q]] + csw(k, m) | d ~ z*q",
+                                          &f, &err);
         pfx_mem_fail_at(0);
         if (st == PFX_OK) {
             assert_int_equal(f->n_models, 12);
@@ -265,9 +305,16 @@ static void allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single_models), cmocka_unit_test(interactions), cmocka_unit_test(factors_and_lags), cmocka_unit_test(effects),
-        cmocka_unit_test(several_models), cmocka_unit_test(instruments), cmocka_unit_test(trees), cmocka_unit_test(errors),
-        cmocka_unit_test(random_strings), cmocka_unit_test(allocation_failures),
+        cmocka_unit_test(single_models),
+        cmocka_unit_test(interactions),
+        cmocka_unit_test(factors_and_lags),
+        cmocka_unit_test(effects),
+        cmocka_unit_test(several_models),
+        cmocka_unit_test(instruments),
+        cmocka_unit_test(trees),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(random_strings),
+        cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
