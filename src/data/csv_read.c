@@ -9,7 +9,7 @@
 #include "src/data/csv_parse.h"
 #include "src/data/import_private.h"
 
-enum { MAX_WORKERS = 30, CHUNKS_PER_WORKER = 2, MIN_CHUNK = 64 << 10, MAX_CHUNK = 1 << 20, MAX_PASSES = 3 };
+enum { MAX_WORKERS = 30, CHUNKS_PER_WORKER = 2, MIN_CHUNK = 64 << 10, MAX_CHUNK = 1 << 20, MAX_RECORD = 64 << 20, MAX_PASSES = 3 };
 
 typedef struct csv_reader {
     pfx_import_data *d;
@@ -280,7 +280,7 @@ static pfx_status open_reader(csv_reader *r, pfx_err *err)
     size_t chunk = o->memory / 64 / (size_t)r->n_workers;
     pfx_csv_input_options io = {.encoding = o->encoding, .delimiter = o->delimiter, .tmpdir = o->tmpdir,
                                 .chunk_bytes = chunk < MIN_CHUNK ? MIN_CHUNK : chunk > MAX_CHUNK ? MAX_CHUNK : chunk,
-                                .batch_chunks = r->n_workers * CHUNKS_PER_WORKER, .max_record = o->memory / 8};
+                                .batch_chunks = r->n_workers * CHUNKS_PER_WORKER, .max_record = o->memory / 8 < MAX_RECORD ? o->memory / 8 : MAX_RECORD};
     pfx_status st = pfx_missing_init(&r->missing, o->n_missing, o->missing, err);
     if (st == PFX_OK) st = pfx_csv_input_open(o->path, &io, &r->in, err);
     if (st != PFX_OK) return st;

@@ -39,7 +39,7 @@ void pfx_import_table_clear(pfx_import_table *t)
 
 void pfx_import_table_free(pfx_import_table *t)
 {
-    if (!t || !t->form) return;
+    if (!t) return;
     pfx_import_table_clear(t);
     pfx_mem_free(t->form);
     pfx_mem_free(t->dicts);

@@ -1,4 +1,5 @@
 /* CSV files of known cells through the whole importer, into memory. */
+#include "src/base/mem.h"
 #include "src/data/csv_input.h"
 #include "src/data/csv_parse.h"
 #include "tests/unit/import_help.h"
@@ -282,12 +283,37 @@ static void test_cuts_against_libcsv_rows(void **unused)
     for (int i = 0; i < n; i++) assert_int_equal(cut[i], want[i]);
 }
 
+/* Every allocation fails in turn: ENOMEM, and nothing is left allocated. */
+static void test_out_of_memory(void **unused)
+{
+    static const char text[] = "firm,year,x,\n0002,2019q1,1.5,a\n0001,2019q2,NA,b\n0002,2019q2,2,\n0001,2019q2,7,c\n";
+    pfx_import_options o = import_defaults(put_file("m.csv", text, sizeof text - 1));
+    (void)unused;
+    o.unit = "firm";
+    o.time = "year";
+    o.drop_duplicates = true;
+    o.encoding = "latin1";
+    pfx_status st = PFX_ENOMEM;
+    size_t before = pfx_mem_now();
+    for (int k = 1; st != PFX_OK; k++) {
+        pfx_err_clear(&err);
+        pfx_mem_fail_at(k);
+        st = import_into(&m, &o, &sum, &err);
+        pfx_mem_fail_at(0);
+        if (st != PFX_OK && st != PFX_ENOMEM) fail_msg("allocation %d: status %d: %s", k, (int)st, err.msg);
+        if (pfx_mem_now() != before) fail_msg("allocation %d: %zu bytes are left", k, pfx_mem_now() - before);
+        assert_true(k < 10000);
+    }
+    assert_int_equal(m.n_rows, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_types), cmocka_unit_test(test_layouts), cmocka_unit_test(test_encodings), cmocka_unit_test(test_order_and_labels),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_large), cmocka_unit_test(test_row_numbers_far_into_a_file),
-        cmocka_unit_test(test_type_from_the_whole_column), cmocka_unit_test(test_options), cmocka_unit_test(test_cuts_against_libcsv_rows)};
+        cmocka_unit_test(test_type_from_the_whole_column), cmocka_unit_test(test_options), cmocka_unit_test(test_cuts_against_libcsv_rows),
+        cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);
     return failed;

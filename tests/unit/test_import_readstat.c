@@ -1,5 +1,6 @@
 /* .dta, .sav and .sas7bdat files, written here by ReadStat's own writer, through the importer. */
 #include <readstat.h>
+#include "src/base/mem.h"
 #include "tests/unit/import_help.h"
 
 static memory_panel m;
@@ -158,10 +159,28 @@ static void test_faults(void **unused)
     assert_fails(read_file(path, 0, NULL), PFX_EFORMAT, "cut.dta");
 }
 
+/* Every allocation of ours fails in turn: ENOMEM, and nothing is left allocated. */
+static void test_out_of_memory(void **unused)
+{
+    const char *path = write_file("m.dta", readstat_begin_writing_dta, NULL, years);
+    pfx_status st = PFX_ENOMEM;
+    size_t before = pfx_mem_now();
+    (void)unused;
+    for (int k = 1; st != PFX_OK; k++) {
+        pfx_mem_fail_at(k);
+        st = read_file(path, 0, NULL);
+        pfx_mem_fail_at(0);
+        if (st != PFX_OK && st != PFX_ENOMEM) fail_msg("allocation %d: status %d: %s", k, (int)st, err.msg);
+        if (pfx_mem_now() != before) fail_msg("allocation %d: %zu bytes are left", k, pfx_mem_now() - before);
+        assert_true(k < 10000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata), cmocka_unit_test(test_stata_times), cmocka_unit_test(test_spss),
-                                       cmocka_unit_test(test_sas), cmocka_unit_test(test_faults)};
+                                       cmocka_unit_test(test_sas), cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);
     return failed;
