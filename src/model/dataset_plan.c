@@ -93,7 +93,10 @@ static pfx_status need_factor(planner *pl, const pfx_factor_spec *spec, const ch
 {
     pfx_dataset *ds = pl->ds;
     int k = 0;
-    while (k < ds->n_factors && strcmp(ds->factors[k].text, spec->text) != 0) k++;
+    /* i(a^b) is a power, the effect a^b is a combination: the number of variables tells them apart */
+    while (k < ds->n_factors &&
+           (ds->factors[k].n_vars != spec->n_vars || strcmp(ds->factors[k].text, spec->text) != 0))
+        k++;
     if (k == ds->n_factors) {
         pfx_status st = add_factor(pl, spec, what);
         if (st != PFX_OK) return st;
