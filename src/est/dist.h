@@ -2,8 +2,8 @@
 #ifndef PFX_EST_DIST_H
 #define PFX_EST_DIST_H
 
-/* P(|T| >= |t|), T with df > 0 degrees of freedom. Keeps its relative accuracy in the far tail, down to the smallest
- * normal double. NaN for a NaN statistic or df <= 0; 0 for an infinite one. */
+/* P(|T| >= |t|), T with df > 0 degrees of freedom. Keeps its relative accuracy in the far tail, down to the
+ * smallest normal double. NaN for a NaN statistic or df <= 0; 0 for an infinite one. */
 double pfx_dist_t_p(double t, double df);
 
 /* The t with P(|T| > t) = 1 - level, level in (0, 1). NaN for df <= 0. */

@@ -10,74 +10,96 @@ struct pfx_design;
 
 typedef enum pfx_vcov_type { PFX_VCOV_IID, PFX_VCOV_HC1, PFX_VCOV_CLUSTER, PFX_VCOV_TWOWAY } pfx_vcov_type;
 typedef enum pfx_ssc { PFX_SSC_FIXEST, PFX_SSC_REGHDFE, PFX_SSC_STATA, PFX_SSC_NONE } pfx_ssc;
-const char *pfx_vcov_name(pfx_vcov_type t);     /* "iid", "HC1", "cluster", "twoway" */
-const char *pfx_ssc_name(pfx_ssc s);            /* "fixest", "reghdfe", "stata", "none" */
+const char *pfx_vcov_name(pfx_vcov_type t); /* "iid", "HC1", "cluster", "twoway" */
+const char *pfx_ssc_name(pfx_ssc s);        /* "fixest", "reghdfe", "stata", "none" */
 
 typedef struct pfx_fit_options {
     pfx_vcov_type vcov;
     pfx_ssc ssc;
-    double level;               /* confidence level in (0, 1), default 0.95 */
+    double level; /* confidence level in (0, 1), default 0.95 */
     double tol;
     int maxiter, nth;
     pfx_isa isa;
-    bool save;                  /* keep residuals, fitted values, effects */
+    bool save; /* keep residuals, fitted values, effects */
     int n_tests;
-    const char *const *tests;   /* [n_tests] linear hypotheses over terms, "x1 - x2 = 0" (several joined by commas) */
+    const char *const
+        *tests; /* [n_tests] linear hypotheses over terms, "x1 - x2 = 0" (several joined by commas) */
 } pfx_fit_options;
 
 typedef struct pfx_coef {
     char *term;
-    double estimate, std_error, statistic, p_value, conf_low, conf_high;   /* NaN where not defined */
+    double estimate, std_error, statistic, p_value, conf_low, conf_high; /* NaN where not defined */
 } pfx_coef;
 
 typedef struct pfx_wald {
     char *hypothesis;
-    double estimate, std_error;     /* of the left side, one restriction; NaN for several */
-    double statistic;               /* F */
+    double estimate, std_error; /* of the left side, one restriction; NaN for several */
+    double statistic;           /* F */
     double df1, df2, p_value;
 } pfx_wald;
 
-typedef struct pfx_fit_effect { char *name; pfx_idx levels, redundant; bool nested_in_cluster; } pfx_fit_effect;
-typedef struct pfx_fit_cluster { char *name; pfx_idx levels; } pfx_fit_cluster;
+typedef struct pfx_fit_effect {
+    char *name;
+    pfx_idx levels, redundant;
+    bool nested_in_cluster;
+} pfx_fit_effect;
+typedef struct pfx_fit_cluster {
+    char *name;
+    pfx_idx levels;
+} pfx_fit_cluster;
 
 typedef struct pfx_fit {
     char *formula, *outcome;
-    char *by_name, *by_level;               /* NULL without --by */
-    const char *method;                     /* "ols" */
-    pfx_idx n_obs, n_missing, n_singletons, n_zero_weight;     /* n_obs: sum of the weights where they are frequencies */
-    pfx_idx n_rows;                         /* rows used; n_obs without frequency weights */
-    int n_collinear;  char **collinear;
-    int n_effects;    pfx_fit_effect *effects;
-    int n_clusters;   pfx_fit_cluster *clusters;
-    pfx_vcov_type vcov; pfx_ssc ssc;
-    int k;            pfx_coef *coef;       /* the intercept, if any, first */
-    double *V;                              /* [k x k] */
-    bool v_floored;                         /* two-way variance was not positive semi-definite */
-    double df_residual;                     /* n - rank of everything, all effects counted */
-    pfx_idx df_absorbed;                    /* parameters of the absorbed effects as counted for df_residual */
-    pfx_idx rank_absorbed;                  /* exact, -1 if not computed */
-    double df_t;                            /* degrees of freedom of t and F */
-    double k_adj;                           /* the K of the small-sample factor (n-1)/(n-K) */
-    double f, f_df1, f_df2, f_p;            /* Wald F of all slopes with this variance */
-    /* Weights other than frequencies are scaled to a mean of one in ssr, tss and log_likelihood, as Stata does. */
+    char *by_name, *by_level; /* NULL without --by */
+    const char *method;       /* "ols" */
+    pfx_idx n_obs, n_missing, n_singletons,
+        n_zero_weight; /* n_obs: sum of the weights where they are frequencies */
+    pfx_idx n_rows;    /* rows used; n_obs without frequency weights */
+    int n_collinear;
+    char **collinear;
+    int n_effects;
+    pfx_fit_effect *effects;
+    int n_clusters;
+    pfx_fit_cluster *clusters;
+    pfx_vcov_type vcov;
+    pfx_ssc ssc;
+    int k;
+    pfx_coef *coef;              /* the intercept, if any, first */
+    double *V;                   /* [k x k] */
+    bool v_floored;              /* two-way variance was not positive semi-definite */
+    double df_residual;          /* n - rank of everything, all effects counted */
+    pfx_idx df_absorbed;         /* parameters of the absorbed effects as counted for df_residual */
+    pfx_idx rank_absorbed;       /* exact, -1 if not computed */
+    double df_t;                 /* degrees of freedom of t and F */
+    double k_adj;                /* the K of the small-sample factor (n-1)/(n-K) */
+    double f, f_df1, f_df2, f_p; /* Wald F of all slopes with this variance */
+    /* Weights other than frequencies are scaled to a mean of one in ssr, tss and log_likelihood, as Stata
+     * does. */
     double r2, adj_r2, within_r2, adj_within_r2, rmse, rmse_df, ssr, tss, log_likelihood;
-    double condition;                       /* pivot ratio of the demeaned, scaled regressors */
-    const char *solver;                     /* "cholesky", "qr" */
-    const char *route;                      /* of the absorber */
-    bool converged; int iterations;
-    int n_tests;      pfx_wald *tests;
-    /* With save: [n_rows] in the order of row, ascending panel row numbers; effects, alpha [n_levels], and the
-     * panel row where each level is first seen (for its label). Without design.row, rows as they lie. */
+    double condition;   /* pivot ratio of the demeaned, scaled regressors */
+    const char *solver; /* "cholesky", "qr" */
+    const char *route;  /* of the absorber */
+    bool converged;
+    int iterations;
+    int n_tests;
+    pfx_wald *tests;
+    /* With save: [n_rows] in the order of row, ascending panel row numbers; effects, alpha [n_levels], and
+     * the panel row where each level is first seen (for its label). Without design.row, rows as they lie. */
     pfx_idx *row;
     double *resid, *fitted;
     int n_saved_effects;
-    struct pfx_saved_effect { char *name; pfx_idx n_levels; double *alpha; pfx_idx *first_row; } *saved;
+    struct pfx_saved_effect {
+        char *name;
+        pfx_idx n_levels;
+        double *alpha;
+        pfx_idx *first_row;
+    } * saved;
     double compute_s;
 } pfx_fit;
 
-/* Least squares of the design's outcome on its regressors, effects absorbed. Takes the design by reference and
- * may reorder its rows. Warns (pfx_warn) on collinear columns, ill-conditioning, a floored two-way variance.
- * DATA: everything collinear, constant outcome is allowed (R2 NaN), fewer rows than parameters.
+/* Least squares of the design's outcome on its regressors, effects absorbed. Takes the design by reference
+ * and may reorder its rows. Warns (pfx_warn) on collinear columns, ill-conditioning, a floored two-way
+ * variance. DATA: everything collinear, constant outcome is allowed (R2 NaN), fewer rows than parameters.
  * ENOCONV: the absorber did not converge. EUSAGE: a test names an unknown term; endogenous columns. */
 pfx_status pfx_fit_ols(struct pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err) PFX_MUST;
 void pfx_fit_free(pfx_fit *f);

@@ -75,12 +75,14 @@ static pfx_status unknown_term(parser *p, const char *name, size_t n)
     pfx_status st = PFX_OK;
     for (int i = 0; i < p->n_dropped && st == PFX_OK; i++)
         if (strcmp(copy, p->dropped[i]) == 0)
-            st = pfx_fail(p->err, PFX_EUSAGE, "--test '%s': %s (column %d) was dropped as collinear; leave it out",
-                          p->text, copy, column(p, name));
+            st = pfx_fail(p->err, PFX_EUSAGE,
+                          "--test '%s': %s (column %d) was dropped as collinear; leave it out", p->text, copy,
+                          column(p, name));
     if (st == PFX_OK) {
         const char *near = pfx_text_nearest(copy, p->k, p->terms);
         st = pfx_fail(p->err, PFX_EUSAGE, "--test '%s': no term '%s' (column %d)%s%s%s", p->text, copy,
-                      column(p, name), near ? "; did you mean '" : "; the terms are those of the coefficient table",
+                      column(p, name),
+                      near ? "; did you mean '" : "; the terms are those of the coefficient table",
                       near ? near : "", near ? "'?" : "");
     }
     pfx_mem_free(copy);
@@ -91,7 +93,8 @@ static pfx_status parse_backticks(parser *p, double *form)
 {
     const char *name = p->at + 1, *end = strchr(name, '`');
     if (!end)
-        return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': the backtick at column %d is not closed", p->text, column(p, p->at));
+        return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': the backtick at column %d is not closed", p->text,
+                        column(p, p->at));
     size_t n = (size_t)(end - name);
     for (int i = 0; i < p->k; i++)
         if (strlen(p->terms[i]) == n && strncmp(p->terms[i], name, n) == 0) {
@@ -107,7 +110,8 @@ static pfx_status parse_number(parser *p, double *form)
     /* strtod alone would also take "inf", "nan" and hexadecimal: the caller has seen a digit or a dot. */
     size_t n = strspn(p->at, "0123456789.");
     if (p->at[n] == 'e' || p->at[n] == 'E') {
-        size_t sign = p->at[n + 1] == '+' || p->at[n + 1] == '-', digits = strspn(p->at + n + 1 + sign, "0123456789");
+        size_t sign = p->at[n + 1] == '+' || p->at[n + 1] == '-',
+               digits = strspn(p->at + n + 1 + sign, "0123456789");
         if (digits) n += 1 + sign + digits;
     }
     if (!pfx_text_double(p->at, n, &form[p->k]) || !isfinite(form[p->k]) || in_name(p->at[n]))
@@ -128,7 +132,8 @@ static pfx_status parse_factor(parser *p, double *form)
     }
     if (*p->at == '-' || *p->at == '+') {
         double sign = *p->at++ == '-' ? -1 : 1;
-        if (++p->depth > MAX_DEPTH) return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': nested too deeply", p->text);
+        if (++p->depth > MAX_DEPTH)
+            return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': nested too deeply", p->text);
         pfx_status st = parse_factor(p, form);
         p->depth--;
         for (int i = 0; i <= p->k; i++) form[i] *= sign;
@@ -136,13 +141,15 @@ static pfx_status parse_factor(parser *p, double *form)
     }
     if (*p->at == '(') {
         const char *open = p->at++;
-        if (++p->depth > MAX_DEPTH) return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': nested too deeply", p->text);
+        if (++p->depth > MAX_DEPTH)
+            return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': nested too deeply", p->text);
         pfx_status st = parse_sum(p, form);
         p->depth--;
         if (st != PFX_OK) return st;
         blanks(p);
         if (*p->at != ')')
-            return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': the bracket at column %d is not closed", p->text, column(p, open));
+            return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': the bracket at column %d is not closed",
+                            p->text, column(p, open));
         p->at++;
         return PFX_OK;
     }
@@ -150,8 +157,8 @@ static pfx_status parse_factor(parser *p, double *form)
     if (*p->at == '\0')
         return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': ends where a term or a number is wanted", p->text);
     if (in_name(*p->at)) return unknown_term(p, p->at, name_length(p->at));
-    return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': '%c' at column %d, a term or a number is wanted", p->text, *p->at,
-                    column(p, p->at));
+    return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': '%c' at column %d, a term or a number is wanted",
+                    p->text, *p->at, column(p, p->at));
 }
 
 static bool is_constant(const parser *p, const double *form)
@@ -172,7 +179,8 @@ static pfx_status parse_product(parser *p, double *form)
         if ((st = parse_factor(p, right)) != PFX_OK) break;
         bool divide = *op == '/', linear = is_constant(p, right) || (!divide && is_constant(p, form));
         if (!linear || (divide && right[p->k] == 0)) {
-            st = pfx_fail(p->err, PFX_EUSAGE, "--test '%s': '%c' at column %d: %s", p->text, *op, column(p, op),
+            st = pfx_fail(p->err, PFX_EUSAGE, "--test '%s': '%c' at column %d: %s", p->text, *op,
+                          column(p, op),
                           linear ? "division by zero" : "a hypothesis must be linear in the terms");
             break;
         }
@@ -204,8 +212,8 @@ static pfx_status parse_sum(parser *p, double *form)
     return st;
 }
 
-/* One equation: its forms go to rows [*q ...] of w, each less the last. Rows hold k coefficients and a constant
- * until all is read. */
+/* One equation: its forms go to rows [*q ...] of w, each less the last. Rows hold k coefficients and a
+ * constant until all is read. */
 static pfx_status parse_equation(parser *p, double *rows, int *q)
 {
     int k1 = p->k + 1, first = *q, n = 0;
@@ -224,7 +232,8 @@ static pfx_status parse_equation(parser *p, double *rows, int *q)
     }
     for (int m = 0; m < n; m++)
         if (is_constant(p, rows + (first + m) * k1))
-            return pfx_fail(p->err, PFX_EUSAGE, "--test '%s': the equation at column %d says nothing about a term", p->text,
+            return pfx_fail(p->err, PFX_EUSAGE,
+                            "--test '%s': the equation at column %d says nothing about a term", p->text,
                             column(p, start));
     *q += n;
     return PFX_OK;
@@ -262,7 +271,13 @@ pfx_status pfx_restrictions_parse(const char *text, int k, const char *const *te
                                   const char *const *dropped, pfx_restrictions *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
-    parser p = {.text = text, .at = text, .k = k, .terms = terms, .n_dropped = n_dropped, .dropped = dropped, .err = err};
+    parser p = {.text = text,
+                .at = text,
+                .k = k,
+                .terms = terms,
+                .n_dropped = n_dropped,
+                .dropped = dropped,
+                .err = err};
     int max_rows = 1, q = 0;
     for (const char *s = text; *s; s++) max_rows += *s == ',' || *s == '=';
 
@@ -289,7 +304,8 @@ pfx_status pfx_restrictions_parse(const char *text, int k, const char *const *te
         out->r[m] = -rows[m * (k + 1) + k];
     }
     out->q = q;
-    if (!consistent(out, rows)) st = pfx_fail(err, PFX_EUSAGE, "--test '%s': the equations contradict each other", text);
+    if (!consistent(out, rows))
+        st = pfx_fail(err, PFX_EUSAGE, "--test '%s': the equations contradict each other", text);
 done:
     pfx_mem_free(rows);
     if (st != PFX_OK) pfx_restrictions_clear(out);

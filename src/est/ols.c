@@ -24,11 +24,13 @@ static pfx_status check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_er
 {
     int want = vcov == PFX_VCOV_TWOWAY ? 2 : vcov == PFX_VCOV_CLUSTER ? 1 : 0;
     if (d->n_clusters < want)
-        return pfx_fail(err, PFX_EUSAGE, "--vcov %s needs %d cluster variable%s, there %s %d; name them with --cluster",
-                        pfx_vcov_name(vcov), want, want > 1 ? "s" : "", d->n_clusters == 1 ? "is" : "are", d->n_clusters);
+        return pfx_fail(
+            err, PFX_EUSAGE, "--vcov %s needs %d cluster variable%s, there %s %d; name them with --cluster",
+            pfx_vcov_name(vcov), want, want > 1 ? "s" : "", d->n_clusters == 1 ? "is" : "are", d->n_clusters);
     for (int c = 0; c < want; c++)
         if (d->clusters[c].n_levels < 2)
-            return pfx_fail(err, PFX_EDATA, "cluster variable %s has %lld level in the %lld rows used; at least 2 are needed",
+            return pfx_fail(err, PFX_EDATA,
+                            "cluster variable %s has %lld level in the %lld rows used; at least 2 are needed",
                             d->clusters[c].name, (long long)d->clusters[c].n_levels, (long long)d->n);
     return PFX_OK;
 }
@@ -37,12 +39,15 @@ static pfx_status check_design(const pfx_design *d, pfx_err *err)
 {
     for (int j = 0; j < d->p; j++)
         if (d->role[j] == PFX_ENDOGENOUS || d->role[j] == PFX_INSTRUMENT)
-            return pfx_fail(err, PFX_EUSAGE, "%s is endogenous or an instrument: least squares has no place for it", d->name[j]);
+            return pfx_fail(err, PFX_EUSAGE,
+                            "%s is endogenous or an instrument: least squares has no place for it",
+                            d->name[j]);
     if (d->n < 1) return pfx_fail(err, PFX_EDATA, "%s: no rows", d->formula ? d->formula : "design");
     if (!d->w || d->weights_kind != PFX_W_FREQUENCY) return PFX_OK;
     for (pfx_idx i = 0; i < d->n; i++)
         if (d->w[i] != floor(d->w[i]))
-            return pfx_fail(err, PFX_EDATA, "frequency weights must be whole numbers: %g in row %lld; use analytic weights",
+            return pfx_fail(err, PFX_EDATA,
+                            "frequency weights must be whole numbers: %g in row %lld; use analytic weights",
                             d->w[i], (long long)(d->row ? d->row[i] : i) + 1);
     return PFX_OK;
 }
@@ -79,8 +84,10 @@ static pfx_status list_collinear(pfx_ols *m, pfx_err *err)
     if (text.failed)
         st = pfx_fail(err, PFX_ENOMEM, "out of memory for a message");
     else if (s->k == 0)
-        st = pfx_fail(err, PFX_EDATA, "%s: everything is collinear, no regressor is left: %s; leave out an effect or choose others",
-                      m->d->formula ? m->d->formula : "formula", text.s);
+        st = pfx_fail(
+            err, PFX_EDATA,
+            "%s: everything is collinear, no regressor is left: %s; leave out an effect or choose others",
+            m->d->formula ? m->d->formula : "formula", text.s);
     else
         pfx_warn("collinear, left out: %s", text.s);
 done:
@@ -94,7 +101,9 @@ static pfx_status count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
     const pfx_design *d = m->d;
     const pfx_absorb_info *info = m->info;
     pfx_fit *f = m->f;
-    int n_effects = info->n_effects, n_clusters = f->vcov == PFX_VCOV_TWOWAY ? 2 : f->vcov == PFX_VCOV_CLUSTER ? 1 : 0;
+    int n_effects = info->n_effects, n_clusters = f->vcov == PFX_VCOV_TWOWAY    ? 2
+                                                  : f->vcov == PFX_VCOV_CLUSTER ? 1
+                                                                                : 0;
     bool *flags = pfx_mem_calloc(2 * n_effects + 1, sizeof *flags, err);
     f->effects = pfx_mem_calloc(n_effects, sizeof *f->effects, err);
     if (!flags || !f->effects) {
@@ -114,16 +123,26 @@ static pfx_status count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
             is_slope[e] = i >= ab->intercept;
         }
     }
-    pfx_ssc_in in = {.rule = f->ssc, .vcov = f->vcov, .n = m->n, .k = m->k, .n_effects = n_effects, .levels = info->levels,
-                     .redundant = info->redundant, .is_slope = is_slope, .nested = nested, .rank = info->rank};
+    pfx_ssc_in in = {.rule = f->ssc,
+                     .vcov = f->vcov,
+                     .n = m->n,
+                     .k = m->k,
+                     .n_effects = n_effects,
+                     .levels = info->levels,
+                     .redundant = info->redundant,
+                     .is_slope = is_slope,
+                     .nested = nested,
+                     .rank = info->rank};
     for (int c = 0; c < n_clusters; c++) in.G[c] = d->clusters[c].n_levels;
     in.G[2] = g12;
     pfx_ssc_count(&in, &m->ssc);
     bool first = true;
     for (e = 0; e < n_effects && st == PFX_OK; e++) {
         pfx_fit_effect *fe = &f->effects[f->n_effects];
-        if (!(fe->name = pfx_mem_strdup(info->name[e], err))) st = PFX_ENOMEM;
-        else f->n_effects++;
+        if (!(fe->name = pfx_mem_strdup(info->name[e], err)))
+            st = PFX_ENOMEM;
+        else
+            f->n_effects++;
         fe->levels = info->levels[e];
         fe->redundant = f->ssc != PFX_SSC_FIXEST ? info->redundant[e] : is_slope[e] || first ? 0 : 1;
         fe->nested_in_cluster = nested[e];
@@ -131,7 +150,8 @@ static pfx_status count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
     }
     pfx_mem_free(flags);
     if (st == PFX_OK && !(m->ssc.df_residual > 0))
-        st = pfx_fail(err, PFX_EDATA, "%s: %.0f observations for %.0f parameters, none left to estimate a variance from",
+        st = pfx_fail(err, PFX_EDATA,
+                      "%s: %.0f observations for %.0f parameters, none left to estimate a variance from",
                       d->formula ? d->formula : "formula", m->n, m->k + m->ssc.df_absorbed);
     return st;
 }
@@ -149,7 +169,13 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
     const double *mean = pfx_absorber_mean(m->a);
     int before = m->s->condition > KAPPA_WARN ? 2 : m->s->condition > KAPPA_REFINE ? 1 : 0;
     double *g = m->gradient + m->q; /* [k] of the kept regressors */
-    pfx_scores sc = {.d = m->d, .a = m->a, .c = m->c, .nth = m->o->nth, .isa = m->o->isa, .gradient = m->gradient, .ssr = &m->ssr};
+    pfx_scores sc = {.d = m->d,
+                     .a = m->a,
+                     .c = m->c,
+                     .nth = m->o->nth,
+                     .isa = m->o->isa,
+                     .gradient = m->gradient,
+                     .ssr = &m->ssr};
     for (int c = 0; c < n_meats; c++) sc.meat[c] = (pfx_meat){cluster[c], m->meat[c]};
     for (int step = 0;; step++) {
         bool last = step >= before;
@@ -168,8 +194,9 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
     return PFX_OK;
 }
 
-/* Bread over the reported coefficients: rows of (X'WX)^-1 of the centred design, the intercept's turned back from
- * the centred one: b0 = c0 - mean'b. Without centring the two agree. H, A [k x k]; A is symmetric, H A_c H' = A. */
+/* Bread over the reported coefficients: rows of (X'WX)^-1 of the centred design, the intercept's turned back
+ * from the centred one: b0 = c0 - mean'b. Without centring the two agree. H, A [k x k]; A is symmetric, H A_c
+ * H' = A. */
 static void fill_bread(const pfx_ols *m, double *H, double *A, double *work)
 {
     const double *mean = pfx_absorber_mean(m->a);
@@ -218,12 +245,14 @@ static pfx_status variance(pfx_ols *m, int n_meats, pfx_err *err)
         for (pfx_idx i = 0; i < kk; i++) f->V[i] = m->ssc.factor[0] * m->ssr * A[i];
         goto done;
     }
-    for (int c = 0; c < n_meats; c++) add_meat(m, c == 2 ? -m->ssc.factor[c] : m->ssc.factor[c], m->meat[c], M);
+    for (int c = 0; c < n_meats; c++)
+        add_meat(m, c == 2 ? -m->ssc.factor[c] : m->ssc.factor[c], m->meat[c], M);
     pfx_sandwich(k, H, M, f->V, work);
     if (f->vcov != PFX_VCOV_TWOWAY) goto done;
     st = pfx_vcov_floor(k, f->V, &f->v_floored, err);
     if (f->v_floored)
-        pfx_warn("the two-way clustered variance is not positive semi-definite: negative eigenvalues were set to zero "
+        pfx_warn("the two-way clustered variance is not positive semi-definite: negative eigenvalues were "
+                 "set to zero "
                  "(Cameron, Gelbach and Miller 2011)");
 done:
     pfx_mem_free(mem);
@@ -259,8 +288,10 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
     m->f->solver = m->s->qr ? "qr" : "cholesky";
     if ((st = list_collinear(m, err)) != PFX_OK) return st;
     if (m->s->condition > KAPPA_WARN)
-        pfx_warn("the regressors are ill-conditioned (pivot ratio %.1e): about %d digits of the estimates are sound; "
-                 "centre or rescale them, or drop one", m->s->condition, (int)(16 - log10(m->s->condition)));
+        pfx_warn("the regressors are ill-conditioned (pivot ratio %.1e): about %d digits of the estimates "
+                 "are sound; "
+                 "centre or rescale them, or drop one",
+                 m->s->condition, (int)(16 - log10(m->s->condition)));
     return PFX_OK;
 }
 
@@ -275,12 +306,14 @@ static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
     int n_meats = f->vcov == PFX_VCOV_IID ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
     if (is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
     if (f->vcov == PFX_VCOV_TWOWAY) {
-        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK) return st;
+        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
+            return st;
         cluster[1] = &d->clusters[1];
         cluster[2] = both;
     }
-    if ((st = count_parameters(m, both->n_levels, err)) != PFX_OK || (st = refine(m, n_meats, cluster, err)) != PFX_OK ||
-        (st = variance(m, n_meats, err)) != PFX_OK || (st = pfx_ols_tables(m, err)) != PFX_OK)
+    if ((st = count_parameters(m, both->n_levels, err)) != PFX_OK ||
+        (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, n_meats, err)) != PFX_OK ||
+        (st = pfx_ols_tables(m, err)) != PFX_OK)
         return st;
     return m->o->save ? pfx_ols_save(m, err) : PFX_OK;
 }
@@ -302,7 +335,8 @@ static pfx_status describe(pfx_ols *m, pfx_err *err)
     f->outcome = pfx_mem_strdup(d->name[d->p - 1], err);
     f->by_name = pfx_mem_strdup(d->by_name, err);
     f->by_level = pfx_mem_strdup(d->by_level, err);
-    if ((d->formula && !f->formula) || !f->outcome || (d->by_name && !f->by_name) || (d->by_level && !f->by_level))
+    if ((d->formula && !f->formula) || !f->outcome || (d->by_name && !f->by_name) ||
+        (d->by_level && !f->by_level))
         return PFX_ENOMEM;
     if (d->w && d->weights_kind == PFX_W_PROBABILITY && f->vcov == PFX_VCOV_IID) {
         pfx_note("probability weights: the variance is heteroskedasticity-robust (HC1)");

@@ -1,4 +1,5 @@
-/* What the parts of an OLS fit share: ols.c estimates, stats.c fills the tables, save.c keeps what is per row. */
+/* What the parts of an OLS fit share: ols.c estimates, stats.c fills the tables, save.c keeps what is per
+ * row. */
 #ifndef PFX_EST_OLS_PRIVATE_H
 #define PFX_EST_OLS_PRIVATE_H
 
@@ -16,14 +17,14 @@ typedef struct pfx_ols {
     const pfx_absorb_info *info;
     pfx_solve *s;
     pfx_fit *f;
-    int p, q, k;            /* columns of Z; p + 1; coefficients, the intercept too */
-    bool intercept;         /* is estimated and reported */
-    double n;               /* observations */
-    double sum_w, w_scale;  /* sum of weights; what makes their mean one (1 for frequencies) */
-    double *c;              /* [p] residual = row of Z~ times c */
-    double *gradient;       /* [q] */
-    double *meat[3];        /* [q x q] */
-    double b0;              /* intercept */
+    int p, q, k;           /* columns of Z; p + 1; coefficients, the intercept too */
+    bool intercept;        /* is estimated and reported */
+    double n;              /* observations */
+    double sum_w, w_scale; /* sum of weights; what makes their mean one (1 for frequencies) */
+    double *c;             /* [p] residual = row of Z~ times c */
+    double *gradient;      /* [q] */
+    double *meat[3];       /* [q x q] */
+    double b0;             /* intercept */
     double ssr;
     pfx_ssc_out ssc;
 } pfx_ols;

@@ -6,7 +6,9 @@
 #include "src/est/vcov.h"
 #include "src/model/design.h"
 
-typedef struct row_at { pfx_idx row, at; } row_at;
+typedef struct row_at {
+    pfx_idx row, at;
+} row_at;
 
 static int by_row(const void *a, const void *b)
 {
@@ -97,8 +99,14 @@ pfx_status pfx_ols_save(pfx_ols *m, pfx_err *err)
 {
     double *e = pfx_mem_alloc(m->d->n, sizeof *e, err);
     if (!e) return PFX_ENOMEM;
-    pfx_scores sc = {.d = m->d, .a = m->a, .c = m->c, .nth = m->o->nth, .isa = m->o->isa, .gradient = m->gradient,
-                     .ssr = &m->ssr, .resid = e};
+    pfx_scores sc = {.d = m->d,
+                     .a = m->a,
+                     .c = m->c,
+                     .nth = m->o->nth,
+                     .isa = m->o->isa,
+                     .gradient = m->gradient,
+                     .ssr = &m->ssr,
+                     .resid = e};
     pfx_ols_combination(m);
     pfx_status st = pfx_scores_run(&sc, err);
     if (st == PFX_OK) st = save_rows(m, e, err);

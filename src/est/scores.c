@@ -9,7 +9,8 @@
 #include "src/base/parallel.h"
 #include "src/model/design.h"
 
-/* Rows are summed in at most this many chunks, clusters in slices of this many: part of the result's definition. */
+/* Rows are summed in at most this many chunks, clusters in slices of this many: part of the result's
+ * definition. */
 enum { MAX_CHUNKS = 64, SLICE = 4096 };
 /* Bytes that partial [G x q] sums may take together; likewise. */
 static const double MAX_PARTIAL_BYTES = 256.0 * 1024 * 1024;
@@ -18,18 +19,18 @@ typedef enum route { ROUTE_ROWS, ROUTE_RUNS, ROUTE_SUMS } route;
 
 /* A run of rows of one cluster that touches a chunk's end, and so may go on in the next. */
 typedef struct edge {
-    int32_t code;       /* -1: none */
-    double *s;          /* [q] */
+    int32_t code; /* -1: none */
+    double *s;    /* [q] */
 } edge;
 
 typedef struct chunk_meat {
-    double *M;          /* [q x q] upper triangle: of rows, or of complete runs */
-    double *sums;       /* [G x q] of ROUTE_SUMS */
-    edge first, last;   /* of ROUTE_RUNS; last is the open run */
+    double *M;        /* [q x q] upper triangle: of rows, or of complete runs */
+    double *sums;     /* [G x q] of ROUTE_SUMS */
+    edge first, last; /* of ROUTE_RUNS; last is the open run */
 } chunk_meat;
 
 typedef struct chunk {
-    double *gradient;   /* [q] */
+    double *gradient; /* [q] */
     double ssr;
     chunk_meat meat[PFX_MAX_MEATS];
 } chunk;
@@ -37,24 +38,24 @@ typedef struct chunk {
 typedef struct pass {
     const pfx_scores *s;
     int p, q;
-    bool intercept;     /* is a coefficient: its scores are wanted */
+    bool intercept; /* is a coefficient: its scores are wanted */
     pfx_idx n_blocks, n_chunks;
     route route[PFX_MAX_MEATS];
-    chunk *chunks;      /* [n_chunks] */
-    double *memory;     /* all of the chunks' arrays */
-    double *buf;        /* [nth][stride] */
-    pfx_idx *starts;    /* [nth][max_rows + 1] */
+    chunk *chunks;   /* [n_chunks] */
+    double *memory;  /* all of the chunks' arrays */
+    double *buf;     /* [nth][stride] */
+    pfx_idx *starts; /* [nth][max_rows + 1] */
     pfx_idx max_rows, stride;
 } pass;
 
 /* A block's rows and what a thread makes of them. */
 typedef struct block {
     pfx_idx row0, n;
-    const double *rows, *e, *w;     /* [n x p], [n] residuals, [n] weights or NULL */
-    double *f;                      /* [n] scratch */
-    double *S;                      /* [n x q] scratch */
-    double *g;                      /* [q] scratch */
-    pfx_idx *start;                 /* [n + 1] scratch */
+    const double *rows, *e, *w; /* [n x p], [n] residuals, [n] weights or NULL */
+    double *f;                  /* [n] scratch */
+    double *S;                  /* [n x q] scratch */
+    double *g;                  /* [q] scratch */
+    pfx_idx *start;             /* [n + 1] scratch */
 } block;
 
 static void add(pfx_idx q, const double *restrict s, double *restrict to)
@@ -173,7 +174,12 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
     const pass *ps = ctx;
     const pfx_scores *s = ps->s;
     double *rows = ps->buf + thread * ps->stride, *e = rows + ps->max_rows * ps->p, *f = e + ps->max_rows;
-    block b = {.rows = rows, .e = e, .f = f, .g = f + ps->max_rows, .S = f + ps->max_rows + ps->q, .start = ps->starts + thread * (ps->max_rows + 1)};
+    block b = {.rows = rows,
+               .e = e,
+               .f = f,
+               .g = f + ps->max_rows,
+               .S = f + ps->max_rows + ps->q,
+               .start = ps->starts + thread * (ps->max_rows + 1)};
 
     for (pfx_idx i = k * ps->n_blocks / ps->n_chunks; i < (k + 1) * ps->n_blocks / ps->n_chunks; i++) {
         pfx_absorber_block_rows(s->a, i, &b.row0, &b.n);
@@ -278,7 +284,7 @@ static void join_runs(const pass *ps, int m, double *M)
 typedef struct slice_job {
     const pass *ps;
     int m;
-    double *part;   /* [n_slices][q x q] */
+    double *part; /* [n_slices][q x q] */
 } slice_job;
 
 /* A slice of clusters: the chunks' sums in chunk order, then their outer products. */
@@ -286,7 +292,8 @@ static void join_slice(void *ctx, pfx_idx k, int thread)
 {
     const slice_job *j = ctx;
     const pass *ps = j->ps;
-    pfx_idx G = ps->s->meat[j->m].cluster->n_levels, q = ps->q, g0 = k * SLICE, n = G - g0 < SLICE ? G - g0 : SLICE;
+    pfx_idx G = ps->s->meat[j->m].cluster->n_levels, q = ps->q, g0 = k * SLICE,
+            n = G - g0 < SLICE ? G - g0 : SLICE;
     double *sums = ps->chunks[0].meat[j->m].sums + g0 * q;
     (void)thread;
     for (pfx_idx c = 1; c < ps->n_chunks; c++) add(n * q, ps->chunks[c].meat[j->m].sums + g0 * q, sums);

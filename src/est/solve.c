@@ -13,12 +13,14 @@ static const double CONSTANT = 1e-13;
 static const double PIVOT_QR = 1e-8;
 /* |R_jj| below this share of the column's demeaned norm is collinear (Filip keeps its columns at 6e-8) ... */
 static const double PIVOT_DROP = 1e-10;
-/* ... and so is one below this share of the raw norm, whatever the demeaned norm: demeaning left it as noise. */
+/* ... and so is one below this share of the raw norm, whatever the demeaned norm: demeaning left it as noise.
+ */
 static const double RAW_NOISE = 1e-14;
 
 const char *pfx_drop_text(pfx_drop_reason r)
 {
-    static const char *const text[] = {"constant", "absorbed by the effects", "collinear with the terms before it"};
+    static const char *const text[] = {"constant", "absorbed by the effects",
+                                       "collinear with the terms before it"};
     return text[r];
 }
 
@@ -169,7 +171,8 @@ static double pivot_ratio(const pfx_solve *s)
     return s->k ? hi / lo : 1;
 }
 
-pfx_status pfx_solve_create(const pfx_design *d, const pfx_absorber *a, int nth, pfx_solve **out, pfx_err *err)
+pfx_status pfx_solve_create(const pfx_design *d, const pfx_absorber *a, int nth, pfx_solve **out,
+                            pfx_err *err)
 {
     pfx_status st = PFX_OK;
     int p = d->p;

@@ -20,7 +20,8 @@ static double count_fixest(const pfx_ssc_in *in, bool drop_nested)
     return drop_nested && any_nested && count < 1 ? 1 : count;
 }
 
-/* reghdfe: redundant levels by pairs; nested effects, slopes too, count nothing, but then the constant counts. */
+/* reghdfe: redundant levels by pairs; nested effects, slopes too, count nothing, but then the constant
+ * counts. */
 static double count_reghdfe(const pfx_ssc_in *in, bool drop_nested)
 {
     double sum = 0;
@@ -67,7 +68,8 @@ void pfx_ssc_count(const pfx_ssc_in *in, pfx_ssc_out *out)
     } else {
         double k = (in->n - 1) / (in->n - out->k_adj);
         for (int c = 0; c < 3; c++)
-            /* Stata's cgmreg corrects each component by its own number of clusters, the others by the smaller. */
+            /* Stata's cgmreg corrects each component by its own number of clusters, the others by the
+             * smaller. */
             out->factor[c] = k * g_factor(in->rule == PFX_SSC_STATA ? in->G[c] : gmin);
     }
 }

@@ -15,7 +15,8 @@ static pfx_status fill_coefficients(pfx_ols *m, pfx_err *err)
     for (int i = 0; i < m->k; i++, f->k++) {
         int j = i - m->intercept;
         pfx_coef *c = &f->coef[i];
-        if (!(c->term = pfx_mem_strdup(j < 0 ? "(Intercept)" : m->d->name[m->s->keep[j]], err))) return PFX_ENOMEM;
+        if (!(c->term = pfx_mem_strdup(j < 0 ? "(Intercept)" : m->d->name[m->s->keep[j]], err)))
+            return PFX_ENOMEM;
         c->estimate = j < 0 ? m->b0 : m->s->b[j];
         c->std_error = sqrt(f->V[i * m->k + i]);
         c->statistic = c->estimate / c->std_error;
@@ -33,7 +34,8 @@ static void fill_statistics(pfx_ols *m)
     const double *gram = pfx_absorber_gram(m->a);
     int y = m->p - 1;
     bool mean_out = pfx_design_removes_mean(m->d);
-    double raw = pfx_absorber_raw(m->a)[y], centred = pfx_absorber_centred(m->a)[y], within = gram[y * m->p + y];
+    double raw = pfx_absorber_raw(m->a)[y], centred = pfx_absorber_centred(m->a)[y],
+           within = gram[y * m->p + y];
     double tss = mean_out ? centred : raw, df = m->ssc.df_residual;
     double removed = m->d->n_absorbed > 0 ? m->ssc.df_absorbed : m->intercept;
     bool varies = tss > 0 && (!mean_out || centred > constant2 * raw);
@@ -96,7 +98,8 @@ static pfx_status fill_tests(pfx_ols *m, pfx_err *err)
     for (int t = 0; t < m->o->n_tests && st == PFX_OK; t++) {
         pfx_restrictions w = {0};
         pfx_wald *test = &f->tests[f->n_tests++];
-        st = pfx_restrictions_parse(m->o->tests[t], m->k, terms, f->n_collinear, (const char *const *)f->collinear, &w, err);
+        st = pfx_restrictions_parse(m->o->tests[t], m->k, terms, f->n_collinear,
+                                    (const char *const *)f->collinear, &w, err);
         if (st == PFX_OK) st = pfx_wald_test(&w, b, f->V, m->ssc.df_t, test, err);
         if (st == PFX_OK && !(test->hypothesis = pfx_mem_strdup(m->o->tests[t], err))) st = PFX_ENOMEM;
         pfx_restrictions_clear(&w);

@@ -15,13 +15,13 @@ typedef struct tsqr_job {
     const pfx_absorber *a;
     int p;
     pfx_idx n_blocks, n_chunks;
-    pfx_idx stride;     /* doubles of a thread's buffer */
-    double *buf;        /* [nth][stride]: p rows of R, then a block's rows; then tau and work */
-    double *R;          /* [n_chunks][p x p] */
+    pfx_idx stride; /* doubles of a thread's buffer */
+    double *buf;    /* [nth][stride]: p rows of R, then a block's rows; then tau and work */
+    double *R;      /* [n_chunks][p x p] */
 } tsqr_job;
 
-/* Row-major rows are the columns of a column-major p x n matrix, so R' is the L of its LQ. rows [(p + n) x p] with
- * the R so far on top; on return R is on top, the rest is overwritten. */
+/* Row-major rows are the columns of a column-major p x n matrix, so R' is the L of its LQ. rows [(p + n) x p]
+ * with the R so far on top; on return R is on top, the rest is overwritten. */
 static void fold(int p, pfx_idx n, double *rows, double *tau, double *work)
 {
     LAPACKE_dgelqf_work(LAPACK_COL_MAJOR, p, (lapack_int)(p + n), rows, p, tau, work, p * LQ_BLOCK);

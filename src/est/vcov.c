@@ -13,7 +13,8 @@ void pfx_factor_clear(pfx_factor *f)
     *f = (pfx_factor){0};
 }
 
-pfx_status pfx_cluster_intersect(pfx_idx n, const pfx_factor *f, const pfx_factor *g, pfx_factor *out, pfx_err *err)
+pfx_status pfx_cluster_intersect(pfx_idx n, const pfx_factor *f, const pfx_factor *g, pfx_factor *out,
+                                 pfx_err *err)
 {
     pfx_status st = PFX_OK;
     *out = (pfx_factor){0};
@@ -93,7 +94,8 @@ pfx_status pfx_vcov_floor(int k, double *V, bool *floored, pfx_err *err)
     }
     memcpy(U, V, (size_t)kk * sizeof *U);
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', k, U, k, lambda) != 0) {
-        st = pfx_fail(err, PFX_ENOCONV, "eigenvalues of the two-way variance [%d x %d] did not converge", k, k);
+        st = pfx_fail(err, PFX_ENOCONV, "eigenvalues of the two-way variance [%d x %d] did not converge", k,
+                      k);
         goto done;
     }
     /* Ascending; a negative one within rounding of the largest is a zero. */

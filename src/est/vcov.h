@@ -12,8 +12,8 @@ struct pfx_factor;
 
 /* One meat: sum over groups of s s', s the sum of the scores of a group's rows. */
 typedef struct pfx_meat {
-    const struct pfx_factor *cluster;   /* in the design's row order; NULL: every row a group (HC) */
-    double *M;                          /* [q x q] out, both triangles */
+    const struct pfx_factor *cluster; /* in the design's row order; NULL: every row a group (HC) */
+    double *M;                        /* [q x q] out, both triangles */
 } pfx_meat;
 
 enum { PFX_MAX_MEATS = 3 };
@@ -21,20 +21,20 @@ enum { PFX_MAX_MEATS = 3 };
 typedef struct pfx_scores {
     const struct pfx_design *d;
     const pfx_absorber *a;
-    const double *c;            /* [p] residual = row of Z~ times c: -b at the regressors, 0 where dropped, 1 last */
+    const double *c; /* [p] residual = row of Z~ times c: -b at the regressors, 0 where dropped, 1 last */
     int nth;
     pfx_isa isa;
-    int n_meats;                /* <= PFX_MAX_MEATS */
+    int n_meats; /* <= PFX_MAX_MEATS */
     pfx_meat meat[PFX_MAX_MEATS];
-    double *gradient;           /* [q] out, sum of the scores; q = p + 1, see below */
-    double *ssr;                /* out, sum of w e^2 */
-    double *resid;              /* [n] out, in the design's row order, or NULL */
+    double *gradient; /* [q] out, sum of the scores; q = p + 1, see below */
+    double *ssr;      /* out, sum of w e^2 */
+    double *resid;    /* [n] out, in the design's row order, or NULL */
 } pfx_scores;
 
 /* The score of a row is w e (z~_1 ... z~_p, 1): the last is the intercept's (zero or undefined where none is
  * estimated). With frequency weights the HC meat
- * counts w, not w^2. Rows are taken in fixed chunks of blocks, clusters that lie in contiguous runs without any
- * [G x q] array, others through partial [G x q] sums whose number depends on the data alone. NOMEM. */
+ * counts w, not w^2. Rows are taken in fixed chunks of blocks, clusters that lie in contiguous runs without
+ * any [G x q] array, others through partial [G x q] sums whose number depends on the data alone. NOMEM. */
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err) PFX_MUST;
 
 /* The intersection of two clusterings as a factor; name is left NULL. NOMEM. Free with pfx_factor_clear. */
@@ -43,7 +43,8 @@ pfx_status pfx_cluster_intersect(pfx_idx n, const struct pfx_factor *f, const st
 void pfx_factor_clear(struct pfx_factor *f);
 
 /* Exact: every level of f lies in one level of g. */
-pfx_status pfx_factor_nested(pfx_idx n, const struct pfx_factor *f, const struct pfx_factor *g, bool *nested, pfx_err *err) PFX_MUST;
+pfx_status pfx_factor_nested(pfx_idx n, const struct pfx_factor *f, const struct pfx_factor *g, bool *nested,
+                             pfx_err *err) PFX_MUST;
 
 /* V = H M H', H the bread, all [k x k], M symmetric; work [k x k]. */
 void pfx_sandwich(int k, const double *H, const double *M, double *V, double *work);

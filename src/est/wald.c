@@ -50,7 +50,8 @@ static int independent_rows(const pfx_restrictions *w, double *Q, int *rows)
     return rank;
 }
 
-pfx_status pfx_wald_test(const pfx_restrictions *w, const double *b, const double *V, double df2, pfx_wald *out, pfx_err *err)
+pfx_status pfx_wald_test(const pfx_restrictions *w, const double *b, const double *V, double df2,
+                         pfx_wald *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     int k = w->k, q = w->q;

@@ -9,7 +9,13 @@ static double normal(uint64_t stream, uint64_t i)
 
 made_panel made_panel_new(pfx_idx n_firms, int k)
 {
-    made_panel a = {.n_firms = n_firms, .k = k, .p = k + 1, .n_years = 7, .n_industries = 13, .n_towns = (n_firms + 9) / 10, .n_groups = 29};
+    made_panel a = {.n_firms = n_firms,
+                    .k = k,
+                    .p = k + 1,
+                    .n_years = 7,
+                    .n_industries = 13,
+                    .n_towns = (n_firms + 9) / 10,
+                    .n_groups = 29};
     pfx_idx max = 7 * n_firms;
     a.Z = calloc((size_t)(max * a.p), sizeof *a.Z);
     a.w = calloc((size_t)max, sizeof *a.w);
@@ -29,7 +35,8 @@ made_panel made_panel_new(pfx_idx n_firms, int k)
             a.w[i] = 1 + floor(3 * test_uniform(5, (uint64_t)i));
             z[k] = 2 + normal(6, (uint64_t)f) + 0.3 * t;
             for (int j = 0; j < k; j++) {
-                z[j] = 10 * j + normal(10 + (uint64_t)j, (uint64_t)i) + normal(30 + (uint64_t)j, (uint64_t)f) * (1 + 0.1 * t);
+                z[j] = 10 * j + normal(10 + (uint64_t)j, (uint64_t)i) +
+                       normal(30 + (uint64_t)j, (uint64_t)f) * (1 + 0.1 * t);
                 z[k] += (j + 1) * 0.1 * z[j];
             }
             z[k] += e * (1 + 0.3 * fabs(z[0]));

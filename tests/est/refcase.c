@@ -81,7 +81,10 @@ static int find(const ref_table *t, const char *name)
     return -1;
 }
 
-typedef struct words { int n; char w[32][64]; } words;
+typedef struct words {
+    int n;
+    char w[32][64];
+} words;
 
 static words split(const char *s, const char *by)
 {
@@ -102,7 +105,10 @@ static bool row_used(const ref_table *t, pfx_idx r, const words *names)
     return true;
 }
 
-typedef struct label { char text[128]; pfx_idx row; } label;
+typedef struct label {
+    char text[128];
+    pfx_idx row;
+} label;
 
 static int by_text(const void *a, const void *b)
 {
@@ -167,9 +173,11 @@ pfx_design *ref_design(const ref_table *t, const ref_spec *s)
     }
     d->absorbed = get(effects.n, sizeof *d->absorbed);
     for (int e = 0; e < effects.n; e++)
-        d->absorbed[d->n_absorbed++] = (pfx_absorbed){.factor = make_factor(t, effects.w[e], n, rows), .intercept = true};
+        d->absorbed[d->n_absorbed++] =
+            (pfx_absorbed){.factor = make_factor(t, effects.w[e], n, rows), .intercept = true};
     d->clusters = get(clusters.n, sizeof *d->clusters);
-    for (int c = 0; c < clusters.n; c++) d->clusters[d->n_clusters++] = make_factor(t, clusters.w[c], n, rows);
+    for (int c = 0; c < clusters.n; c++)
+        d->clusters[d->n_clusters++] = make_factor(t, clusters.w[c], n, rows);
     d->row = rows;
     return d;
 }
@@ -206,7 +214,8 @@ static pfx_factor copy_factor(const char *name, pfx_idx n, pfx_idx n_levels, con
 
 void ref_add_effect(pfx_design *d, const char *name, pfx_idx n_levels, const int32_t *code)
 {
-    d->absorbed[d->n_absorbed++] = (pfx_absorbed){.factor = copy_factor(name, d->n, n_levels, code), .intercept = true};
+    d->absorbed[d->n_absorbed++] =
+        (pfx_absorbed){.factor = copy_factor(name, d->n, n_levels, code), .intercept = true};
 }
 
 void ref_add_cluster(pfx_design *d, const char *name, pfx_idx n_levels, const int32_t *code)
@@ -247,7 +256,13 @@ void ref_design_free(pfx_design *d)
 
 pfx_fit_options ref_options(pfx_vcov_type vcov, pfx_ssc ssc)
 {
-    return (pfx_fit_options){.vcov = vcov, .ssc = ssc, .level = 0.95, .tol = 1e-12, .maxiter = 10000, .nth = 2, .isa = pfx_cpu_best()};
+    return (pfx_fit_options){.vcov = vcov,
+                             .ssc = ssc,
+                             .level = 0.95,
+                             .tol = 1e-12,
+                             .maxiter = 10000,
+                             .nth = 2,
+                             .isa = pfx_cpu_best()};
 }
 
 pfx_fit *ref_fit(const ref_table *t, const ref_spec *s, pfx_fit_options o)

@@ -10,8 +10,8 @@
 typedef struct ref_table {
     int n_cols;
     pfx_idx n;
-    char **name;    /* [n_cols] */
-    char ***cell;   /* [n][n_cols] */
+    char **name;  /* [n_cols] */
+    char ***cell; /* [n][n_cols] */
     char *text;
 } ref_table;
 
@@ -21,11 +21,11 @@ void ref_free(ref_table *t);
 /* Path under tests/data. */
 const char *ref_own(const char *name);
 
-/* A design: words separated by blanks. Rows with a missing value in any of these columns are left out. Effects and
- * clusters may be combined, "firm^year". */
+/* A design: words separated by blanks. Rows with a missing value in any of these columns are left out.
+ * Effects and clusters may be combined, "firm^year". */
 typedef struct ref_spec {
     const char *y, *x;
-    const char *effects, *clusters, *weights;   /* NULL: none */
+    const char *effects, *clusters, *weights; /* NULL: none */
     pfx_weights_kind kind;
     bool no_intercept;
 } ref_spec;

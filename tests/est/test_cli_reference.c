@@ -36,8 +36,8 @@ static json_t *fit(const char *panel, const char *formula, const char *options)
 {
     char arguments[9000];
     json_error_t why;
-    snprintf(arguments, sizeof arguments, "fit %s '%s' %s --format json -o %s --force", test_tmp(panel), formula, options,
-             test_tmp("fit.json"));
+    snprintf(arguments, sizeof arguments, "fit %s '%s' %s --format json -o %s --force", test_tmp(panel),
+             formula, options, test_tmp("fit.json"));
     run(arguments);
     json_t *all = json_load_file(test_tmp("fit.json"), 0, &why);
     if (!all) fail_msg("%s: %s", arguments, why.text);
@@ -59,8 +59,9 @@ static double term_value(const json_t *m, const char *term, const char *key)
 {
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(m, "coefficients"), i, c)
-        if (strcmp(json_string_value(json_object_get(c, "term")), term) == 0) return number(c, key);
+    json_array_foreach(json_object_get(m, "coefficients"), i,
+                       c) if (strcmp(json_string_value(json_object_get(c, "term")), term) ==
+                              0) return number(c, key);
     fail_msg("no term %s", term);
     return NAN;
 }
@@ -72,7 +73,8 @@ static void same(const json_t *m, const json_t *ref, const char *se)
     json_t *v;
     double n = number(ref, "n");
     assert_true(number(m, "n_obs") == n);
-    json_object_foreach(json_object_get(ref, "coef"), term, v) assert_rel(term_value(m, term, "estimate"), json_number_value(v), TOL);
+    json_object_foreach(json_object_get(ref, "coef"), term, v)
+        assert_rel(term_value(m, term, "estimate"), json_number_value(v), TOL);
     json_object_foreach(json_object_get(json_object_get(ref, "se"), se), term, v)
         assert_rel(term_value(m, term, "std_error"), json_number_value(v), TOL);
     assert_rel(number(m, "r2"), number(ref, "r2"), TOL);
@@ -81,29 +83,33 @@ static void same(const json_t *m, const json_t *ref, const char *se)
     assert_true(number(m, "df_residual") == number(ref, "df_resid"));
 }
 
-typedef struct line { const char *block, *formula, *options, *se, *f; } line;
+typedef struct line {
+    const char *block, *formula, *options, *se, *f;
+} line;
 
 static void check(const char *panel, const char *ref_path, int n, const line *lines)
 {
     json_t *file = json_load_file(ref_path, 0, NULL);
     assert_non_null(file);
     for (int i = 0; i < n; i++) {
-        json_t *m = fit(panel, lines[i].formula, lines[i].options), *ref = json_object_get(file, lines[i].block);
+        json_t *m = fit(panel, lines[i].formula, lines[i].options),
+               *ref = json_object_get(file, lines[i].block);
         same(m, ref, lines[i].se);
-        if (lines[i].f) assert_rel(number(json_object_get(m, "f"), "statistic"), number(ref, lines[i].f), TOL);
+        if (lines[i].f)
+            assert_rel(number(json_object_get(m, "f"), "statistic"), number(ref, lines[i].f), TOL);
         json_decref(m);
     }
     json_decref(file);
 }
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
-#define NEED_PROGRAM()                                                                                                \
-    do {                                                                                                              \
-        if (access(program(), X_OK) != 0) {                                                                           \
-            printf("SKIP %s: no program %s\n", __func__, program());                                                  \
-            fflush(stdout);                                                                                           \
-            skip();                                                                                                   \
-        }                                                                                                             \
+#define NEED_PROGRAM()                                                                                       \
+    do {                                                                                                     \
+        if (access(program(), X_OK) != 0) {                                                                  \
+            printf("SKIP %s: no program %s\n", __func__, program());                                         \
+            fflush(stdout);                                                                                  \
+            skip();                                                                                          \
+        }                                                                                                    \
     } while (0)
 
 static void petersen(void **state)
@@ -136,7 +142,8 @@ static void grunfeld(void **state)
     static const line lines[] = {
         {"firm_fe", "inv ~ value + capital | firm", "", "CL1_nested", "F_CL1_nested"},
         {"twoway", "inv ~ value + capital | firm + year", "--vcov HC1", "HC1", NULL},
-        {"twoway", "inv ~ value + capital | firm + year", "--cluster firm+year", "CL2_min_nested", "F_CL2_min_nested"},
+        {"twoway", "inv ~ value + capital | firm + year", "--cluster firm+year", "CL2_min_nested",
+         "F_CL2_min_nested"},
     };
     import("tests/data/grunfeld.csv", "grunfeld.h5", "--unit firm --time year");
     check("grunfeld.h5", "tests/data/grunfeld.ref.json", COUNT(lines), lines);
@@ -150,7 +157,8 @@ static void cigar(void **state)
     static const line lines[] = {
         {"pooled", "Sales ~ Price", "--cluster State", "CL1_nested", "F_CL1_nested"},
         {"state_fe_cl_year", "Sales ~ Price | State", "--cluster Year", "CL1_nested", "F_CL1_nested"},
-        {"twoway", "Sales ~ Price + NDI + Pimin | State + Year", "--cluster State+Year", "CL2_min_nested", "F_CL2_min_nested"},
+        {"twoway", "Sales ~ Price + NDI + Pimin | State + Year", "--cluster State+Year", "CL2_min_nested",
+         "F_CL2_min_nested"},
     };
     import(test_refdata("cigar.csv"), "cigar.h5", "--unit State --time Year");
     check("cigar.h5", test_refdata("cigar.ref.json"), COUNT(lines), lines);
@@ -162,13 +170,17 @@ static void four_effects_without_a_panel(void **state)
     NEED_PROGRAM();
     SKIP_WITHOUT("trade.csv");
     static const line lines[] = {
-        {"fe4", "leuros ~ ldist | origin + destination + product + year", "--cluster origin", "CL1_nested", "F_CL1_nested"},
-        {"fe4", "leuros ~ ldist | origin + destination + product + year", "--cluster origin+destination", "CL2_min_nested", NULL},
-        {"fe4_cl1", "log(euros) ~ log(dist_km) | origin + destination + product + year", "--cluster origin^destination", "CL1_nested", NULL},
+        {"fe4", "leuros ~ ldist | origin + destination + product + year", "--cluster origin", "CL1_nested",
+         "F_CL1_nested"},
+        {"fe4", "leuros ~ ldist | origin + destination + product + year", "--cluster origin+destination",
+         "CL2_min_nested", NULL},
+        {"fe4_cl1", "log(euros) ~ log(dist_km) | origin + destination + product + year",
+         "--cluster origin^destination", "CL1_nested", NULL},
     };
     import(test_refdata("trade.csv"), "trade.h5", "");
     json_t *m = fit("trade.h5", lines[2].formula, lines[2].options);
-    json_t *file = json_load_file(test_refdata("trade.ref.json"), 0, NULL), *ref = json_object_get(file, "fe4_cl1");
+    json_t *file = json_load_file(test_refdata("trade.ref.json"), 0, NULL),
+           *ref = json_object_get(file, "fe4_cl1");
     assert_rel(term_value(m, "log(dist_km)", "estimate"), number(json_object_get(ref, "coef"), "ldist"), TOL);
     assert_rel(term_value(m, "log(dist_km)", "std_error"),
                number(json_object_get(json_object_get(ref, "se"), "CL1_nested"), "ldist"), TOL);
@@ -184,7 +196,8 @@ static void event_study(void **state)
     SKIP_WITHOUT("base_did.csv");
     static const line lines[] = {
         {"did", "y ~ x1 + did | id + period", "", "CL1_nested", "F_CL1_nested"},
-        {"event", "y ~ x1 + tp1 + tp2 + tp3 + tp4 + tp6 + tp7 + tp8 + tp9 + tp10 | id + period", "", "CL1_nested", "F_CL1_nested"},
+        {"event", "y ~ x1 + tp1 + tp2 + tp3 + tp4 + tp6 + tp7 + tp8 + tp9 + tp10 | id + period", "",
+         "CL1_nested", "F_CL1_nested"},
     };
     import(test_refdata("base_did.csv"), "did.h5", "--unit id --time period");
     check("did.h5", test_refdata("base_did.ref.json"), COUNT(lines), lines);
@@ -193,8 +206,9 @@ static void event_study(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(petersen), cmocka_unit_test(grunfeld), cmocka_unit_test(cigar),
-        cmocka_unit_test(four_effects_without_a_panel), cmocka_unit_test(event_study),
+        cmocka_unit_test(petersen),    cmocka_unit_test(grunfeld),
+        cmocka_unit_test(cigar),       cmocka_unit_test(four_effects_without_a_panel),
+        cmocka_unit_test(event_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

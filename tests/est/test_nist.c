@@ -7,9 +7,9 @@
 
 typedef struct nist_case {
     const char *name, *csv;
-    int degree;             /* of the polynomial in x; 0: the file's own columns */
+    int degree; /* of the polynomial in x; 0: the file's own columns */
     bool no_intercept;
-    double coef, sd;        /* digits asked for; sd = 0: certified zero */
+    double coef, sd; /* digits asked for; sd = 0: certified zero */
     const char *solver;
 } nist_case;
 
@@ -28,7 +28,8 @@ static pfx_design *nist_design(const nist_case *c)
     for (pfx_idx i = 0; i < t->n; i++) {
         Z[i * p + k] = strtod(t->cell[i][0], NULL);
         for (int j = 0; j < k; j++)
-            Z[i * p + j] = c->degree ? (j ? Z[i * p + j - 1] : 1) * strtod(t->cell[i][1], NULL) : strtod(t->cell[i][j + 1], NULL);
+            Z[i * p + j] = c->degree ? (j ? Z[i * p + j - 1] : 1) * strtod(t->cell[i][1], NULL)
+                                     : strtod(t->cell[i][j + 1], NULL);
     }
     pfx_design *d = ref_design_new(t->n, p, Z, !c->no_intercept);
     free(Z);
@@ -52,13 +53,14 @@ static void check(const nist_case *c)
         double b = json_number_value(json_array_get(json_object_get(ref, "coef"), (size_t)i));
         double s = json_number_value(json_array_get(json_object_get(ref, "sd"), (size_t)i));
         coef = fmin(coef, digits(f->coef[i].estimate, b));
-        sd = fmin(sd, s == 0 ? (f->coef[i].std_error < 1e-7 * fabs(b) ? 15 : 0) : digits(f->coef[i].std_error, s));
+        sd = fmin(sd, s == 0 ? (f->coef[i].std_error < 1e-7 * fabs(b) ? 15 : 0)
+                             : digits(f->coef[i].std_error, s));
     }
     double resid = strtod(json_string_value(json_array_get(json_object_get(ref, "resid_sd"), 0)), NULL);
     double r2 = digits(f->r2, strtod(json_string_value(json_object_get(ref, "r2")), NULL));
     double rs = resid == 0 ? 15 : digits(f->rmse_df, resid);
-    print_message("%-9s digits: coef %4.1f  sd %4.1f  residual sd %4.1f  r2 %4.1f  condition %.1e  %s\n", c->name, coef, sd, rs,
-                  r2, f->condition, f->solver);
+    print_message("%-9s digits: coef %4.1f  sd %4.1f  residual sd %4.1f  r2 %4.1f  condition %.1e  %s\n",
+                  c->name, coef, sd, rs, r2, f->condition, f->solver);
     assert_true(coef >= c->coef);
     assert_true(sd >= c->sd);
     assert_true(rs >= fmin(c->sd, 11));

@@ -11,7 +11,8 @@ static void same_fit(const pfx_fit *f, const pfx_fit *g, double tol)
         assert_string_equal(f->coef[i].term, g->coef[i].term);
         assert_rel(f->coef[i].estimate, g->coef[i].estimate, tol);
         for (int j = 0; j < f->k; j++)
-            assert_abs(f->V[i * f->k + j], g->V[i * f->k + j], tol * sqrt(f->V[i * f->k + i] * f->V[j * f->k + j]));
+            assert_abs(f->V[i * f->k + j], g->V[i * f->k + j],
+                       tol * sqrt(f->V[i * f->k + i] * f->V[j * f->k + j]));
     }
     assert_rel(f->ssr, g->ssr, tol);
     assert_rel(f->tss, g->tss, tol);
@@ -281,23 +282,27 @@ static void same_bits_any_threads_any_isa(void **state)
 {
     (void)state;
     made_panel a = made_panel_new(4000, 11); /* more than 64 blocks of rows */
-    const int effects[] = {0, FIRM, FIRM | YEAR}, clusters[] = {0, FIRM, TOWN, INDUSTRY, FIRM | YEAR, TOWN | INDUSTRY};
+    const int effects[] = {0, FIRM, FIRM | YEAR},
+              clusters[] = {0, FIRM, TOWN, INDUSTRY, FIRM | YEAR, TOWN | INDUSTRY};
     for (int e = 0; e < 3; e++)
         for (int c = 0; c < 6; c++) {
             pfx_fit_options o = ref_options(made_vcov(clusters[c]), PFX_SSC_FIXEST);
             o.nth = 1;
-            pfx_fit *f = made_fit(made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
+            pfx_fit *f =
+                made_fit(made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
             const int nth[] = {2, 3, 7};
             for (int t = 0; t < 3; t++) {
                 o.nth = nth[t];
-                pfx_fit *g = made_fit(made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
+                pfx_fit *g = made_fit(
+                    made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
                 same_bits(f, g);
                 pfx_fit_free(g);
             }
             for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
                 if (!pfx_cpu_has((pfx_isa)isa)) continue;
                 o.isa = (pfx_isa)isa;
-                pfx_fit *g = made_fit(made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
+                pfx_fit *g = made_fit(
+                    made_design(&a, effects[e], clusters[c], c % 2 ? PFX_W_ANALYTIC : PFX_W_NONE), o);
                 same_bits(f, g);
                 pfx_fit_free(g);
             }

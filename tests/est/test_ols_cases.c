@@ -1,4 +1,5 @@
-/* OLS where something is special: collinear columns, a variance to be floored, saved values, bad input, memory. */
+/* OLS where something is special: collinear columns, a variance to be floored, saved values, bad input,
+ * memory. */
 #include "src/base/mem.h"
 #include "src/est/vcov.h"
 #include "tests/est/refcase.h"
@@ -58,7 +59,9 @@ static void later_column_goes(void **state)
         pfx_design *d = noise(6, effects == 0, effects & 1, effects & 2);
         for (pfx_idx i = 0; i < N; i++) {
             *at(d, i, 2) = 3 * *at(d, i, 0) - 1e3 * *at(d, i, 1) + 7; /* of x0, x1 */
-            *at(d, i, 4) = effects == 0 ? 0.1 : effects == 1 ? 1e8 * (double)(i / YEARS) : (double)(i % YEARS);
+            *at(d, i, 4) = effects == 0   ? 0.1
+                           : effects == 1 ? 1e8 * (double)(i / YEARS)
+                                          : (double)(i % YEARS);
         }
         pfx_fit *f = fit(d, PFX_VCOV_CLUSTER);
         collinear_is(f, 2, dropped);
@@ -98,7 +101,8 @@ static void dropping_is_leaving_out(void **state)
 static void nearly_collinear_stays(void **state)
 {
     (void)state;
-    /* Pivot ratios 1e4 .. 1e8 are kept and solved by QR; x1 = x0 + u / ratio, y = x1 - x0 + x2: b = -1, 1, 1. */
+    /* Pivot ratios 1e4 .. 1e8 are kept and solved by QR; x1 = x0 + u / ratio, y = x1 - x0 + x2: b = -1, 1, 1.
+     */
     for (double ratio = 1e3; ratio < 2e8; ratio *= 10) {
         pfx_design *d = noise(4, false, true, true);
         for (pfx_idx i = 0; i < N; i++) {
@@ -211,6 +215,29 @@ static void intercept_alone(void **state)
     ref_design_free(d);
 }
 
+static void without_intercept(void **state)
+{
+    (void)state;
+    pfx_design *d = noise(2, false, false, false);
+    pfx_fit *f = fit(d, PFX_VCOV_IID);
+    double xx = 0, xy = 0, yy = 0;
+    for (pfx_idx i = 0; i < N; i++) {
+        double x = *at(d, i, 0), y = *at(d, i, 1);
+        xx += x * x;
+        xy += x * y;
+        yy += y * y;
+    }
+    double ssr = yy - xy * xy / xx;
+    assert_int_equal(f->k, 1);
+    assert_rel(f->coef[0].estimate, xy / xx, 1e-12);
+    assert_rel(f->coef[0].std_error, sqrt(ssr / (N - 1) / xx), 1e-11);
+    assert_rel(f->r2, 1 - ssr / yy, 1e-11);
+    assert_rel(f->adj_r2, 1 - ssr / (N - 1) / (yy / N), 1e-11);
+    assert_rel(f->f, pow(f->coef[0].statistic, 2), 1e-12);
+    pfx_fit_free(f);
+    ref_design_free(d);
+}
+
 static void outcome_without_variation(void **state)
 {
     (void)state;
@@ -242,7 +269,8 @@ static void floored_variance(void **state)
                 double v = 0, norm = 0;
                 for (int i = 0; i < f->k; i++)
                     for (int j = 0; j < f->k; j++) {
-                        double term = value(50 + (uint64_t)t, i) * value(50 + (uint64_t)t, j) * f->V[i * f->k + j];
+                        double term =
+                            value(50 + (uint64_t)t, i) * value(50 + (uint64_t)t, j) * f->V[i * f->k + j];
                         v += term;
                         norm += fabs(term);
                     }
@@ -285,7 +313,8 @@ static void saved_values(void **state)
             if (strcmp(d->absorbed[e].factor.name, "firm") == 0) firm = by_row[0];
             if (strcmp(d->absorbed[e].factor.name, "year") == 0) year = by_row[1];
             for (pfx_idx i = 0; i < N; i++)
-                by_row[strcmp(d->absorbed[e].factor.name, "year") == 0][i * 7 % N] = d->absorbed[e].factor.code[i];
+                by_row[strcmp(d->absorbed[e].factor.name, "year") == 0][i * 7 % N] =
+                    d->absorbed[e].factor.code[i];
         }
         pfx_fit *f = fit(d, PFX_VCOV_CLUSTER);
         assert_int_equal(f->n_saved_effects, (effects & 1) + (effects >> 1));
@@ -441,6 +470,7 @@ int main(void)
         cmocka_unit_test(too_collinear_goes),
         cmocka_unit_test(everything_collinear),
         cmocka_unit_test(intercept_alone),
+        cmocka_unit_test(without_intercept),
         cmocka_unit_test(outcome_without_variation),
         cmocka_unit_test(floored_variance),
         cmocka_unit_test(saved_values),

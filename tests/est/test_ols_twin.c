@@ -19,7 +19,12 @@ static void invert(int m, real *A)
     }
 }
 
-typedef struct twin { int m; pfx_idx n; real *X, *inv, *b, *e; const double *w; } twin;
+typedef struct twin {
+    int m;
+    pfx_idx n;
+    real *X, *inv, *b, *e;
+    const double *w;
+} twin;
 
 /* Regressors, then a constant or all dummies but one of each effect beyond the first. */
 static twin make_twin(const made_panel *a, int effects, bool weighted)
@@ -69,7 +74,8 @@ static void free_twin(twin *t)
     free(t->e);
 }
 
-/* Add sign * inv M inv over the clusters code [n] of G levels (NULL: rows) to V [q x q], q leading coefficients. */
+/* Add sign * inv M inv over the clusters code [n] of G levels (NULL: rows) to V [q x q], q leading
+ * coefficients. */
 static void add_meat(const twin *t, pfx_idx G, const int64_t *code, bool frequency, real sign, int q, real *V)
 {
     int m = t->m;
@@ -113,7 +119,8 @@ static void against_twin(const made_panel *a, int effects, int clusters, pfx_wei
         assert_rel(f->coef[i].estimate, (double)t.b[r], 1e-11);
         for (int c = 0; c < q; c++) {
             int j = effects ? c : c < a->k ? c + 1 : 0;
-            assert_abs(f->V[i * q + j], (double)V[r * q + c], 1e-11 * sqrt((double)(V[r * q + r] * V[c * q + c])));
+            assert_abs(f->V[i * q + j], (double)V[r * q + c],
+                       1e-11 * sqrt((double)(V[r * q + r] * V[c * q + c])));
         }
     }
     real ssr = 0, sw = 0;
@@ -147,12 +154,14 @@ static void twin_of_many_rows(void **state)
     made_panel a = made_panel_new(1500, 3);
     const int effects[] = {0, YEAR}, clusters[] = {0, FIRM, TOWN, INDUSTRY, FIRM | YEAR};
     for (int e = 0; e < 2; e++)
-        for (int c = 0; c < 5; c++) against_twin(&a, effects[e], clusters[c], c % 2 ? PFX_W_NONE : PFX_W_ANALYTIC);
+        for (int c = 0; c < 5; c++)
+            against_twin(&a, effects[e], clusters[c], c % 2 ? PFX_W_NONE : PFX_W_ANALYTIC);
     made_panel_free(&a);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(twin_of_everything), cmocka_unit_test(twin_of_many_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(twin_of_everything),
+                                       cmocka_unit_test(twin_of_many_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

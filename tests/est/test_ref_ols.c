@@ -25,7 +25,8 @@ static bool same_se(const json_t *ref, const char *key, const pfx_fit *f, double
     json_t *se = json_object_get(json_object_get(ref, "se"), key), *v;
     const char *term;
     if (!se) return false;
-    json_object_foreach(se, term, v) {
+    json_object_foreach(se, term, v)
+    {
         double got = factor * ref_coef(f, term)->std_error, want = json_number_value(v);
         if (test_rel_equal(got, want, TOL)) continue;
         print_error("se %s %s: %.15g, reference %.15g\n", key, term, got, want);
@@ -52,7 +53,8 @@ static void check_fit_statistics(const json_t *ref, const pfx_fit *f)
     json_t *b = json_object_get(ref, "coef"), *v;
     const char *term;
     assert_int_equal(json_object_size(b), f->k);
-    json_object_foreach(b, term, v) {
+    json_object_foreach(b, term, v)
+    {
         double want = json_number_value(v), got = ref_coef(f, term)->estimate;
         if (!test_rel_equal(got, want, TOL)) {
             print_error("%s: %.15g, reference %.15g\n", term, got, want);
@@ -72,7 +74,8 @@ static void check_fit_statistics(const json_t *ref, const pfx_fit *f)
     assert_true(same(ref, "df_resid", f->df_residual));
     assert_true(same(ref, "k_total", (double)f->n_obs - f->df_residual));
     assert_true(same(ref, "k_fe", (double)f->df_absorbed + intercept));
-    json_object_foreach(json_object_get(ref, "fe_levels"), term, v) {
+    json_object_foreach(json_object_get(ref, "fe_levels"), term, v)
+    {
         bool found = false;
         for (int e = 0; e < f->n_effects; e++)
             if (strcmp(f->effects[e].name, term) == 0) {
@@ -103,9 +106,9 @@ static void check_nested_flags(const json_t *ref, const pfx_fit *f)
 {
     json_t *v;
     const char *term;
-    json_object_foreach(json_object_get(ref, "fe_nested_in_cl1"), term, v)
-        for (int e = 0; e < f->n_effects; e++)
-            if (strcmp(f->effects[e].name, term) == 0) assert_int_equal(f->effects[e].nested_in_cluster, json_is_true(v));
+    json_object_foreach(json_object_get(ref, "fe_nested_in_cl1"), term,
+                        v) for (int e = 0; e < f->n_effects; e++) if (strcmp(f->effects[e].name, term) == 0)
+        assert_int_equal(f->effects[e].nested_in_cluster, json_is_true(v));
 }
 
 static void check_cluster(const ref_table *t, const ref_spec *s, const json_t *ref)
@@ -177,7 +180,10 @@ static void check_block(const ref_table *t, const json_t *file, const char *bloc
     pfx_fit_free(f);
 }
 
-typedef struct block { const char *name; ref_spec spec; } block;
+typedef struct block {
+    const char *name;
+    ref_spec spec;
+} block;
 
 static void check_set(const char *csv, const char *ref, int n, const block *blocks)
 {
@@ -244,8 +250,13 @@ static void trade(void **state)
     (void)state;
     SKIP_WITHOUT("trade.csv");
     static const block blocks[] = {
-        {"fe4", {.y = "leuros", .x = "ldist", .effects = "origin destination product year", .clusters = "origin destination"}},
-        {"fe4_cl1", {.y = "leuros", .x = "ldist", .effects = "origin destination product year", .clusters = "od"}},
+        {"fe4",
+         {.y = "leuros",
+          .x = "ldist",
+          .effects = "origin destination product year",
+          .clusters = "origin destination"}},
+        {"fe4_cl1",
+         {.y = "leuros", .x = "ldist", .effects = "origin destination product year", .clusters = "od"}},
     };
     check_set(test_refdata("trade.csv"), test_refdata("trade.ref.json"), COUNT(blocks), blocks);
 }
@@ -256,7 +267,11 @@ static void base_did(void **state)
     SKIP_WITHOUT("base_did.csv");
     static const block blocks[] = {
         {"did", {.y = "y", .x = "x1 did", .effects = "id period", .clusters = "id period"}},
-        {"event", {.y = "y", .x = "x1 tp1 tp2 tp3 tp4 tp6 tp7 tp8 tp9 tp10", .effects = "id period", .clusters = "id"}},
+        {"event",
+         {.y = "y",
+          .x = "x1 tp1 tp2 tp3 tp4 tp6 tp7 tp8 tp9 tp10",
+          .effects = "id period",
+          .clusters = "id"}},
     };
     check_set(test_refdata("base_did.csv"), test_refdata("base_did.ref.json"), COUNT(blocks), blocks);
 }

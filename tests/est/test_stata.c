@@ -1,5 +1,5 @@
-/* stata_simpanel: Stata's regress and xtreg, fe output with missing rows and analytic weights, compared as far as
- * the log prints. */
+/* stata_simpanel: Stata's regress and xtreg, fe output with missing rows and analytic weights, compared as
+ * far as the log prints. */
 #include "tests/est/refcase.h"
 
 /* A printed number is right to half a unit of its last digit. */
@@ -35,8 +35,8 @@ static const char *term_of(const char *name)
     return strcmp(name, "_cons") == 0 ? "(Intercept)" : name;
 }
 
-/* One section from its first line on; within: xtreg, fe, whose constant is not ours and whose rmse, r2_a follow
- * another count. Returns the number of coefficients compared. */
+/* One section from its first line on; within: xtreg, fe, whose constant is not ours and whose rmse, r2_a
+ * follow another count. Returns the number of coefficients compared. */
 static int check_section(char **at, const pfx_fit *f, bool within)
 {
     int compared = 0, row = 0;
@@ -59,7 +59,8 @@ static int check_section(char **at, const pfx_fit *f, bool within)
             if (skip) continue;
             names[row] = ref_coef(f, term_of(name))->term;
             int i = (int)(ref_coef(f, term_of(name)) - f->coef);
-            for (char *save, *cell = strtok_r(tab + 1, "\t", &save); cell && col <= row; cell = strtok_r(NULL, "\t", &save)) {
+            for (char *save, *cell = strtok_r(tab + 1, "\t", &save); cell && col <= row;
+                 cell = strtok_r(NULL, "\t", &save)) {
                 int j = (int)(ref_coef(f, names[col++]) - f->coef);
                 same_printed(name, f->V[i * f->k + j], cell);
             }
@@ -90,16 +91,24 @@ static int check_section(char **at, const pfx_fit *f, bool within)
     return compared;
 }
 
-static void check(const ref_table *t, const char *log, const char *model, const char *se, bool weighted, const char *suffix)
+static void check(const ref_table *t, const char *log, const char *model, const char *se, bool weighted,
+                  const char *suffix)
 {
     char section[128], y[16], x[128];
-    bool within = strcmp(model, "fixed_effect") == 0, clustered = strcmp(se, "cluster") == 0 || (within && strcmp(se, "robust") == 0);
+    bool within = strcmp(model, "fixed_effect") == 0,
+         clustered = strcmp(se, "cluster") == 0 || (within && strcmp(se, "robust") == 0);
     snprintf(section, sizeof section, "!%s-%s-%s-%s!", model, se, weighted ? "weighted" : "", suffix);
     snprintf(y, sizeof y, "y%s", suffix);
     snprintf(x, sizeof x, "x1%s x2%s x3%s x4%s x5%s", suffix, suffix, suffix, suffix, suffix);
-    ref_spec s = {.y = y, .x = x, .effects = within ? "firm" : NULL, .clusters = clustered ? "firm" : NULL,
-                  .weights = weighted ? "w" : NULL, .kind = PFX_W_ANALYTIC};
-    pfx_vcov_type vcov = clustered ? PFX_VCOV_CLUSTER : strcmp(se, "robust") == 0 ? PFX_VCOV_HC1 : PFX_VCOV_IID;
+    ref_spec s = {.y = y,
+                  .x = x,
+                  .effects = within ? "firm" : NULL,
+                  .clusters = clustered ? "firm" : NULL,
+                  .weights = weighted ? "w" : NULL,
+                  .kind = PFX_W_ANALYTIC};
+    pfx_vcov_type vcov = clustered                   ? PFX_VCOV_CLUSTER
+                         : strcmp(se, "robust") == 0 ? PFX_VCOV_HC1
+                                                     : PFX_VCOV_IID;
     pfx_fit *f = ref_fit(t, &s, ref_options(vcov, PFX_SSC_FIXEST));
     char *copy = strdup(log), *at = strstr(copy, section);
     if (!at) fail_msg("no section %s", section);
@@ -120,7 +129,8 @@ static void simpanel(void **state)
     static char log[1 << 17];
     log[fread(log, 1, sizeof log - 1, file)] = '\0';
     fclose(file);
-    const char *models[] = {"pooled", "fixed_effect"}, *ses[] = {"conventional", "robust", "cluster"}, *suffixes[] = {"", "_light", "_heavy"};
+    const char *models[] = {"pooled", "fixed_effect"}, *ses[] = {"conventional", "robust", "cluster"},
+               *suffixes[] = {"", "_light", "_heavy"};
     for (int m = 0; m < 2; m++)
         for (int s = 0; s < 3; s++)
             for (int w = 0; w < 2; w++)

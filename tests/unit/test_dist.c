@@ -38,8 +38,10 @@ static void tails_by_long_arithmetic(void **state)
 static void undefined_is_nan(void **state)
 {
     (void)state;
-    assert_true(isnan(pfx_dist_t_p(NAN, 5)) && isnan(pfx_dist_t_p(1, 0)) && isnan(pfx_dist_t_critical(0.95, 0)));
-    assert_true(isnan(pfx_dist_f_p(NAN, 1, 5)) && isnan(pfx_dist_f_p(1, 0, 5)) && isnan(pfx_dist_f_p(1, 1, 0)));
+    assert_true(isnan(pfx_dist_t_p(NAN, 5)) && isnan(pfx_dist_t_p(1, 0)) &&
+                isnan(pfx_dist_t_critical(0.95, 0)));
+    assert_true(isnan(pfx_dist_f_p(NAN, 1, 5)) && isnan(pfx_dist_f_p(1, 0, 5)) &&
+                isnan(pfx_dist_f_p(1, 1, 0)));
     assert_true(pfx_dist_t_p(-INFINITY, 3) == 0 && pfx_dist_f_p(INFINITY, 1, 3) == 0);
 }
 

@@ -1,4 +1,5 @@
-/* Counts of the small-sample rules on small made-up fits; the reference tests hold them against other software. */
+/* Counts of the small-sample rules on small made-up fits; the reference tests hold them against other
+ * software. */
 #include "src/est/ssc.h"
 #include "tests/test.h"
 
@@ -10,8 +11,16 @@ static const bool nested[] = {true, false, false, true};
 static pfx_ssc_out count(pfx_ssc rule, pfx_vcov_type vcov, int n_effects)
 {
     bool clustered = vcov == PFX_VCOV_CLUSTER || vcov == PFX_VCOV_TWOWAY;
-    pfx_ssc_in in = {.rule = rule, .vcov = vcov, .n = 1000, .k = 3, .n_effects = n_effects, .levels = levels,
-                     .redundant = redundant, .is_slope = is_slope, .nested = clustered ? nested : none, .rank = -1,
+    pfx_ssc_in in = {.rule = rule,
+                     .vcov = vcov,
+                     .n = 1000,
+                     .k = 3,
+                     .n_effects = n_effects,
+                     .levels = levels,
+                     .redundant = redundant,
+                     .is_slope = is_slope,
+                     .nested = clustered ? nested : none,
+                     .rank = -1,
                      .G = {50, 7, 350}};
     pfx_ssc_out o;
     pfx_ssc_count(&in, &o);
@@ -59,8 +68,16 @@ static void stata(void **state)
     const double G[] = {50, 7, 350};
     assert_true(o.k_adj == 3 + 78);
     for (int c = 0; c < 3; c++) assert_rel(o.factor[c], 999.0 / (1000 - 81) * G[c] / (G[c] - 1), 1e-15);
-    pfx_ssc_in in = {.rule = PFX_SSC_STATA, .vcov = PFX_VCOV_HC1, .n = 1000, .k = 3, .n_effects = 3, .levels = levels,
-                     .redundant = redundant, .is_slope = is_slope, .nested = none, .rank = 77};
+    pfx_ssc_in in = {.rule = PFX_SSC_STATA,
+                     .vcov = PFX_VCOV_HC1,
+                     .n = 1000,
+                     .k = 3,
+                     .n_effects = 3,
+                     .levels = levels,
+                     .redundant = redundant,
+                     .is_slope = is_slope,
+                     .nested = none,
+                     .rank = 77};
     pfx_ssc_count(&in, &o);
     assert_true(o.df_absorbed == 77); /* the exact rank where it is known */
 }
@@ -78,7 +95,7 @@ static void no_rule(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fixest), cmocka_unit_test(reghdfe), cmocka_unit_test(stata),
-                                       cmocka_unit_test(no_rule)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fixest), cmocka_unit_test(reghdfe),
+                                       cmocka_unit_test(stata), cmocka_unit_test(no_rule)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
 #include "src/est/wald.h"
 #include "tests/test.h"
 
-static const char *const terms[] = {"(Intercept)", "x1", "x12", "year::2019", "l(x1, 1)", "x1:x12", "odd - name", "\xe6\x94\xb6\xe5\x85\xa5"};
+static const char *const terms[] = {"(Intercept)", "x1",     "x12",        "year::2019",
+                                    "l(x1, 1)",    "x1:x12", "odd - name", "\xe6\x94\xb6\xe5\x85\xa5"};
 enum { K = 8 };
 static const char *const dropped[] = {"gone"};
 
@@ -22,7 +23,10 @@ static void forms(void **state)
 {
     (void)state;
     pfx_err err = {0};
-    static const struct { const char *text; double row[K], r; } one[] = {
+    static const struct {
+        const char *text;
+        double row[K], r;
+    } one[] = {
         {"x1 - x12 = 0", {0, 1, -1}, 0},
         {"x1 = x12", {0, 1, -1}, 0},
         {"x1", {0, 1}, 0},
@@ -105,8 +109,8 @@ static void statistic(void **state)
     assert_true(t.df1 == 1 && t.df2 == 30);
     pfx_restrictions_clear(&w);
 
-    /* Joint, by hand: inverse of [[.04, .01], [.01, .04]] is [[.04, -.01], [-.01, .04]] / .0015; a third, redundant
-     * equation changes nothing. */
+    /* Joint, by hand: inverse of [[.04, .01], [.01, .04]] is [[.04, -.01], [-.01, .04]] / .0015; a third,
+     * redundant equation changes nothing. */
     double F = (0.04 * (0.25 + 0.09) - 2 * 0.01 * 0.15) / 0.0015 / 2;
     const char *text[] = {"x1 = x12 = 0", "x1 = 0, x12 = 0, x1 + x12 = 0"};
     for (int i = 0; i < 2; i++) {
@@ -126,7 +130,7 @@ static void statistic(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(forms), cmocka_unit_test(several), cmocka_unit_test(messages),
-                                       cmocka_unit_test(statistic)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(forms), cmocka_unit_test(several),
+                                       cmocka_unit_test(messages), cmocka_unit_test(statistic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
