@@ -1,6 +1,7 @@
 /* The fit command: read a panel once, fit every model of the formulas at every level of --by, report. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -255,7 +256,10 @@ static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
 
     if (st || r.o.common.help) return st;
     r.format = pfx_format_choose(r.o.format, r.o.save.n ? NULL : r.o.output);
-    if ((st = fit_check_options(&r.o, err))) goto done;
+    if (strchr(pos[0], '~') && access(pos[0], F_OK) != 0)
+        st = pfx_fail(err, PFX_EUSAGE, "%s is a formula; the panel comes first: panelfx fit PANEL.h5 FORMULA",
+                      pos[0]);
+    if (st || (st = fit_check_options(&r.o, err))) goto done;
     if ((st = fit_save_plan(&r.o, &r.save, err))) goto done;
     if ((st = check_output(&r.o, err))) goto done;
     if ((st = parse_formulas(&r, n_pos - 1, pos + 1, err))) goto done;

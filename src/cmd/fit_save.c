@@ -222,8 +222,8 @@ static pfx_status write_rows(csv_file *f, const fit_save *s, label_cache *k, int
     if (!at) return PFX_ENOMEM;
 
     pfx_str_add(&f->text, "model,row");
-    if (unit) pfx_str_addf(&f->text, ",%s", unit->spec->name);
-    if (time) pfx_str_addf(&f->text, ",%s", time->spec->name);
+    if (unit) pfx_str_add(&f->text, ","), csv_text(f, unit->spec->name);
+    if (time) pfx_str_add(&f->text, ","), csv_text(f, time->spec->name);
     pfx_str_addf(&f->text, "%s%s\n", s->resid ? ",resid" : "", s->fitted ? ",fitted" : "");
     for (int m = 0; m < n && st == PFX_OK; m++) {
         st = row_order(fits[m], n_rows, at, err);

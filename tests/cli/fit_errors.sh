@@ -23,6 +23,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # Names and formulas.
+fit 2 "the panel comes first" 'y ~ x' "$panel"
 fit 2 "Emp" "$panel" 'y ~ Emq'
 fit 2 "nothinglikeit" "$panel" 'y ~ nothinglikeit'
 fit 2 "column 8" "$panel" 'y ~ x +'
