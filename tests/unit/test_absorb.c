@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/est/absorb.h"
 #include "tests/unit/absorb_twin.h"
@@ -270,12 +271,42 @@ static void test_not_converged(void **state)
     toy_free(d);
 }
 
+/* Each allocation fails in turn: a status and a message, and nothing left behind. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    static const toy list[] = {
+        {.n = 200, .p = 3, .n_effects = 2, .effect = {LEVELS(40, TOY_RANDOM), LEVELS(6, TOY_CYCLE)}, .seed = 80},
+        {.n = 9000, .p = 2, .n_effects = 1, .effect = {LEVELS(2, TOY_RANDOM)}, .seed = 81},
+        {.n = 300, .p = 3, .n_effects = 2, .effect = {SLOPES(60, 1, TOY_RUNS, 0), LEVELS(8, TOY_CYCLE)}, .seed = 82},
+        {.n = 600, .p = 4, .n_effects = 2, .effect = {LEVELS(130, TOY_RUNS), LEVELS(90, TOY_RANDOM)}, .seed = 83}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        size_t before = pfx_mem_now();
+        pfx_status st = PFX_ENOMEM;
+        for (pfx_idx k = 1; st != PFX_OK; k++) {
+            pfx_design *d = toy_design(&list[i]);
+            pfx_absorb_options o = {1e-10, 10000, 1, PFX_ISA_PORTABLE};
+            pfx_absorber *a;
+            pfx_err err = {0};
+            pfx_mem_fail_at(k);
+            st = pfx_absorber_create(d, &o, &a, &err);
+            pfx_mem_fail_at(0);
+            assert_true(st == PFX_OK || (st == PFX_ENOMEM && err.msg[0] && !a));
+            pfx_absorber_free(a);
+            assert_int_equal(pfx_mem_now(), before);
+            toy_free(d);
+            assert_true(k < 5000);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none), cmocka_unit_test(test_one_way), cmocka_unit_test(test_two_way),
         cmocka_unit_test(test_many_periods), cmocka_unit_test(test_three_way), cmocka_unit_test(test_slopes),
-        cmocka_unit_test(test_nearly_absorbed), cmocka_unit_test(test_not_converged)};
+        cmocka_unit_test(test_nearly_absorbed), cmocka_unit_test(test_not_converged),
+        cmocka_unit_test(test_out_of_memory)};
     pfx_err err = {0};
     if (pfx_par_single_thread_blas(&err) != PFX_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

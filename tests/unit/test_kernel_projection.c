@@ -5,6 +5,7 @@
 #include "kernels/blockcg.h"
 #include "kernels/demean.h"
 #include "kernels/gram.h"
+#include "kernels/moments.h"
 #include "kernels/project.h"
 #include "kernels/resid.h"
 #include "kernels/score.h"
@@ -240,6 +241,33 @@ static void test_project(void **state)
             }
 }
 
+static void test_moments(void **state)
+{
+    (void)state;
+    double mean[MAXP + 1], m2[MAXP + 1], first[2 * MAXP];
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+                int p = columns[c], n = c % 2 ? MAXN : 1 + c;
+                const double *w = how & 1 ? W : NULL, *origin = how & 2 ? X : NULL;
+                long double total = 0;
+                fill(mean, p + 1), fill(m2, p + 1);
+                double got = pfx_k_moments(isa, n, p, p + 2, X, w, origin, mean, m2);
+                for (int r = 0; r < n; r++) total += w ? w[r] : 1.0;
+                assert_abs(got, (double)total, 1e-13);
+                for (int k = 0; k < p; k++) {
+                    long double m = 0, s = 0;
+                    for (int r = 0; r < n; r++) m += (w ? w[r] : 1.0) * (long double)X[r * (p + 2) + k];
+                    m /= total;
+                    for (int r = 0; r < n; r++) s += (w ? w[r] : 1.0) * (X[r * (p + 2) + k] - m) * (X[r * (p + 2) + k] - m);
+                    assert_abs(mean[k], (double)(m - (origin ? origin[k] : 0.0)), 1e-14);
+                    assert_abs(m2[k], (double)s, 1e-13);
+                }
+                assert_true(mean[p] == GUARD && m2[p] == GUARD);
+                same(isa, mean, first, p);
+                same(isa, m2, first + MAXP, p);
+            }
+}
+
 static void test_blockcg(void **state)
 {
     (void)state;
@@ -294,6 +322,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
         cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_project), cmocka_unit_test(test_blockcg)};
+        cmocka_unit_test(test_project), cmocka_unit_test(test_moments), cmocka_unit_test(test_blockcg)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
