@@ -51,7 +51,7 @@ static void test_types(void **unused)
 static void test_layouts(void **unused)
 {
     static const char *const texts[] = {
-        "a,b\n1,\"x, y\"\n2,\"say \"\"hi\"\"\"\n", "\xef\xbb\xbf" "a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n",
+        "a,b\n1,\"x, y\"\n2,\"say \"\"hi\"\"\"\n", "\357\273\277a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n",
         "a;b\n1;x, y\n2;\"say \"\"hi\"\"\"", "a\tb\n1\tx, y\n2\tsay \"hi\"\n", "a|b\r1|x, y\r2|say \"hi\"\r",
         "\n\na,b\n\n1,\"x, y\"\n\r\n\n2 ,  \"say \"\"hi\"\"\"  \n\n"};
     (void)unused;

@@ -49,7 +49,8 @@ static void test_random_against_strtod(void **unused)
             if (j == point) s[k++] = '.';
             s[k++] = (char)('0' + next_u64() % 10);
         }
-        k += snprintf(s + k, sizeof s - (size_t)k, i % 3 ? "" : "e%d", (int)(next_u64() % 60) - 30);
+        s[k] = '\0';
+        if (i % 3 == 0) snprintf(s + k, sizeof s - (size_t)k, "e%d", (int)(next_u64() % 60) - 30);
         check(s);
     }
 }
