@@ -67,7 +67,7 @@ static void has_columns(const char *text, const char *names, int n, const double
 }
 #define COLUMNS(text, names, ...)                                                                            \
     do {                                                                                                     \
-        static const double sums[] = {__VA_ARGS__};                                                          \
+        const double sums[] = {__VA_ARGS__};                                                                 \
         has_columns((text), (names), (int)(sizeof sums / sizeof *sums), sums);                               \
     } while (0)
 
