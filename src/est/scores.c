@@ -12,7 +12,7 @@
 /* Rows are summed in at most this many chunks, clusters in slices of this many: part of the result's
  * definition. */
 enum { MAX_CHUNKS = 64, SLICE = 4096 };
-/* Bytes that partial [G x q] sums may take together; likewise. */
+/* Bytes that the chunks' sums may take together; likewise. */
 static const double MAX_PARTIAL_BYTES = 256.0 * 1024 * 1024;
 
 typedef enum route { ROUTE_ROWS, ROUTE_RUNS, ROUTE_SUMS } route;
@@ -203,10 +203,18 @@ static bool is_contiguous(pfx_idx n, const pfx_factor *f, unsigned char *seen)
     return true;
 }
 
+/* Doubles of one chunk's sums. */
+static pfx_idx chunk_size(const pass *ps)
+{
+    pfx_idx q = ps->q, size = q;
+    for (int m = 0; m < ps->s->n_meats; m++)
+        size += q * q + 2 * q + (ps->route[m] == ROUTE_SUMS ? ps->s->meat[m].cluster->n_levels * q : 0);
+    return size;
+}
+
 static pfx_status choose_routes(pass *ps, pfx_err *err)
 {
     const pfx_scores *s = ps->s;
-    double sums = 0;
     for (int m = 0; m < s->n_meats; m++) {
         const pfx_factor *f = s->meat[m].cluster;
         ps->route[m] = ROUTE_ROWS;
@@ -215,13 +223,10 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
         if (!seen) return PFX_ENOMEM;
         ps->route[m] = is_contiguous(s->d->n, f, seen) ? ROUTE_RUNS : ROUTE_SUMS;
         pfx_mem_free(seen);
-        if (ps->route[m] == ROUTE_SUMS) sums += (double)f->n_levels * ps->q * (double)sizeof(double);
     }
+    pfx_idx fit = (pfx_idx)(MAX_PARTIAL_BYTES / ((double)chunk_size(ps) * (double)sizeof(double)));
     ps->n_chunks = ps->n_blocks < MAX_CHUNKS ? ps->n_blocks : MAX_CHUNKS;
-    if (sums * (double)ps->n_chunks > MAX_PARTIAL_BYTES) {
-        ps->n_chunks = (pfx_idx)(MAX_PARTIAL_BYTES / sums);
-        if (ps->n_chunks < 1) ps->n_chunks = 1;
-    }
+    if (ps->n_chunks > fit) ps->n_chunks = fit > 1 ? fit : 1;
     return PFX_OK;
 }
 
@@ -229,9 +234,7 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
 static pfx_status make_buffers(pass *ps, pfx_err *err)
 {
     const pfx_scores *s = ps->s;
-    pfx_idx q = ps->q, per_chunk = q;
-    for (int m = 0; m < s->n_meats; m++)
-        per_chunk += q * q + 2 * q + (ps->route[m] == ROUTE_SUMS ? s->meat[m].cluster->n_levels * q : 0);
+    pfx_idx q = ps->q, per_chunk = chunk_size(ps);
     ps->max_rows = pfx_absorber_max_block_rows(s->a);
     /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
     ps->stride = ps->max_rows * (ps->p + 2) + (1 + (ps->max_rows > q ? ps->max_rows : q)) * q;

@@ -18,6 +18,10 @@ pfx_status pfx_cluster_intersect(pfx_idx n, const pfx_factor *f, const pfx_facto
 {
     pfx_status st = PFX_OK;
     *out = (pfx_factor){0};
+    if (n > INT32_MAX)
+        return pfx_fail(err, PFX_EDATA,
+                        "two-way clusters of %lld rows: at most %d are supported; cluster one way",
+                        (long long)n, INT32_MAX);
     /* Rows by level of f (a counting sort), then a stamp for each level of g: no pairs are ever hashed. */
     pfx_idx *start = pfx_mem_calloc(f->n_levels + 1, sizeof *start, err);
     pfx_idx *order = pfx_mem_alloc(n, sizeof *order, err);

@@ -3,8 +3,9 @@
 #include "tests/test.h"
 
 static const char *const terms[] = {"(Intercept)", "x1",     "x12",        "year::2019",
-                                    "l(x1, 1)",    "x1:x12", "odd - name", "\xe6\x94\xb6\xe5\x85\xa5"};
-enum { K = 8 };
+                                    "l(x1, 1)",    "x1:x12", "odd - name", "\xe6\x94\xb6\xe5\x85\xa5",
+                                    "d(q)",        "d"};
+enum { K = 10 };
 static const char *const dropped[] = {"gone"};
 
 static pfx_status parse(const char *text, pfx_restrictions *w, pfx_err *err)
@@ -39,6 +40,7 @@ static void forms(void **state)
         {"x1:x12 = x1", {0, -1, 0, 0, 0, 1}, 0},
         {"`odd - name` = x1", {0, -1, 0, 0, 0, 0, 1}, 0},
         {"\xe6\x94\xb6\xe5\x85\xa5 = 2", {0, 0, 0, 0, 0, 0, 0, 1}, 2},
+        {"d(q) = d", {0, 0, 0, 0, 0, 0, 0, 0, 1, -1}, 0},
     };
     for (size_t i = 0; i < sizeof one / sizeof *one; i++) {
         pfx_restrictions w;
