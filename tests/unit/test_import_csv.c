@@ -95,10 +95,15 @@ static void test_order_and_labels(void **unused)
     assert_ok(read_text("f,x\n2,1\n1,2\n2,3\n1,4\n", "f", NULL));
     static const double y[] = {2, 4, 1, 3};
     for (int i = 0; i < 4; i++) assert_true(memory_num(&m, "x")[i] == y[i]);
-    /* negative and huge unit numbers with huge times do not fit one key */
-    assert_ok(read_text("f,t\n9007199254740991,9007199254740991\n-5,0\n-5,-9007199254740991\n9007199254740991,3\n", "f", "t"));
-    static const double u[] = {-5, -5, 9007199254740991, 9007199254740991}, v[] = {-9007199254740991, 0, 3, 9007199254740991};
-    for (int i = 0; i < 4; i++) assert_true(memory_num(&m, "f")[i] == u[i] && memory_num(&m, "t")[i] == v[i]);
+    /* huge unit numbers with huge times do not fit one key */
+    assert_ok(read_text("f,t\n512,9007199254740991\n-5,0\n1,3\n512,-9007199254740991\n9007199254740991,3\n0,0\n", "f", "t"));
+    static const double u[] = {-5, 0, 1, 512, 512, 9007199254740991}, v[] = {0, 0, 3, -9007199254740991, 9007199254740991, 3};
+    for (int i = 0; i < 6; i++) assert_true(memory_num(&m, "f")[i] == u[i] && memory_num(&m, "t")[i] == v[i]);
+    /* labels that differ behind their eighth byte, and where one is the beginning of another */
+    assert_ok(read_text("f\nprefix00b\nprefix00\nprefix00a\nprefix0\nprefix00b\n\xc3\xa9\n", "f", NULL));
+    static const char *const order[] = {"prefix0", "prefix00", "prefix00a", "prefix00b", "\xc3\xa9"};
+    assert_int_equal(m.n_levels[0], 5);
+    for (int i = 0; i < 5; i++) assert_string_equal(m.levels[0][i], order[i]);
 }
 
 /* What each faulty text is answered with. */
@@ -110,6 +115,8 @@ static void test_faults(void **unused)
         const char *says;
     } cases[] = {
         {"a,b\n1,2\n\n3\n", NULL, NULL, PFX_EDATA, "row 4 has 1 fields, but the header has 2"},
+        {"a,b\r\n1,2\r\n\r\n3\r\n", NULL, NULL, PFX_EDATA, "row 4 has 1 fields"},
+        {"a,b\r1,2\r\r3\r", NULL, NULL, PFX_EDATA, "row 4 has 1 fields"},
         {"a,b\n1,2\n3,4,5\n", NULL, NULL, PFX_EDATA, "row 3 has 3 fields"},
         {"a,a\n1,2\n", NULL, NULL, PFX_EDATA, "columns 1 and 2 are both called a"},
         {"a,b\n", NULL, NULL, PFX_EDATA, "no data rows"},
