@@ -203,12 +203,37 @@ static void event_study(void **state)
     check("did.h5", test_refdata("base_did.ref.json"), COUNT(lines), lines);
 }
 
+/* Stata 13: regress and xtreg, fe [aw = w], clustered by firm, on the columns with many missing values. */
+static void weights_and_missing_rows(void **state)
+{
+    (void)state;
+    NEED_PROGRAM();
+    SKIP_WITHOUT("stata_simpanel.csv");
+    static const char x[] = "x1_heavy + x2_heavy + x3_heavy + x4_heavy + x5_heavy";
+    char formula[256];
+    import(test_refdata("stata_simpanel.csv"), "simpanel.h5", "--unit firm --time time");
+    snprintf(formula, sizeof formula, "y_heavy ~ %s", x);
+    json_t *m = fit("simpanel.h5", formula, "--weights w --cluster firm");
+    assert_true(number(m, "n_obs") == 891 && number(m, "n_missing") == 2109 && number(m, "df_t") == 638);
+    assert_rel(term_value(m, "x1_heavy", "estimate"), .27851477022, 1e-10);
+    assert_rel(term_value(m, "x5_heavy", "statistic"), 12.786398482, 1e-10);
+    assert_rel(term_value(m, "(Intercept)", "p_value"), .04816872087, 1e-9);
+    assert_rel(number(m, "adj_r2"), .35105944988, 1e-10);
+    json_decref(m);
+    snprintf(formula, sizeof formula, "y_heavy ~ %s | firm", x);
+    m = fit("simpanel.h5", formula, "--weights w --cluster firm --keep-singletons");
+    assert_rel(term_value(m, "x1_heavy", "estimate"), .37547028924, 1e-10);
+    assert_rel(term_value(m, "x1_heavy", "statistic"), 3.6610058146, 1e-10);
+    assert_rel(term_value(m, "x3_heavy", "p_value"), 4.794971e-08, 1e-6);
+    json_decref(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(petersen),    cmocka_unit_test(grunfeld),
         cmocka_unit_test(cigar),       cmocka_unit_test(four_effects_without_a_panel),
-        cmocka_unit_test(event_study),
+        cmocka_unit_test(event_study), cmocka_unit_test(weights_and_missing_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
