@@ -74,7 +74,7 @@ static bool read_panel(const job *j, pfx_err *err)
     bool good;
     for (int c = 0; c < j->cols; c++) names[c] = j->names[c];
     if (pfx_panel_open(j->path, &p, err) != PFX_OK ||
-        pfx_panel_source(p, j->cols, names, 0, &s, err) != PFX_OK)
+        pfx_panel_source(p, j->cols, names, NULL, &s, err) != PFX_OK)
         return false;
     while ((good = s.next(s.ctx, &f, err) == PFX_OK) && f) {
         for (int c = 0; c < j->cols; c++)

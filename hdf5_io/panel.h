@@ -38,10 +38,21 @@ bool pfx_panel_provenance(const pfx_panel *p, int i, const char **key, const cha
 typedef struct pfx_panel_storage { pfx_idx bytes_disk, bytes_raw; bool deflate, fletcher32; } pfx_panel_storage;
 pfx_status pfx_panel_column_storage(pfx_panel *p, int c, pfx_panel_storage *out, pfx_err *err) PFX_MUST;
 
-/* A row source over the named columns, in the order given, in blocks of whole units of about block_rows rows
- * (0: 65,536; the file's chunk). Several sources may be open, one after another in use. USAGE: unknown column,
- * suggesting the nearest. */
-pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_idx block_rows,
+/* Whether a pass compares each chunk with its checksum. ONCE: until a pass has reached the end of the panel;
+ * passes after it, which read what was found whole a moment ago, do not. Chunks that are compressed, or of
+ * another byte order, are read by HDF5, which always compares. */
+typedef enum pfx_verify { PFX_VERIFY_ALWAYS, PFX_VERIFY_ONCE, PFX_VERIFY_NEVER } pfx_verify;
+
+typedef struct pfx_panel_source_options {
+    pfx_idx block_rows; /* 0: 65,536, the file's chunk */
+    pfx_verify verify;
+    int nth;            /* threads that compare checksums and convert; 0: one. One alone calls HDF5. */
+} pfx_panel_source_options;
+
+/* A row source over the named columns, in the order given, in blocks of whole units of about block_rows rows.
+ * o NULL: all defaults. Several sources may be open, one after another in use. USAGE: unknown column, suggesting
+ * the nearest. */
+pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, const pfx_panel_source_options *o,
                             pfx_row_source *out, pfx_err *err) PFX_MUST;
 
 /* Read everything once: checksums, index against the unit column, order, code ranges. FORMAT names the first

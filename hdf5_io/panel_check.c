@@ -78,7 +78,7 @@ pfx_status pfx_panel_check(pfx_panel *p, pfx_err *err)
     const char **names = pfx_mem_alloc(p->n_cols, sizeof *names, err);
     if (!names) return PFX_ENOMEM;
     for (int c = 0; c < p->n_cols; c++) names[c] = p->cols[c].name;
-    st = pfx_panel_source(p, p->n_cols, names, 0, &src, err);
+    st = pfx_panel_source(p, p->n_cols, names, NULL, &src, err);
     pfx_mem_free(names);
     if (st != PFX_OK) return st;
     if ((st = check_labels(p, err)) == PFX_OK) st = check_rows(p, &src, err);

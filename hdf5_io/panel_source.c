@@ -403,7 +403,7 @@ static pfx_status open_all(source *s, const char *const *names, pfx_err *err)
     return st == PFX_OK ? pfx_h5_open_rows(&p->h5, PFX_PANEL_INDEX, &s->index, &n, err) : st;
 }
 
-pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_idx block_rows,
+pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, const pfx_panel_source_options *o,
                             pfx_row_source *out, pfx_err *err)
 {
     pfx_status st;
@@ -414,7 +414,7 @@ pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, pfx_i
     s->p = p;
     s->n_cols = s->n_read = n;
     s->time_col = -1;
-    s->block_rows = block_rows > 0 ? block_rows : PFX_H5_CHUNK_ROWS;
+    s->block_rows = o && o->block_rows > 0 ? o->block_rows : PFX_H5_CHUNK_ROWS;
     s->target = s->block_rows;
     s->threaded = p->n_rows > s->block_rows;
     if (!(s->cols = pfx_mem_calloc(n + 1, sizeof *s->cols, err)) ||

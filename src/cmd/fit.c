@@ -136,7 +136,7 @@ static pfx_status load(fit_run *r, pfx_err *err)
                       (double)r->o.common.memory / 1048576.0);
         goto done;
     }
-    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, 0, &source, err))) goto done;
+    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, NULL, &source, err))) goto done;
     source = pfx_watch_source(&watch, source);
     st = pfx_dataset_load(&source, r->formula, &d, &r->data, err);
     r->read_s += pfx_wall_s() - t0;

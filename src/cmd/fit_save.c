@@ -149,7 +149,7 @@ static pfx_status read_column(pfx_panel *panel, label_column *c, pfx_err *err)
     pfx_idx n_rows = pfx_panel_n_rows(panel);
     pfx_row_source source = {0};
     const pfx_frame *block = NULL;
-    pfx_status st = pfx_panel_source(panel, 1, &c->spec->name, 0, &source, err);
+    pfx_status st = pfx_panel_source(panel, 1, &c->spec->name, NULL, &source, err);
     if (st) return st;
     if (c->spec->kind == PFX_CATEGORY)
         c->code = pfx_mem_alloc(n_rows, sizeof *c->code, err);

@@ -41,7 +41,7 @@ typedef struct source_context {
 
 static pfx_status open_columns(void *ctx, int n, const char *const *names, pfx_row_source *out, pfx_err *err)
 {
-    return pfx_panel_source(((source_context *)ctx)->panel, n, names, 0, out, err);
+    return pfx_panel_source(((source_context *)ctx)->panel, n, names, NULL, out, err);
 }
 
 /* Without names: every column but the unit and the time. */

@@ -145,7 +145,7 @@ void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows)
     assert_int_equal(pfx_panel_n_units(panel), p->frame.n_units);
     assert_int_equal(pfx_panel_n_periods(panel), p->n_periods);
     assert_int_equal(pfx_panel_n_cols(panel), FIX_COLS);
-    assert_ok(pfx_panel_source(panel, FIX_COLS, names, block_rows, &src, &err));
+    assert_ok(pfx_panel_source(panel, FIX_COLS, names, &(pfx_panel_source_options){.block_rows = block_rows}, &src, &err));
     for (int c = 0; c < FIX_COLS; c++) {
         assert_string_equal(src.cols[c].name, p->specs[c].name);
         assert_string_equal(src.cols[c].label, p->specs[c].label);

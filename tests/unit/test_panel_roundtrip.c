@@ -64,7 +64,7 @@ static void no_unit_no_time(void **state)
     assert_int_equal(pfx_panel_n_units(panel), 1000);
     assert_int_equal(pfx_panel_n_periods(panel), 0);
     assert_ok(pfx_panel_check(panel, &err));
-    assert_ok(pfx_panel_source(panel, 1, &x, 300, &src, &err));
+    assert_ok(pfx_panel_source(panel, 1, &x, &(pfx_panel_source_options){.block_rows = 300}, &src, &err));
     assert_ok(src.next(src.ctx, &f, &err));
     assert_int_equal(f->n_rows, 300);
     assert_int_equal(f->n_units, 300);
@@ -96,7 +96,7 @@ static void some_columns(void **state)
     (void)state;
     assert_ok(fix_write(p, path, 65536, 0, true, &err));
     assert_ok(pfx_panel_open(path, &panel, &err));
-    assert_ok(pfx_panel_source(panel, 3, names, 0, &src, &err));
+    assert_ok(pfx_panel_source(panel, 3, names, NULL, &src, &err));
     assert_ok(src.next(src.ctx, &f, &err));
     assert_int_equal(f->n_cols, 3);
     assert_rel(f->cols[0].num[100], p->cols[FIX_I64].num[100], 0);
@@ -104,14 +104,14 @@ static void some_columns(void **state)
     assert_int_equal(f->cols[1].code[0], p->cols[FIX_PROV].code[0]);
     assert_rel(f->time[100], p->cols[FIX_YEAR].num[100], 0);
     assert_int_equal(pfx_frame_find(f, "prov"), 1);
-    assert_ok(pfx_panel_source(panel, 1, names, 0, &more, &err));
+    assert_ok(pfx_panel_source(panel, 1, names, NULL, &more, &err));
     assert_ok(more.next(more.ctx, &f, &err));
     assert_rel(f->cols[0].num[7], p->cols[FIX_I64].num[7], 0);
     more.close(more.ctx);
     src.close(src.ctx);
-    assert_fails(pfx_panel_source(panel, 1, wrong, 0, &src, &err), PFX_EUSAGE, "did you mean \"x64\"");
-    assert_fails(pfx_panel_source(panel, 1, other, 0, &src, &err), PFX_EUSAGE, "no column \"zzz\"");
-    assert_ok(pfx_panel_source(panel, 0, NULL, 0, &src, &err)); /* structure alone */
+    assert_fails(pfx_panel_source(panel, 1, wrong, NULL, &src, &err), PFX_EUSAGE, "did you mean \"x64\"");
+    assert_fails(pfx_panel_source(panel, 1, other, NULL, &src, &err), PFX_EUSAGE, "no column \"zzz\"");
+    assert_ok(pfx_panel_source(panel, 0, NULL, NULL, &src, &err)); /* structure alone */
     assert_ok(src.next(src.ctx, &f, &err));
     assert_rel(f->time[100], p->cols[FIX_YEAR].num[100], 0);
     src.close(src.ctx);
@@ -134,7 +134,7 @@ static void chunks_are_read_once(void **state)
     (void)state;
     assert_ok(fix_write(p, path, 65536, 0, true, &err));
     assert_ok(pfx_panel_open(path, &panel, &err));
-    assert_ok(pfx_panel_source(panel, 6, names, 0, &src, &err));
+    assert_ok(pfx_panel_source(panel, 6, names, NULL, &src, &err));
     if (!(io = fopen("/proc/self/io", "r"))) skip();
     if (fscanf(io, "rchar: %lld", &before) != 1) skip();
     fclose(io);
