@@ -91,6 +91,7 @@ static pfx_dataset_options dataset_options(const fit_run *r)
         .clusters = r->vcov.clusters,
         .keep_singletons = r->o.keep_singletons,
         .want_rows = r->save.resid || r->save.fitted || r->save.effects,
+        .nth = (int)r->o.common.threads,
     };
 }
 
@@ -136,7 +137,8 @@ static pfx_status load(fit_run *r, pfx_err *err)
                       (double)r->o.common.memory / 1048576.0);
         goto done;
     }
-    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, NULL, &source, err))) goto done;
+    const pfx_panel_source_options so = {.nth = (int)r->o.common.threads};
+    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, &so, &source, err))) goto done;
     source = pfx_watch_source(&watch, source);
     st = pfx_dataset_load(&source, r->formula, &d, &r->data, err);
     r->read_s += pfx_wall_s() - t0;

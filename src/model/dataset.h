@@ -17,6 +17,7 @@ typedef struct pfx_dataset_options {
     const char *const *clusters; /* [n_clusters] factor text: "firm", "industry^year" */
     bool keep_singletons;
     bool want_rows, want_time; /* fill design.row, design.time */
+    int nth;                   /* threads, 0: one; nothing depends on it but time */
 } pfx_dataset_options;
 
 /* Names of the panel columns that formula and options use, each once, in a fixed order, time first where lags
