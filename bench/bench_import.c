@@ -1,7 +1,8 @@
-/* Rate of import: a CSV of 12 columns (string firm with leading zeros, year, doubles of 4 to 17 digits, two text columns, a dummy; 2 % of
- * one column missing) is generated, then imported in a process of its own, the file in the page cache.
- * Usage: bench_import [ROWS [sorted|mixed [THREADS [MEMORY_MIB]]]]     (default 1,000,000 sorted 2 4096)
- * A line: what, rows, order, threads, CSV megabytes, wall and CPU seconds, MB/s (wall) of CSV, peak MiB, PASS if all rows came. */
+/* Rate of import: a CSV of 12 columns (string firm with leading zeros, year, doubles of 4 to 17 digits, two
+ * text columns, a dummy; 2 % of one column missing) is generated, then imported in a process of its own, the
+ * file in the page cache. Usage: bench_import [ROWS [sorted|mixed [THREADS [MEMORY_MIB]]]]     (default
+ * 1,000,000 sorted 2 4096) A line: what, rows, order, threads, CSV megabytes, wall and CPU seconds, MB/s
+ * (wall) of CSV, peak MiB, PASS if all rows came. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static double uniform(void)
 
 static bool generate(const char *path, pfx_idx rows, bool mixed)
 {
-    static const char *const provinces[] = {"Anhui", "Beijing", "Chongqing", "Fujian", "Gansu", "Guangdong", "Guangxi", "Hainan"};
+    static const char *const provinces[] = {"Anhui", "Beijing",   "Chongqing", "Fujian",
+                                            "Gansu", "Guangdong", "Guangxi",   "Hainan"};
     FILE *f = fopen(path, "w");
     if (!f) return false;
     fputs("firm,year,y,x1,x2,x3,lnsize,age,industry,province,treated,w\n", f);
@@ -34,26 +36,34 @@ static bool generate(const char *path, pfx_idx rows, bool mixed)
         pfx_idx cell = mixed ? i * 7919 % rows : i, firm = cell / YEARS, year = 2010 + cell % YEARS;
         fprintf(f, "%07lld,%lld,", (long long)firm, (long long)year);
         if (uniform() > 0.02) fprintf(f, "%.10g", uniform() * 3 - 1);
-        fprintf(f, ",%.6f,%.6f,%.17g,%.4f,%d,C%02d,%s,%d,%.3f\n", uniform() * 10, uniform() - 0.5, uniform(), uniform() * 20,
-                (int)(uniform() * 50), (int)(firm % 37), provinces[firm % 8], firm % 3 == 0 && year > 2015, uniform());
+        fprintf(f, ",%.6f,%.6f,%.17g,%.4f,%d,C%02d,%s,%d,%.3f\n", uniform() * 10, uniform() - 0.5, uniform(),
+                uniform() * 20, (int)(uniform() * 50), (int)(firm % 37), provinces[firm % 8],
+                firm % 3 == 0 && year > 2015, uniform());
     }
     return fclose(f) == 0;
 }
 
-static int import(const char *csv, const char *panel, pfx_idx rows, const char *order, int threads, size_t memory)
+static int import(const char *csv, const char *panel, pfx_idx rows, const char *order, int threads,
+                  size_t memory)
 {
     pfx_err err = {0};
     pfx_row_sink sink;
     pfx_import_summary s = {0};
     const pfx_panel_write_options w = {.force = true};
-    const pfx_import_options o = {.path = csv, .unit = "firm", .time = "year", .time_unit = -1, .threads = threads, .memory = memory, .command = "bench"};
+    const pfx_import_options o = {.path = csv,
+                                  .unit = "firm",
+                                  .time = "year",
+                                  .time_unit = -1,
+                                  .threads = threads,
+                                  .memory = memory,
+                                  .command = "bench"};
     double start = pfx_wall_s();
     pfx_log_setup(true, PFX_PROGRESS_NEVER);
-    bool good = pfx_h5_init(&err) == PFX_OK && pfx_panel_sink(panel, &w, &sink, &err) == PFX_OK && pfx_import_run(&o, &sink, &s, &err) == PFX_OK &&
-                s.n_rows == rows;
+    bool good = pfx_h5_init(&err) == PFX_OK && pfx_panel_sink(panel, &w, &sink, &err) == PFX_OK &&
+                pfx_import_run(&o, &sink, &s, &err) == PFX_OK && s.n_rows == rows;
     double wall = pfx_wall_s() - start, mb = (double)s.source_bytes / 1e6;
-    printf("import\t%lld\t%s\t%d\t%.1f\t%.2f\t%.2f\t%.0f\t%.0f\t%s %s\n", (long long)rows, order, threads, mb, wall, pfx_cpu_s(), mb / wall,
-           (double)pfx_peak_rss() / 1048576, good ? "PASS" : "FAIL", err.msg);
+    printf("import\t%lld\t%s\t%d\t%.1f\t%.2f\t%.2f\t%.0f\t%.0f\t%s %s\n", (long long)rows, order, threads, mb,
+           wall, pfx_cpu_s(), mb / wall, (double)pfx_peak_rss() / 1048576, good ? "PASS" : "FAIL", err.msg);
     return good ? 0 : 1;
 }
 

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum { PFX_SHA256_HEX = 65 };   /* 64 hexadecimal digits and the NUL */
+enum { PFX_SHA256_HEX = 65 }; /* 64 hexadecimal digits and the NUL */
 
 typedef struct pfx_sha256 pfx_sha256;
 

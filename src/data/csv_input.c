@@ -18,15 +18,15 @@ struct pfx_csv_input {
     int fd;
     int64_t size, done;
     char delimiter, newline;
-    const char *encoding;       /* what is decoded, for provenance */
-    size_t bom;                 /* bytes of the byte order mark */
-    iconv_t cd;                 /* (iconv_t)-1: the text is UTF-8 as it is */
-    char *raw;                  /* [RAW_BYTES] bytes not yet decoded */
+    const char *encoding; /* what is decoded, for provenance */
+    size_t bom;           /* bytes of the byte order mark */
+    iconv_t cd;           /* (iconv_t)-1: the text is UTF-8 as it is */
+    char *raw;            /* [RAW_BYTES] bytes not yet decoded */
     size_t raw_len;
     bool eof, undecodable;
-    char *carry;                /* a record's beginning, left over from the last batch */
+    char *carry; /* a record's beginning, left over from the last batch */
     size_t carry_len, carry_cap;
-    pfx_sha256 *hash;           /* freed once the first pass is over */
+    pfx_sha256 *hash; /* freed once the first pass is over */
     char sha256[PFX_SHA256_HEX];
 };
 
@@ -39,8 +39,8 @@ static bool opens_field(const char *text, const char *q, char delimiter)
     return q == text || q[-1] == delimiter || q[-1] == '\n' || q[-1] == '\r';
 }
 
-/* The byte after the quote that closes a field opened before p; NULL: it stays open up to end. As libcsv has it,
- * a quote closes when blanks and then a delimiter or a line end follow. */
+/* The byte after the quote that closes a field opened before p; NULL: it stays open up to end. As libcsv has
+ * it, a quote closes when blanks and then a delimiter or a line end follow. */
 static const char *close_field(const char *p, const char *end, char delimiter)
 {
     while ((p = memchr(p, '"', (size_t)(end - p)))) {
@@ -125,7 +125,7 @@ static pfx_status decode(pfx_csv_input *in, char *buf, size_t cap, size_t *got, 
         in->raw_len = left;
         if (r != (size_t)-1) continue;
         if (e == E2BIG) break;
-        if (e == EINVAL && !in->eof && left < before) continue;     /* a character cut by the buffer's end */
+        if (e == EINVAL && !in->eof && left < before) continue; /* a character cut by the buffer's end */
         if (e == EINVAL && !in->eof && left < RAW_BYTES / 2) continue;
         in->undecodable = true;
     }
@@ -204,13 +204,20 @@ static pfx_status look_at_start(pfx_csv_input *in, pfx_err *err)
     unsigned char m[8] = {0};
     ssize_t k = pread(in->fd, m, sizeof m, 0);
     if (k < 0) return pfx_fail(err, PFX_EIO, "%s: cannot read: %s", in->path, strerror(errno));
-    if (k == 0) return pfx_fail(err, PFX_EFORMAT, "%s: the file is empty; want a header row and data rows", in->path);
-    const char *kind = !memcmp(m, "PK\3\4", 4) || !memcmp(m, "\xd0\xcf\x11\xe0", 4) ? "an Excel workbook or zip archive; save the sheet as CSV"
-                       : !memcmp(m, "\x1f\x8b", 2) ? "compressed with gzip; unpack it first, or give <(zcat FILE)"
-                       : !memcmp(m, "\x28\xb5\x2f\xfd", 4) ? "compressed with zstd; unpack it first, or give <(zstdcat FILE)"
-                       : !memcmp(m, "\xfd" "7zXZ", 5) ? "compressed with xz; unpack it first, or give <(xzcat FILE)"
-                       : !memcmp(m, "\x89HDF", 4) ? "an HDF5 file; import reads CSV, .dta, .sav and .sas7bdat"
-                                                  : NULL;
+    if (k == 0)
+        return pfx_fail(err, PFX_EFORMAT, "%s: the file is empty; want a header row and data rows", in->path);
+    const char *kind =
+        !memcmp(m, "PK\3\4", 4) || !memcmp(m, "\xd0\xcf\x11\xe0", 4)
+            ? "an Excel workbook or zip archive; save the sheet as CSV"
+        : !memcmp(m, "\x1f\x8b", 2)         ? "compressed with gzip; unpack it first, or give <(zcat FILE)"
+        : !memcmp(m, "\x28\xb5\x2f\xfd", 4) ? "compressed with zstd; unpack it first, or give <(zstdcat FILE)"
+        : !memcmp(m,
+                  "\xfd"
+                  "7zXZ",
+                  5)
+            ? "compressed with xz; unpack it first, or give <(xzcat FILE)"
+        : !memcmp(m, "\x89HDF", 4) ? "an HDF5 file; import reads CSV, .dta, .sav and .sas7bdat"
+                                   : NULL;
     if (kind) return pfx_fail(err, PFX_EFORMAT, "%s: this is %s", in->path, kind);
     const char *marked = NULL;
     if (k >= 3 && !memcmp(m, "\xef\xbb\xbf", 3))
@@ -223,7 +230,9 @@ static pfx_status look_at_start(pfx_csv_input *in, pfx_err *err)
     if (!strcmp(in->encoding, "UTF-8") || !strcmp(in->encoding, "utf-8")) return PFX_OK;
     in->cd = iconv_open("UTF-8", in->encoding);
     if (in->cd == (iconv_t)-1)
-        return pfx_fail(err, PFX_EUSAGE, "--encoding %s: unknown; iconv -l lists the names, such as GBK, GB18030, latin1", in->encoding);
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--encoding %s: unknown; iconv -l lists the names, such as GBK, GB18030, latin1",
+                        in->encoding);
     in->raw = pfx_mem_alloc(RAW_BYTES, 1, err);
     return in->raw ? PFX_OK : PFX_ENOMEM;
 }
@@ -247,7 +256,8 @@ static void detect_layout(pfx_csv_input *in, const char *s, size_t n)
     in->newline = i < n && s[i] == '\r' && !(i + 1 < n && s[i + 1] == '\n') ? '\r' : '\n';
 }
 
-pfx_status pfx_csv_input_open(const char *path, const pfx_csv_input_options *o, pfx_csv_input **out, pfx_err *err)
+pfx_status pfx_csv_input_open(const char *path, const pfx_csv_input_options *o, pfx_csv_input **out,
+                              pfx_err *err)
 {
     pfx_csv_input *in = pfx_mem_calloc(1, sizeof *in, err);
     if (!in) return PFX_ENOMEM;
@@ -259,11 +269,13 @@ pfx_status pfx_csv_input_open(const char *path, const pfx_csv_input_options *o, 
     pfx_status st = PFX_ENOMEM;
     if (!(in->path = pfx_mem_strdup(path, err)) || !(head = pfx_mem_alloc(HEAD_BYTES, 1, err))) goto done;
     if ((st = open_file(in, err)) != PFX_OK || (st = look_at_start(in, err)) != PFX_OK ||
-        (st = pfx_csv_input_rewind(in, err)) != PFX_OK || (st = refill(in, head, HEAD_BYTES, &n, err)) != PFX_OK)
+        (st = pfx_csv_input_rewind(in, err)) != PFX_OK ||
+        (st = refill(in, head, HEAD_BYTES, &n, err)) != PFX_OK)
         goto done;
     detect_layout(in, head, n);
     in->hash = pfx_sha256_new();
-    st = in->hash ? pfx_csv_input_rewind(in, err) : pfx_fail(err, PFX_ENOMEM, "out of memory for the checksum");
+    st = in->hash ? pfx_csv_input_rewind(in, err)
+                  : pfx_fail(err, PFX_ENOMEM, "out of memory for the checksum");
 done:
     pfx_mem_free(head);
     if (st != PFX_OK) {
@@ -319,7 +331,8 @@ static void set_chunks(pfx_csv_batch *b, int n_cuts, const size_t *cut, size_t e
         b->chunks[b->n_chunks++] = (pfx_csv_chunk){b->buf + from, cut[i] - from, PFX_CSV_SOUND};
         from = cut[i];
     }
-    if (end > from || flaw != PFX_CSV_SOUND) b->chunks[b->n_chunks++] = (pfx_csv_chunk){b->buf + from, end - from, flaw};
+    if (end > from || flaw != PFX_CSV_SOUND)
+        b->chunks[b->n_chunks++] = (pfx_csv_chunk){b->buf + from, end - from, flaw};
 }
 
 pfx_status pfx_csv_input_next(pfx_csv_input *in, pfx_csv_batch *b, pfx_err *err)
@@ -370,11 +383,26 @@ void pfx_csv_batch_free(pfx_csv_batch *b)
     *b = (pfx_csv_batch){0};
 }
 
-char pfx_csv_input_delimiter(const pfx_csv_input *in) { return in->delimiter; }
-const char *pfx_csv_input_encoding(const pfx_csv_input *in) { return in->encoding; }
-int64_t pfx_csv_input_size(const pfx_csv_input *in) { return in->size; }
-int64_t pfx_csv_input_done(const pfx_csv_input *in) { return in->done; }
-const char *pfx_csv_input_sha256(const pfx_csv_input *in) { return in->sha256; }
+char pfx_csv_input_delimiter(const pfx_csv_input *in)
+{
+    return in->delimiter;
+}
+const char *pfx_csv_input_encoding(const pfx_csv_input *in)
+{
+    return in->encoding;
+}
+int64_t pfx_csv_input_size(const pfx_csv_input *in)
+{
+    return in->size;
+}
+int64_t pfx_csv_input_done(const pfx_csv_input *in)
+{
+    return in->done;
+}
+const char *pfx_csv_input_sha256(const pfx_csv_input *in)
+{
+    return in->sha256;
+}
 
 const char *pfx_csv_guess_encoding(const char *text, size_t n)
 {
@@ -386,7 +414,7 @@ const char *pfx_csv_guess_encoding(const char *text, size_t n)
         char *out = buf;
         size_t room = sizeof buf;
         if (iconv(cd, &from, &n, &out, &room) == (size_t)-1) {
-            if (errno == EINVAL) break;     /* cut inside a character */
+            if (errno == EINVAL) break; /* cut inside a character */
             ok = errno == E2BIG;
         }
     }

@@ -11,25 +11,25 @@ struct pfx_csv_worker {
     const pfx_import_table *table;
     const pfx_missing *missing;
     int set, n_cols;
-    pfx_cell_stats *stats;      /* [n_cols] */
-    void **cells;               /* [n_cols] into room, by form */
-    int32_t *line_no;           /* [cap] */
+    pfx_cell_stats *stats; /* [n_cols] */
+    void **cells;          /* [n_cols] into room, by form */
+    int32_t *line_no;      /* [cap] */
     char *room;
     size_t room_bytes;
     /* of the chunk being parsed */
     pfx_idx block, cap, n_rows, n_lines;
-    int field;                  /* fields so far in this record */
-    bool header;                /* the record being read is the header */
-    bool after_cr;              /* the byte before was a CR that ended a line */
-    bool line_end;              /* on_row was called since this was cleared */
+    int field;     /* fields so far in this record */
+    bool header;   /* the record being read is the header */
+    bool after_cr; /* the byte before was a CR that ended a line */
+    bool line_end; /* on_row was called since this was cleared */
     bool stop;
     pfx_csv_fault fault;
     pfx_status st;
     pfx_err *err;
 };
 
-pfx_status pfx_csv_worker_new(const pfx_import_table *table, const pfx_missing *missing, char delimiter, int set,
-                              pfx_csv_worker **out, pfx_err *err)
+pfx_status pfx_csv_worker_new(const pfx_import_table *table, const pfx_missing *missing, char delimiter,
+                              int set, pfx_csv_worker **out, pfx_err *err)
 {
     *out = NULL;
     pfx_csv_worker *w = pfx_mem_calloc(1, sizeof *w, err);
@@ -95,7 +95,8 @@ static void put_text(pfx_csv_worker *w, int col, const char *s, size_t n)
 {
     int32_t code = PFX_NA_CODE;
     if (!pfx_missing_text(w->missing, s, n)) {
-        code = pfx_dict_code(pfx_import_table_dict(w->table, w->set, col), s, n, pfx_cell_ref_make(w->block, w->n_rows), w->err);
+        code = pfx_dict_code(pfx_import_table_dict(w->table, w->set, col), s, n,
+                             pfx_cell_ref_make(w->block, w->n_rows), w->err);
         if (code < 0) w->st = PFX_ENOMEM, w->stop = true;
     }
     ((int32_t *)w->cells[col])[w->n_rows] = code;
@@ -109,9 +110,14 @@ static void on_field(void *s, size_t n, void *ctx)
     int col = w->field++;
     if (w->header || col >= w->n_cols) return;
     switch (w->table->form[col]) {
-    case PFX_FORM_NUMBER: put_number(w, col, s, n); break;
-    case PFX_FORM_TEXT: put_text(w, col, s, n); break;
-    case PFX_FORM_SKIP: break;
+    case PFX_FORM_NUMBER:
+        put_number(w, col, s, n);
+        break;
+    case PFX_FORM_TEXT:
+        put_text(w, col, s, n);
+        break;
+    case PFX_FORM_SKIP:
+        break;
     }
 }
 
@@ -189,7 +195,8 @@ static pfx_status reserve(pfx_csv_worker *w, const char *text, size_t n, pfx_err
         if (!(w->room = pfx_mem_alloc((pfx_idx)bytes, 1, err))) return PFX_ENOMEM;
         w->room_bytes = bytes;
     }
-    for (int c = 0; c < w->n_cols; c++) w->cells[c] = w->table->form[c] == PFX_FORM_SKIP ? NULL : w->room + stride * (size_t)c;
+    for (int c = 0; c < w->n_cols; c++)
+        w->cells[c] = w->table->form[c] == PFX_FORM_SKIP ? NULL : w->room + stride * (size_t)c;
     w->line_no = (int32_t *)(w->room + stride * (size_t)w->n_cols);
     return PFX_OK;
 }
@@ -213,7 +220,9 @@ static void feed(pfx_csv_worker *w, const char *text, size_t n)
 static pfx_csv_fault fault_of(const pfx_csv_chunk *chunk, size_t sound)
 {
     if (sound < chunk->len) return chunk->text[sound] ? PFX_CSV_NOT_UTF8 : PFX_CSV_NUL;
-    return chunk->flaw == PFX_CSV_UNDECODABLE ? PFX_CSV_NOT_DECODED : chunk->flaw == PFX_CSV_TOO_LONG ? PFX_CSV_LONG : PFX_CSV_OK;
+    return chunk->flaw == PFX_CSV_UNDECODABLE ? PFX_CSV_NOT_DECODED
+           : chunk->flaw == PFX_CSV_TOO_LONG  ? PFX_CSV_LONG
+                                              : PFX_CSV_OK;
 }
 
 static pfx_status pack(pfx_csv_worker *w, pfx_csv_result *out, pfx_err *err)
@@ -229,7 +238,8 @@ static pfx_status pack(pfx_csv_worker *w, pfx_csv_result *out, pfx_err *err)
             pfx_cell_stats_numbers(&w->stats[c], w->n_rows, w->cells[c], pfx_cell_ref_make(w->block, 0));
     out->block.first_row = first;
     out->block.dict = w->set;
-    return pfx_block_pack(w->table, w->n_rows, (const void *const *)w->cells, in_step ? NULL : w->line_no, &out->block, err);
+    return pfx_block_pack(w->table, w->n_rows, (const void *const *)w->cells, in_step ? NULL : w->line_no,
+                          &out->block, err);
 }
 
 pfx_status pfx_csv_parse_chunk(pfx_csv_worker *w, const pfx_csv_chunk *chunk, pfx_idx block, bool header,
@@ -314,10 +324,16 @@ pfx_status pfx_csv_parse_header(const char *text, size_t n, char delimiter, cons
     if (h.failed) return PFX_ENOMEM;
     if (h.done) return PFX_OK;
     if (sound < n && text[sound] == '\0')
-        return pfx_fail(err, PFX_EDATA, "%s: row 1, field %d holds a NUL byte; if the file is UTF-16, say --encoding UTF-16LE", path, h.n + 1);
+        return pfx_fail(
+            err, PFX_EDATA,
+            "%s: row 1, field %d holds a NUL byte; if the file is UTF-16, say --encoding UTF-16LE", path,
+            h.n + 1);
     if (sound < n)
-        return pfx_fail(err, PFX_EDATA, "%s: row 1, field %d is not valid UTF-8; say which it is, for example --encoding %s", path,
-                        h.n + 1, pfx_csv_guess_encoding(text, n < 65536 ? n : 65536));
-    return pfx_fail(err, PFX_EDATA, h.n ? "%s: row 1: a quote in the header is never closed; close it" :
-                    "%s: no header row; the first line must hold the column names", path);
+        return pfx_fail(err, PFX_EDATA,
+                        "%s: row 1, field %d is not valid UTF-8; say which it is, for example --encoding %s",
+                        path, h.n + 1, pfx_csv_guess_encoding(text, n < 65536 ? n : 65536));
+    return pfx_fail(err, PFX_EDATA,
+                    h.n ? "%s: row 1: a quote in the header is never closed; close it"
+                        : "%s: no header row; the first line must hold the column names",
+                    path);
 }

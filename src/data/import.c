@@ -43,7 +43,8 @@ const char *pfx_import_where(pfx_import_data *d, pfx_cell_ref ref, int col, size
 {
     pfx_idx row = 0;
     if (pfx_import_table_row(&d->table, ref, &row, NULL) != PFX_OK) row = 0;
-    snprintf(buf, n, "%s: %s %lld%s%s", d->path, d->row_word, (long long)row, col >= 0 ? ", column " : "", col >= 0 ? d->cols[col].name : "");
+    snprintf(buf, n, "%s: %s %lld%s%s", d->path, d->row_word, (long long)row, col >= 0 ? ", column " : "",
+             col >= 0 ? d->cols[col].name : "");
     return buf;
 }
 
@@ -57,7 +58,8 @@ static int find_col(const pfx_import_data *d, const char *name, size_t n)
 }
 
 /* Column by name, or USAGE with the nearest one. */
-static pfx_status want_col(const pfx_import_data *d, const char *option, const char *name, size_t n, int *out, pfx_err *err)
+static pfx_status want_col(const pfx_import_data *d, const char *option, const char *name, size_t n, int *out,
+                           pfx_err *err)
 {
     *out = find_col(d, name, n);
     if (*out >= 0) return PFX_OK;
@@ -66,8 +68,10 @@ static pfx_status want_col(const pfx_import_data *d, const char *option, const c
     if (names && wanted) {
         for (int c = 0; c < d->table.n_cols; c++) names[c] = d->cols[c].name;
         const char *near = pfx_text_nearest(wanted, d->table.n_cols, names);
-        pfx_fail(err, PFX_EUSAGE, near ? "%s %s: %s has no such column; did you mean %s?" :
-                 "%s %s: %s has no such column; its first row names the columns", option, wanted, d->path, near);
+        pfx_fail(err, PFX_EUSAGE,
+                 near ? "%s %s: %s has no such column; did you mean %s?"
+                      : "%s %s: %s has no such column; its first row names the columns",
+                 option, wanted, d->path, near);
     }
     pfx_status st = names && wanted ? PFX_EUSAGE : PFX_ENOMEM;
     pfx_mem_free(names);
@@ -80,11 +84,15 @@ static pfx_status apply_types(pfx_import_data *d, const pfx_import_options *o, p
     for (int i = 0; i < o->n_types; i++) {
         const char *eq = strrchr(o->types[i], '=');
         int c;
-        if (!eq) return pfx_fail(err, PFX_EUSAGE, "--types %s: want NAME=KIND, KIND one of numeric, float32, category", o->types[i]);
+        if (!eq)
+            return pfx_fail(err, PFX_EUSAGE,
+                            "--types %s: want NAME=KIND, KIND one of numeric, float32, category",
+                            o->types[i]);
         pfx_status st = want_col(d, "--types", o->types[i], (size_t)(eq - o->types[i]), &c, err);
         if (st != PFX_OK) return st;
         if (!pfx_wish_parse(eq + 1, &d->cols[c].wish))
-            return pfx_fail(err, PFX_EUSAGE, "--types %s: unknown kind %s; want numeric, float32 or category", o->types[i], eq + 1);
+            return pfx_fail(err, PFX_EUSAGE, "--types %s: unknown kind %s; want numeric, float32 or category",
+                            o->types[i], eq + 1);
     }
     return PFX_OK;
 }
@@ -98,8 +106,11 @@ static pfx_status apply_keys(pfx_import_data *d, const pfx_import_options *o, pf
     if (st == PFX_OK && d->unit >= 0 && d->unit == d->time)
         st = pfx_fail(err, PFX_EUSAGE, "--unit and --time name the same column %s", o->unit);
     if (st == PFX_OK && d->time >= 0 && d->unit < 0)
-        st = pfx_fail(err, PFX_EUSAGE, "--time %s without --unit: name the column that tells the units apart with --unit", o->time);
-    for (int c = 0; c < d->table.n_cols; c++) d->table.form[c] = o->n_columns ? PFX_FORM_SKIP : PFX_FORM_NUMBER;
+        st = pfx_fail(err, PFX_EUSAGE,
+                      "--time %s without --unit: name the column that tells the units apart with --unit",
+                      o->time);
+    for (int c = 0; c < d->table.n_cols; c++)
+        d->table.form[c] = o->n_columns ? PFX_FORM_SKIP : PFX_FORM_NUMBER;
     for (int i = 0; i < o->n_columns && st == PFX_OK; i++) {
         int c;
         st = want_col(d, "--columns", o->columns[i], strlen(o->columns[i]), &c, err);
@@ -125,7 +136,8 @@ static pfx_status mend_name(pfx_import_data *d, int col, pfx_err *err)
         pfx_str_add(&old, *name);
         for (char *p = *name; *p; p++)
             if (*p == '/' || !strcmp(*name, ".") || !strcmp(*name, "..")) *p = '_';
-        pfx_import_note(d, "%s: column %s is called %s: HDF5 names have no slash", d->path, old.s ? old.s : "", *name);
+        pfx_import_note(d, "%s: column %s is called %s: HDF5 names have no slash", d->path,
+                        old.s ? old.s : "", *name);
         pfx_str_free(&old);
     }
     return PFX_OK;
@@ -137,16 +149,19 @@ static pfx_status check_names(const pfx_import_data *d, pfx_err *err)
     pfx_status st = PFX_OK;
     for (int c = 0; c < d->table.n_cols && st == PFX_OK; c++) {
         int32_t code = pfx_dict_code(&seen, d->cols[c].name, strlen(d->cols[c].name), c, err);
-        if (code < 0) st = PFX_ENOMEM;
+        if (code < 0)
+            st = PFX_ENOMEM;
         else if (seen.entries[code].count > 1)
-            st = pfx_fail(err, PFX_EDATA, "%s: columns %lld and %d are both called %s; give each its own name", d->path,
-                          (long long)seen.entries[code].first + 1, c + 1, d->cols[c].name);
+            st =
+                pfx_fail(err, PFX_EDATA, "%s: columns %lld and %d are both called %s; give each its own name",
+                         d->path, (long long)seen.entries[code].first + 1, c + 1, d->cols[c].name);
     }
     pfx_dict_free(&seen);
     return st;
 }
 
-pfx_status pfx_import_columns(pfx_import_data *d, const pfx_import_options *o, int n, char **names, int n_sets, pfx_err *err)
+pfx_status pfx_import_columns(pfx_import_data *d, const pfx_import_options *o, int n, char **names,
+                              int n_sets, pfx_err *err)
 {
     pfx_status st = pfx_import_table_init(&d->table, n, n_sets, pfx_import_budget(o->memory), o->tmpdir, err);
     d->cols = st == PFX_OK ? pfx_mem_calloc(n, sizeof *d->cols, err) : NULL;
@@ -214,10 +229,12 @@ static pfx_status put_provenance(const pfx_import_data *d, const pfx_import_opti
 static bool is_stat_file(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    return dot && (!strcasecmp(dot, ".dta") || !strcasecmp(dot, ".sav") || !strcasecmp(dot, ".zsav") || !strcasecmp(dot, ".sas7bdat"));
+    return dot && (!strcasecmp(dot, ".dta") || !strcasecmp(dot, ".sav") || !strcasecmp(dot, ".zsav") ||
+                   !strcasecmp(dot, ".sas7bdat"));
 }
 
-pfx_status pfx_import_run(const pfx_import_options *o, pfx_row_sink *sink, pfx_import_summary *summary, pfx_err *err)
+pfx_status pfx_import_run(const pfx_import_options *o, pfx_row_sink *sink, pfx_import_summary *summary,
+                          pfx_err *err)
 {
     pfx_import_data d = {.path = o->path, .unit = -1, .time = -1, .table.fd = -1};
     *summary = (pfx_import_summary){0};

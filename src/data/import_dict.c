@@ -24,7 +24,8 @@ static uint32_t hash_text(const char *s, size_t n)
 static pfx_status grow_slots(pfx_dict *d, pfx_err *err)
 {
     uint32_t n = d->n_slots ? d->n_slots * 2 : 64;
-    if (n > UINT32_C(1) << 31) return pfx_fail(err, PFX_ENOMEM, "a text column has more than 2^30 different texts");
+    if (n > UINT32_C(1) << 31)
+        return pfx_fail(err, PFX_ENOMEM, "a text column has more than 2^30 different texts");
     int32_t *slots = pfx_mem_alloc(n, sizeof *slots, err);
     if (!slots) return PFX_ENOMEM;
     memset(slots, 0xff, (size_t)n * sizeof *slots);
@@ -133,7 +134,8 @@ static int by_text(const void *a, const void *b)
     return strcmp(x->text, y->text);
 }
 
-static pfx_status levels_alloc(pfx_levels *l, int n_dicts, const pfx_dict *const *dicts, pfx_idx total, pfx_err *err)
+static pfx_status levels_alloc(pfx_levels *l, int n_dicts, const pfx_dict *const *dicts, pfx_idx total,
+                               pfx_err *err)
 {
     l->label = pfx_mem_alloc(total, sizeof *l->label, err);
     l->count = pfx_mem_calloc(total, sizeof *l->count, err);
@@ -170,7 +172,8 @@ pfx_status pfx_levels_merge(int n_dicts, const pfx_dict *const *dicts, pfx_level
         out->count[l] += e->count;
         out->map[item[i].dict][item[i].code] = (int32_t)l;
     }
-    if (out->n >= INT32_MAX) st = pfx_fail(err, PFX_ENOMEM, "a text column has more than 2^31 different texts");
+    if (out->n >= INT32_MAX)
+        st = pfx_fail(err, PFX_ENOMEM, "a text column has more than 2^31 different texts");
 done:
     pfx_mem_free(item);
     if (st != PFX_OK) pfx_levels_free(out);

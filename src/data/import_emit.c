@@ -14,11 +14,15 @@ static pfx_status check_key(pfx_emitter *e, int k, double v, pfx_cell_ref ref, p
     char where[1200];
     const char *option = k == e->unit ? "--unit" : "--time";
     if (v != v)
-        return pfx_fail(err, PFX_EDATA, "%s: missing, but %s needs a value in every row; fill it in, or drop the row",
+        return pfx_fail(err, PFX_EDATA,
+                        "%s: missing, but %s needs a value in every row; fill it in, or drop the row",
                         pfx_import_where(e->d, ref, e->out[k].col, sizeof where, where), option);
     if (v != rint(v) || fabs(v) > 0x1p53)
-        return pfx_fail(err, PFX_EDATA, "%s: %.17g is no whole number, but the unit of a panel is a text or a whole number; say --types %s=category to take it as text",
-                        pfx_import_where(e->d, ref, e->out[k].col, sizeof where, where), v, e->d->cols[e->out[k].col].name);
+        return pfx_fail(err, PFX_EDATA,
+                        "%s: %.17g is no whole number, but the unit of a panel is a text or a whole number; "
+                        "say --types %s=category to take it as text",
+                        pfx_import_where(e->d, ref, e->out[k].col, sizeof where, where), v,
+                        e->d->cols[e->out[k].col].name);
     return PFX_OK;
 }
 
@@ -30,9 +34,11 @@ static const char *write_key(const pfx_emitter *e, pfx_cell_ref ref, size_t n, c
     const pfx_col_spec *unit = &e->spec[e->unit];
     if (e->time >= 0) pfx_time_write(e->plan.unit, pfx_emit_value_at(e, e->time, ref), sizeof time, time);
     if (unit->kind == PFX_CATEGORY)
-        snprintf(buf, n, "%s %.80s%s%s %s", unit->name, unit->levels[(pfx_idx)u], e->time >= 0 ? ", " : "", e->time >= 0 ? e->spec[e->time].name : "", time);
+        snprintf(buf, n, "%s %.80s%s%s %s", unit->name, unit->levels[(pfx_idx)u], e->time >= 0 ? ", " : "",
+                 e->time >= 0 ? e->spec[e->time].name : "", time);
     else
-        snprintf(buf, n, "%s %.17g%s%s %s", unit->name, u, e->time >= 0 ? ", " : "", e->time >= 0 ? e->spec[e->time].name : "", time);
+        snprintf(buf, n, "%s %.17g%s%s %s", unit->name, u, e->time >= 0 ? ", " : "",
+                 e->time >= 0 ? e->spec[e->time].name : "", time);
     return buf;
 }
 
@@ -42,11 +48,15 @@ static pfx_status duplicate(pfx_emitter *e, pfx_cell_ref a, pfx_cell_ref b, pfx_
     pfx_idx row_a, row_b;
     pfx_status st;
     pfx_import_table *t = &e->d->table;
-    if ((st = pfx_import_table_row(t, a, &row_a, err)) != PFX_OK || (st = pfx_import_table_row(t, b, &row_b, err)) != PFX_OK ||
+    if ((st = pfx_import_table_row(t, a, &row_a, err)) != PFX_OK ||
+        (st = pfx_import_table_row(t, b, &row_b, err)) != PFX_OK ||
         (st = pfx_import_table_load(t, a >> 32, err)) != PFX_OK)
         return st;
-    return pfx_fail(err, PFX_EDATA, "%s: %ss %lld and %lld have the same %s; a panel has one row for each unit and time: mend the file, or say --drop-duplicates first",
-                    e->d->path, e->d->row_word, (long long)row_a, (long long)row_b, write_key(e, a, sizeof key, key));
+    return pfx_fail(err, PFX_EDATA,
+                    "%s: %ss %lld and %lld have the same %s; a panel has one row for each unit and time: "
+                    "mend the file, or say --drop-duplicates first",
+                    e->d->path, e->d->row_word, (long long)row_a, (long long)row_b,
+                    write_key(e, a, sizeof key, key));
 }
 
 /* One pass over the key columns: missing keys, ranges, order. */
@@ -110,8 +120,10 @@ static void batch_task(void *ctx, pfx_idx i, int thread)
 {
     pfx_emitter *e = ctx;
     (void)thread;
-    if (i > 0) gather_column(e, (int)i - 1);
-    else if (e->put_st == PFX_OK) e->put_st = put_batch(e, &e->batch[!e->now], &e->put_err);
+    if (i > 0)
+        gather_column(e, (int)i - 1);
+    else if (e->put_st == PFX_OK)
+        e->put_st = put_batch(e, &e->batch[!e->now], &e->put_err);
 }
 
 static pfx_status flush_refs(pfx_emitter *e, pfx_err *err)
@@ -171,7 +183,8 @@ static int bits(double range)
     return b;
 }
 
-/* Keys of all rows, unit and time in one word where they fit; else by time first and then, stably, by unit. */
+/* Keys of all rows, unit and time in one word where they fit; else by time first and then, stably, by unit.
+ */
 static pfx_status sort_refs(pfx_emitter *e, pfx_sort_pair *p, pfx_err *err)
 {
     const pfx_import_table *t = &e->d->table;
@@ -184,12 +197,14 @@ static pfx_status sort_refs(pfx_emitter *e, pfx_sort_pair *p, pfx_err *err)
         for (pfx_idx i = 0; i < t->blocks[b].n_rows; i++) {
             pfx_cell_ref ref = pfx_cell_ref_make(b, i);
             uint64_t tm = e->time < 0 ? 0 : (uint64_t)(pfx_emit_value_at(e, e->time, ref) - e->time_min);
-            uint64_t u = packed ? (uint64_t)(pfx_emit_value_at(e, e->unit, ref) - e->unit_min) << time_bits : 0;
+            uint64_t u =
+                packed ? (uint64_t)(pfx_emit_value_at(e, e->unit, ref) - e->unit_min) << time_bits : 0;
             p[k++] = (pfx_sort_pair){u | tm, ref};
         }
     pfx_sort_pairs(k, p, tmp);
     if (!packed) {
-        for (pfx_idx i = 0; i < k; i++) p[i].key = (uint64_t)(pfx_emit_value_at(e, e->unit, p[i].value) - e->unit_min);
+        for (pfx_idx i = 0; i < k; i++)
+            p[i].key = (uint64_t)(pfx_emit_value_at(e, e->unit, p[i].value) - e->unit_min);
         pfx_sort_pairs(k, p, tmp);
     }
     pfx_mem_free(tmp);
@@ -251,8 +266,10 @@ static pfx_status put_record(pfx_emitter *e, const record *r, pfx_err *err)
     pfx_idx i = b->n++;
     for (int k = 0; k < e->n_out; k++) {
         double v = r->cell[k];
-        if (b->column[k].code) b->column[k].code[i] = v != v ? PFX_NA_CODE : (int32_t)v;
-        else b->column[k].num[i] = v;
+        if (b->column[k].code)
+            b->column[k].code[i] = v != v ? PFX_NA_CODE : (int32_t)v;
+        else
+            b->column[k].num[i] = v;
     }
     return b->n == e->batch_rows ? put_batch(e, b, err) : PFX_OK;
 }
@@ -293,7 +310,8 @@ static pfx_dtype time_storage(const pfx_emitter *e)
 
 static pfx_status begin(pfx_emitter *e, pfx_err *err)
 {
-    pfx_panel_spec panel = {e->unit >= 0 ? e->spec[e->unit].name : "", e->time >= 0 ? e->spec[e->time].name : "", e->plan.unit};
+    pfx_panel_spec panel = {e->unit >= 0 ? e->spec[e->unit].name : "",
+                            e->time >= 0 ? e->spec[e->time].name : "", e->plan.unit};
     if (e->time >= 0) e->spec[e->time].dtype = time_storage(e);
     if (e->unit >= 0 && e->spec[e->unit].dtype == PFX_F32) e->spec[e->unit].dtype = PFX_I64;
     pfx_status st = pfx_emit_make_batches(e, err);
@@ -312,6 +330,17 @@ static pfx_status put_levels(pfx_emitter *e, pfx_err *err)
     return PFX_OK;
 }
 
+/* What a stored time counts from; a panel file names the unit alone. */
+static pfx_status put_time_origin(pfx_emitter *e, pfx_err *err)
+{
+    static const char *const origin[] = {
+        [PFX_TIME_INDEX] = "numbers as in the source", [PFX_TIME_YEAR] = "years as numbers",
+        [PFX_TIME_HALF] = "halves since 1970h1",       [PFX_TIME_QUARTER] = "quarters since 1970q1",
+        [PFX_TIME_MONTH] = "months since 1970m1",      [PFX_TIME_WEEK] = "weeks since the first of 1970",
+        [PFX_TIME_DAY] = "days since 1970-01-01"};
+    return e->sink->provenance(e->sink->ctx, "time_counts", origin[e->plan.unit], err);
+}
+
 pfx_status pfx_import_emit(pfx_import_data *d, const pfx_import_options *o, pfx_row_sink *sink,
                            pfx_import_summary *summary, pfx_err *err)
 {
@@ -323,11 +352,14 @@ pfx_status pfx_import_emit(pfx_import_data *d, const pfx_import_options *o, pfx_
         pfx_progress_begin("write", "rows", (double)d->table.n_rows);
         bool fits = pfx_import_table_in_memory(&d->table) &&
                     (size_t)d->table.n_rows * 2 * sizeof(pfx_sort_pair) <= pfx_import_budget(o->memory);
-        st = e.sorted ? emit_in_order(&e, err) : fits ? emit_sorted_in_memory(&e, err) : emit_sorted_on_disk(&e, err);
+        st = e.sorted ? emit_in_order(&e, err)
+             : fits   ? emit_sorted_in_memory(&e, err)
+                      : emit_sorted_on_disk(&e, err);
         summary->spilled = !e.sorted && !fits;
         pfx_progress_end();
     }
     if (st == PFX_OK) st = put_levels(&e, err);
+    if (st == PFX_OK && e.time >= 0) st = put_time_origin(&e, err);
     summary->n_rows = e.n_put;
     summary->n_cols = e.n_out;
     summary->was_sorted = e.sorted;

@@ -5,19 +5,25 @@
 #include "src/data/import_private.h"
 
 /* How a cell of the table becomes a cell of the panel. */
-typedef enum pfx_cell_mode { CELL_NUMBER, CELL_TEXT, CELL_VALUE_LABEL, CELL_TIME_NUMBER, CELL_TIME_TEXT } pfx_cell_mode;
+typedef enum pfx_cell_mode {
+    CELL_NUMBER,
+    CELL_TEXT,
+    CELL_VALUE_LABEL,
+    CELL_TIME_NUMBER,
+    CELL_TIME_TEXT
+} pfx_cell_mode;
 
 typedef struct pfx_out_col {
-    int col;                    /* of the table */
+    int col; /* of the table */
     pfx_cell_mode mode;
-    double *level_time;         /* CELL_TIME_TEXT: [levels] */
+    double *level_time; /* CELL_TIME_TEXT: [levels] */
 } pfx_out_col;
 
 /* Rows on their way to the sink. */
 typedef struct pfx_emit_batch {
     pfx_idx n;
-    pfx_cell_ref *ref;          /* [batch_rows] */
-    pfx_column *column;         /* [n_out] with room for batch_rows */
+    pfx_cell_ref *ref;  /* [batch_rows] */
+    pfx_column *column; /* [n_out] with room for batch_rows */
 } pfx_emit_batch;
 
 typedef struct pfx_emitter {
@@ -26,11 +32,11 @@ typedef struct pfx_emitter {
     pfx_row_sink *sink;
     pfx_import_summary *summary;
     pfx_time_plan plan;
-    int n_out, unit, time;      /* columns of the panel; -1: none */
-    pfx_out_col *out;               /* [n_out] */
-    pfx_col_spec *spec;         /* [n_out] */
+    int n_out, unit, time; /* columns of the panel; -1: none */
+    pfx_out_col *out;      /* [n_out] */
+    pfx_col_spec *spec;    /* [n_out] */
     /* keys */
-    bool sorted, repeats;       /* rows in order; some follow one of the same key */
+    bool sorted, repeats; /* rows in order; some follow one of the same key */
     double unit_min, unit_max, time_min, time_max;
     /* one batch is filled while the one before is written */
     pfx_idx batch_rows, n_put;
@@ -50,6 +56,7 @@ double pfx_emit_value(const pfx_emitter *e, int k, pfx_cells cells, int dict, pf
 /* The same by its place; the block is in memory. */
 double pfx_emit_value_at(const pfx_emitter *e, int k, pfx_cell_ref ref);
 /* Cells of rows that follow each other in one block. */
-void pfx_emit_gather_run(const pfx_emitter *e, int k, pfx_cell_ref first, pfx_idx n, pfx_column *to, pfx_idx at);
+void pfx_emit_gather_run(const pfx_emitter *e, int k, pfx_cell_ref first, pfx_idx n, pfx_column *to,
+                         pfx_idx at);
 
 #endif

@@ -21,8 +21,11 @@ static pfx_status plan_time(pfx_emitter *e, pfx_out_col *out, pfx_err *err)
     snprintf(what, sizeof what, "%s: column %s", e->d->path, c->name);
     for (pfx_idx l = 0; text && l < c->levels.n; l++)
         if (!pfx_time_scan_text(&scan, c->levels.label[l]))
-            return pfx_fail(err, PFX_EDATA, "%s: \"%.60s\" is no time; write years (2019), dates (2019-12-31), quarters (2019q4), months (2019m12 or 2019-12) or whole numbers",
-                            pfx_import_where(e->d, c->levels.first[l], out->col, sizeof where, where), c->levels.label[l]);
+            return pfx_fail(err, PFX_EDATA,
+                            "%s: \"%.60s\" is no time; write years (2019), dates (2019-12-31), quarters "
+                            "(2019q4), months (2019m12 or 2019-12) or whole numbers",
+                            pfx_import_where(e->d, c->levels.first[l], out->col, sizeof where, where),
+                            c->levels.label[l]);
     for (pfx_idx b = 0; !text && b < t->n_blocks; b++) {
         pfx_status st = pfx_import_table_load(t, b, err);
         if (st != PFX_OK) return st;
@@ -37,7 +40,8 @@ static pfx_status plan_time(pfx_emitter *e, pfx_out_col *out, pfx_err *err)
     if (!text) return PFX_OK;
     out->level_time = pfx_mem_alloc(c->levels.n, sizeof *out->level_time, err);
     if (!out->level_time) return PFX_ENOMEM;
-    for (pfx_idx l = 0; l < c->levels.n; l++) out->level_time[l] = pfx_time_of_text(&e->plan, c->levels.label[l]);
+    for (pfx_idx l = 0; l < c->levels.n; l++)
+        out->level_time[l] = pfx_time_of_text(&e->plan, c->levels.label[l]);
     return PFX_OK;
 }
 
@@ -80,8 +84,10 @@ static pfx_status make_batch(pfx_emitter *e, pfx_emit_batch *b, pfx_err *err)
     for (int k = 0; k < e->n_out; k++) {
         pfx_column *c = &b->column[k];
         c->spec = e->spec[k];
-        if (c->spec.kind == PFX_CATEGORY) c->code = pfx_mem_alloc(e->batch_rows, sizeof *c->code, err);
-        else c->num = pfx_mem_alloc(e->batch_rows, sizeof *c->num, err);
+        if (c->spec.kind == PFX_CATEGORY)
+            c->code = pfx_mem_alloc(e->batch_rows, sizeof *c->code, err);
+        else
+            c->num = pfx_mem_alloc(e->batch_rows, sizeof *c->num, err);
         if (!c->code && !c->num) return PFX_ENOMEM;
     }
     return PFX_OK;
@@ -125,8 +131,10 @@ static int32_t value_code(const pfx_import_col *c, double v)
     pfx_idx lo = 0, hi = c->n_values - 1;
     while (lo < hi) {
         pfx_idx mid = lo + (hi - lo) / 2;
-        if (c->value[mid] < v) lo = mid + 1;
-        else hi = mid;
+        if (c->value[mid] < v)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return (int32_t)lo;
 }
@@ -137,10 +145,14 @@ double pfx_emit_value(const pfx_emitter *e, int k, pfx_cells cells, int dict, pf
     const pfx_out_col *out = &e->out[k];
     const pfx_import_col *c = &e->d->cols[out->col];
     switch (out->mode) {
-    case CELL_NUMBER: break;
-    case CELL_TIME_NUMBER: return pfx_time_of_number(&e->plan, pfx_cells_number(cells, i));
-    case CELL_TEXT: return cells.i32[i] == PFX_NA_CODE ? NAN : c->levels.map[dict][cells.i32[i]];
-    case CELL_TIME_TEXT: return cells.i32[i] == PFX_NA_CODE ? NAN : out->level_time[c->levels.map[dict][cells.i32[i]]];
+    case CELL_NUMBER:
+        break;
+    case CELL_TIME_NUMBER:
+        return pfx_time_of_number(&e->plan, pfx_cells_number(cells, i));
+    case CELL_TEXT:
+        return cells.i32[i] == PFX_NA_CODE ? NAN : c->levels.map[dict][cells.i32[i]];
+    case CELL_TIME_TEXT:
+        return cells.i32[i] == PFX_NA_CODE ? NAN : out->level_time[c->levels.map[dict][cells.i32[i]]];
     case CELL_VALUE_LABEL: {
         int32_t code = value_code(c, pfx_cells_number(cells, i));
         return code == PFX_NA_CODE ? NAN : code;
@@ -153,11 +165,13 @@ double pfx_emit_value_at(const pfx_emitter *e, int k, pfx_cell_ref ref)
 {
     const pfx_import_table *t = &e->d->table;
     pfx_idx b = ref >> 32;
-    return pfx_emit_value(e, k, pfx_import_table_cells(t, b, e->out[k].col), t->blocks[b].dict, ref & UINT32_MAX);
+    return pfx_emit_value(e, k, pfx_import_table_cells(t, b, e->out[k].col), t->blocks[b].dict,
+                          ref & UINT32_MAX);
 }
 
 /* Cells of rows that follow each other in one block: plain numbers go fast. */
-void pfx_emit_gather_run(const pfx_emitter *e, int k, pfx_cell_ref first, pfx_idx n, pfx_column *to, pfx_idx at)
+void pfx_emit_gather_run(const pfx_emitter *e, int k, pfx_cell_ref first, pfx_idx n, pfx_column *to,
+                         pfx_idx at)
 {
     const pfx_import_table *t = &e->d->table;
     pfx_idx b = first >> 32, row = first & UINT32_MAX;
@@ -166,15 +180,19 @@ void pfx_emit_gather_run(const pfx_emitter *e, int k, pfx_cell_ref first, pfx_id
     if (e->out[k].mode == CELL_NUMBER && cells.f64) {
         memcpy(to->num + at, cells.f64 + row, (size_t)n * sizeof *to->num);
     } else if (e->out[k].mode == CELL_NUMBER) {
-        for (pfx_idx i = 0; i < n; i++) to->num[at + i] = cells.i32[row + i] == PFX_NA_CODE ? NAN : cells.i32[row + i];
+        for (pfx_idx i = 0; i < n; i++)
+            to->num[at + i] = cells.i32[row + i] == PFX_NA_CODE ? NAN : cells.i32[row + i];
     } else if (e->out[k].mode == CELL_TEXT) {
         const int32_t *map = e->d->cols[e->out[k].col].levels.map[dict];
-        for (pfx_idx i = 0; i < n; i++) to->code[at + i] = cells.i32[row + i] == PFX_NA_CODE ? PFX_NA_CODE : map[cells.i32[row + i]];
+        for (pfx_idx i = 0; i < n; i++)
+            to->code[at + i] = cells.i32[row + i] == PFX_NA_CODE ? PFX_NA_CODE : map[cells.i32[row + i]];
     } else {
         for (pfx_idx i = 0; i < n; i++) {
             double v = pfx_emit_value(e, k, cells, dict, row + i);
-            if (to->code) to->code[at + i] = v != v ? PFX_NA_CODE : (int32_t)v;
-            else to->num[at + i] = v;
+            if (to->code)
+                to->code[at + i] = v != v ? PFX_NA_CODE : (int32_t)v;
+            else
+                to->num[at + i] = v;
         }
     }
 }

@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include "src/base/mem.h"
 
-/* A slab: one header word a column and one for the row numbers, then the arrays, each 8-byte aligned. A header word is the
- * array's offset in bytes, its lowest bit 1 for int32; 0: no array. */
+/* A slab: one header word a column and one for the row numbers, then the arrays, each 8-byte aligned. A
+ * header word is the array's offset in bytes, its lowest bit 1 for int32; 0: no array. */
 typedef uint64_t slab_word;
 enum { NARROW = 1 };
 
@@ -18,9 +18,11 @@ static size_t pad8(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-pfx_status pfx_import_table_init(pfx_import_table *t, int n_cols, int n_dicts, size_t budget, const char *tmpdir, pfx_err *err)
+pfx_status pfx_import_table_init(pfx_import_table *t, int n_cols, int n_dicts, size_t budget,
+                                 const char *tmpdir, pfx_err *err)
 {
-    *t = (pfx_import_table){.n_cols = n_cols, .n_dicts = n_dicts, .budget = budget, .tmpdir = tmpdir, .fd = -1};
+    *t = (pfx_import_table){
+        .n_cols = n_cols, .n_dicts = n_dicts, .budget = budget, .tmpdir = tmpdir, .fd = -1};
     t->form = pfx_mem_calloc(n_cols, sizeof *t->form, err);
     t->dicts = pfx_mem_calloc((pfx_idx)n_dicts * n_cols, sizeof *t->dicts, err);
     return t->form && t->dicts ? PFX_OK : PFX_ENOMEM;
@@ -64,8 +66,8 @@ static void put_narrow(pfx_idx n, const double *x, int32_t *out)
     for (pfx_idx i = 0; i < n; i++) out[i] = x[i] != x[i] ? PFX_NA_CODE : (int32_t)x[i];
 }
 
-pfx_status pfx_block_pack(const pfx_import_table *t, pfx_idx n_rows, const void *const *cells, const int32_t *line_no,
-                          pfx_block *out, pfx_err *err)
+pfx_status pfx_block_pack(const pfx_import_table *t, pfx_idx n_rows, const void *const *cells,
+                          const int32_t *line_no, pfx_block *out, pfx_err *err)
 {
     slab_word *head = pfx_mem_alloc(t->n_cols + 1, sizeof *head, err);
     if (!head) return PFX_ENOMEM;
@@ -192,11 +194,12 @@ int pfx_tmpfile_open(const char *dir, pfx_err *err)
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0) return fd;
     char path[4096]; /* a filesystem without O_TMPFILE: create and unlink */
-    if (snprintf(path, sizeof path, "%s/panelfx-XXXXXX", folder) < (int)sizeof path && (fd = mkstemp(path)) >= 0)
+    if (snprintf(path, sizeof path, "%s/panelfx-XXXXXX", folder) < (int)sizeof path &&
+        (fd = mkstemp(path)) >= 0)
         unlink(path);
     else
-        pfx_fail(err, PFX_EIO, "cannot make a temporary file in %s: %s; name another folder with --tmpdir", folder,
-                 strerror(errno));
+        pfx_fail(err, PFX_EIO, "cannot make a temporary file in %s: %s; name another folder with --tmpdir",
+                 folder, strerror(errno));
     return fd;
 }
 
@@ -207,7 +210,9 @@ pfx_status pfx_tmpfile_write(int fd, const char *dir, int64_t offset, size_t n, 
         ssize_t k = pwrite(fd, p, n, offset);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0)
-            return pfx_fail(err, PFX_EIO, "cannot write a temporary file in %s: %s; name another folder with --tmpdir, or raise --memory",
+            return pfx_fail(err, PFX_EIO,
+                            "cannot write a temporary file in %s: %s; name another folder with --tmpdir, or "
+                            "raise --memory",
                             tmp_folder(dir), k < 0 ? strerror(errno) : "nothing written");
         p += k, offset += k, n -= (size_t)k;
     }

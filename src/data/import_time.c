@@ -8,7 +8,8 @@
 
 static const char *const unit_names[] = {"index", "year", "half", "quarter", "month", "week", "day"};
 
-/* ---- calendar: 400-year cycles of 146,097 days, years that begin in March so that the leap day comes last ---- */
+/* ---- calendar: 400-year cycles of 146,097 days, years that begin in March so that the leap day comes last
+ * ---- */
 
 enum { CYCLE = 146097, TO_1970 = 719468 };
 
@@ -69,8 +70,10 @@ static int read_int(const char **p, int most, int *out)
 
 static bool is_clock_zero(const char *p)
 {
-    if (*p == 'T' || *p == ' ') p++;
-    else return *p == '\0';
+    if (*p == 'T' || *p == ' ')
+        p++;
+    else
+        return *p == '\0';
     if (!isdigit((unsigned char)*p)) return false;
     while (*p == '0' || *p == ':' || *p == '.') p++;
     return *p == '\0' || (*p == 'Z' && p[1] == '\0');
@@ -98,7 +101,11 @@ static bool read_period(const char *p, int y, moment *out)
         char letter;
         pfx_time_unit unit;
         int per_year;
-    } kinds[] = {{'h', PFX_TIME_HALF, 2}, {'s', PFX_TIME_HALF, 2}, {'q', PFX_TIME_QUARTER, 4}, {'m', PFX_TIME_MONTH, 12}, {'w', PFX_TIME_WEEK, 52}};
+    } kinds[] = {{'h', PFX_TIME_HALF, 2},
+                 {'s', PFX_TIME_HALF, 2},
+                 {'q', PFX_TIME_QUARTER, 4},
+                 {'m', PFX_TIME_MONTH, 12},
+                 {'w', PFX_TIME_WEEK, 52}};
     if (*p == '-' || *p == ' ' || *p == ':') p++;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (tolower((unsigned char)*p) != kinds[i].letter) continue;
@@ -144,8 +151,17 @@ static bool read_moment(const char *p, moment *out)
 
 void pfx_time_scan_init(pfx_time_scan *s, bool text, pfx_time_code code)
 {
-    *s = (pfx_time_scan){.text = text, .code = code, .whole = true, .all_ymd = true, .all_ym = true, .min = INFINITY,
-                         .max = -INFINITY, .same_day = true, .same_month = true, .all_first = true, .all_last = true};
+    *s = (pfx_time_scan){.text = text,
+                         .code = code,
+                         .whole = true,
+                         .all_ymd = true,
+                         .all_ym = true,
+                         .min = INFINITY,
+                         .max = -INFINITY,
+                         .same_day = true,
+                         .same_month = true,
+                         .all_first = true,
+                         .all_last = true};
 }
 
 static void scan_date(pfx_time_scan *s, int64_t days)
@@ -193,7 +209,8 @@ void pfx_time_scan_number(pfx_time_scan *s, double v)
     if (!s->whole) return;
     int64_t k = (int64_t)v;
     s->all_ym = s->all_ym && k >= 100001 && k <= 299912 && k % 100 >= 1 && k % 100 <= 12;
-    s->all_ymd = s->all_ymd && k >= 10000101 && k <= 29991231 && is_date((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100));
+    s->all_ymd = s->all_ymd && k >= 10000101 && k <= 29991231 &&
+                 is_date((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100));
     if (s->all_ymd) scan_date(s, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100)));
 }
 
@@ -207,7 +224,8 @@ static pfx_time_unit unit_of_dates(const pfx_time_scan *s)
     if (!s->several) return PFX_TIME_DAY;
     if (s->same_day || (s->same_month && s->all_last)) return PFX_TIME_YEAR;
     if (!s->all_first && !s->all_last) return PFX_TIME_DAY;
-    unsigned half = s->all_last ? ENDS_HALF : STARTS_HALF, quarter = s->all_last ? ENDS_QUARTER : STARTS_QUARTER;
+    unsigned half = s->all_last ? ENDS_HALF : STARTS_HALF,
+             quarter = s->all_last ? ENDS_QUARTER : STARTS_QUARTER;
     return !(m & ~half) ? PFX_TIME_HALF : !(m & ~quarter) ? PFX_TIME_QUARTER : PFX_TIME_MONTH;
 }
 
@@ -220,8 +238,12 @@ static pfx_status written_unit(const pfx_time_scan *s, const char *what, pfx_tim
             if (s->has[u]) p->unit = (pfx_time_unit)u, n++;
         if (n == 2 && s->has[PFX_TIME_INDEX] && s->has[PFX_TIME_YEAR]) p->unit = PFX_TIME_INDEX, n = 1;
         if (n > 1)
-            return pfx_fail(err, PFX_EDATA, "%s: times of different kinds (%s and %s among them); write all in one way", what,
-                            s->has[PFX_TIME_INDEX] ? "numbers" : s->has[PFX_TIME_YEAR] ? "years" : "periods", unit_names[p->unit]);
+            return pfx_fail(err, PFX_EDATA,
+                            "%s: times of different kinds (%s and %s among them); write all in one way", what,
+                            s->has[PFX_TIME_INDEX]  ? "numbers"
+                            : s->has[PFX_TIME_YEAR] ? "years"
+                                                    : "periods",
+                            unit_names[p->unit]);
         return PFX_OK;
     }
     p->code = s->code;
@@ -231,24 +253,32 @@ static pfx_status written_unit(const pfx_time_scan *s, const char *what, pfx_tim
         return PFX_OK;
     }
     if (!s->whole)
-        return pfx_fail(err, PFX_EDATA, "%s: a time must be a whole number, a date, a quarter or a month, and some are not whole; "
-                        "name another column with --time, or leave --time out", what);
+        return pfx_fail(
+            err, PFX_EDATA,
+            "%s: a time must be a whole number, a date, a quarter or a month, and some are not whole; "
+            "name another column with --time, or leave --time out",
+            what);
     p->number = PFX_TIME_AS_IS;
     if (s->n == 0) return PFX_OK;
-    if (s->min >= 1000 && s->max <= 2999) p->unit = PFX_TIME_YEAR;
-    else if (s->all_ym) p->number = PFX_TIME_YM, p->unit = PFX_TIME_MONTH;
-    else if (s->all_ymd) p->number = PFX_TIME_YMD, p->unit = PFX_TIME_DAY;
+    if (s->min >= 1000 && s->max <= 2999)
+        p->unit = PFX_TIME_YEAR;
+    else if (s->all_ym)
+        p->number = PFX_TIME_YM, p->unit = PFX_TIME_MONTH;
+    else if (s->all_ymd)
+        p->number = PFX_TIME_YMD, p->unit = PFX_TIME_DAY;
     return PFX_OK;
 }
 
 /* Whether steps of `from` have a meaning in `to`. */
 static bool can_become(pfx_time_unit from, pfx_time_unit to)
 {
-    if (from == to || from == PFX_TIME_DAY || from == PFX_TIME_INDEX) return to != PFX_TIME_INDEX || from != PFX_TIME_DAY;
+    if (from == to || from == PFX_TIME_DAY || from == PFX_TIME_INDEX)
+        return to != PFX_TIME_INDEX || from != PFX_TIME_DAY;
     return from != PFX_TIME_WEEK && from > to && to != PFX_TIME_INDEX;
 }
 
-pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *what, pfx_time_plan *out, pfx_err *err)
+pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *what, pfx_time_plan *out,
+                           pfx_err *err)
 {
     *out = (pfx_time_plan){0};
     pfx_status st = written_unit(s, what, out, err);
@@ -258,26 +288,33 @@ pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *wha
         bool plain = !s->text && out->number != PFX_TIME_CODED;
         if (plain && (out->number == PFX_TIME_AS_IS || override == PFX_TIME_INDEX)) {
             out->number = PFX_TIME_AS_IS;
-            out->unit = (pfx_time_unit)override;
+            out->unit = (pfx_time_unit) override;
             return PFX_OK;
         }
-        if (!can_become(written, (pfx_time_unit)override))
-            return pfx_fail(err, PFX_EUSAGE, "--time-unit %s: %s holds times in steps of a %s; leave the option out, or choose a coarser unit",
+        if (!can_become(written, (pfx_time_unit) override))
+            return pfx_fail(err, PFX_EUSAGE,
+                            "--time-unit %s: %s holds times in steps of a %s; leave the option out, or "
+                            "choose a coarser unit",
                             unit_names[override], what, unit_names[written]);
-        out->unit = (pfx_time_unit)override;
+        out->unit = (pfx_time_unit) override;
         return PFX_OK;
     }
     if (written == PFX_TIME_DAY) out->unit = unit_of_dates(s);
     if (out->unit != written)
-        snprintf(out->note, sizeof out->note, "its dates are all %s, so time counts in steps of a %s (--time-unit day keeps days)",
-                 out->unit == PFX_TIME_YEAR ? (s->same_day ? "on the same day of the year" : "on the last day of the same month")
-                 : s->all_last              ? "last days of a month"
-                                            : "first days of a month",
+        snprintf(out->note, sizeof out->note,
+                 "its dates are all %s, so time counts in steps of a %s (--time-unit day keeps days)",
+                 out->unit == PFX_TIME_YEAR
+                     ? (s->same_day ? "on the same day of the year" : "on the last day of the same month")
+                 : s->all_last ? "last days of a month"
+                               : "first days of a month",
                  unit_names[out->unit]);
     else if (out->number == PFX_TIME_YM)
-        snprintf(out->note, sizeof out->note, "its numbers read as year and month, so time counts in months (--time-unit index keeps the numbers)");
+        snprintf(out->note, sizeof out->note,
+                 "its numbers read as year and month, so time counts in months (--time-unit index keeps the "
+                 "numbers)");
     else if (out->number == PFX_TIME_YMD)
-        snprintf(out->note, sizeof out->note, "its numbers read as dates, so time counts in days (--time-unit index keeps the numbers)");
+        snprintf(out->note, sizeof out->note,
+                 "its numbers read as dates, so time counts in days (--time-unit index keeps the numbers)");
     return PFX_OK;
 }
 
@@ -286,7 +323,8 @@ pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *wha
 /* Steps of a coarser unit. */
 static double coarsen(pfx_time_unit from, int64_t step, pfx_time_unit to)
 {
-    static const int per_year[] = {[PFX_TIME_YEAR] = 1, [PFX_TIME_HALF] = 2, [PFX_TIME_QUARTER] = 4, [PFX_TIME_MONTH] = 12};
+    static const int per_year[] = {
+        [PFX_TIME_YEAR] = 1, [PFX_TIME_HALF] = 2, [PFX_TIME_QUARTER] = 4, [PFX_TIME_MONTH] = 12};
     if (from == to || from == PFX_TIME_INDEX || to == PFX_TIME_INDEX) return (double)step;
     if (to == PFX_TIME_WEEK) return (double)floor_div(step + 3, 7); /* 1970-01-01 was a Thursday */
     int64_t months;
@@ -312,10 +350,15 @@ double pfx_time_of_number(const pfx_time_plan *plan, double v)
     if (v != v) return v;
     int64_t k = (int64_t)v;
     switch (plan->number) {
-    case PFX_TIME_YM: return coarsen(PFX_TIME_MONTH, (k / 100 - 1970) * 12 + k % 100 - 1, plan->unit);
-    case PFX_TIME_YMD: return coarsen(PFX_TIME_DAY, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100)), plan->unit);
-    case PFX_TIME_CODED: return coarsen(plan->code.unit, (int64_t)decode(plan->code, v), plan->unit);
-    case PFX_TIME_AS_IS: break;
+    case PFX_TIME_YM:
+        return coarsen(PFX_TIME_MONTH, (k / 100 - 1970) * 12 + k % 100 - 1, plan->unit);
+    case PFX_TIME_YMD:
+        return coarsen(PFX_TIME_DAY, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100)),
+                       plan->unit);
+    case PFX_TIME_CODED:
+        return coarsen(plan->code.unit, (int64_t)decode(plan->code, v), plan->unit);
+    case PFX_TIME_AS_IS:
+        break;
     }
     return v;
 }
@@ -332,9 +375,10 @@ void pfx_time_write(pfx_time_unit unit, double t, size_t n, char *buf)
     case PFX_TIME_HALF:
     case PFX_TIME_QUARTER:
     case PFX_TIME_MONTH:
-        snprintf(buf, n, "%lld%c%lld", (long long)(1970 + floor_div(k, per_year)), "hqm"[unit - PFX_TIME_HALF],
-                 (long long)(k - floor_div(k, per_year) * per_year + 1));
+        snprintf(buf, n, "%lld%c%lld", (long long)(1970 + floor_div(k, per_year)),
+                 "hqm"[unit - PFX_TIME_HALF], (long long)(k - floor_div(k, per_year) * per_year + 1));
         break;
-    default: snprintf(buf, n, "%lld", (long long)k);
+    default:
+        snprintf(buf, n, "%lld", (long long)k);
     }
 }

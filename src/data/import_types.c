@@ -14,7 +14,8 @@ static pfx_status add_token(pfx_missing *m, const char *token, bool users, pfx_e
     double v;
     size_t n = strlen(token);
     if (m->n_text == PFX_MAX_MISSING)
-        return pfx_fail(err, PFX_EUSAGE, "--missing: more than %d values; recode them before the import", PFX_MAX_MISSING);
+        return pfx_fail(err, PFX_EUSAGE, "--missing: more than %d values; recode them before the import",
+                        PFX_MAX_MISSING);
     m->text[m->n_text++] = token;
     m->first[(unsigned char)token[0]] = true;
     if (users && pfx_cell_is_number(pfx_csv_number(token, n, &v))) m->number[m->n_number++] = v;
@@ -148,8 +149,9 @@ bool pfx_wish_parse(const char *s, pfx_wish *out)
     static const struct {
         const char *name;
         pfx_wish wish;
-    } names[] = {{"numeric", PFX_WISH_NUMERIC}, {"number", PFX_WISH_NUMERIC},    {"float64", PFX_WISH_NUMERIC},
-                 {"float32", PFX_WISH_FLOAT32}, {"category", PFX_WISH_CATEGORY}, {"text", PFX_WISH_CATEGORY},
+    } names[] = {{"numeric", PFX_WISH_NUMERIC},   {"number", PFX_WISH_NUMERIC},
+                 {"float64", PFX_WISH_NUMERIC},   {"float32", PFX_WISH_FLOAT32},
+                 {"category", PFX_WISH_CATEGORY}, {"text", PFX_WISH_CATEGORY},
                  {"string", PFX_WISH_CATEGORY}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(s, names[i].name)) {
@@ -175,18 +177,25 @@ pfx_type_choice pfx_type_decide(const pfx_cell_stats *s, pfx_wish wish)
     if (wish == PFX_WISH_CATEGORY) return text;
     if (wish != PFX_WISH_NONE) return s->n_text ? fault : number;
     if (s->n_class[PFX_CELL_ZERO_LED])
-        return (pfx_type_choice){PFX_FORM_TEXT, "read as text because of its leading zeros", PFX_CELL_ZERO_LED, false};
+        return (pfx_type_choice){PFX_FORM_TEXT, "read as text because of its leading zeros",
+                                 PFX_CELL_ZERO_LED, false};
     if (s->n_text == 0) {
         if (s->n_class[PFX_CELL_BIG] == 0 || s->fractions) return number;
-        return (pfx_type_choice){PFX_FORM_TEXT, "read as text because it has whole numbers beyond 2^53, which a number cannot hold exactly",
-                                 PFX_CELL_BIG, false};
+        return (pfx_type_choice){
+            PFX_FORM_TEXT,
+            "read as text because it has whole numbers beyond 2^53, which a number cannot hold exactly",
+            PFX_CELL_BIG, false};
     }
     if (s->n_class[PFX_CELL_TEXT] == 0) return fault;
     if (s->first[first_fault(s)] == s->first_value) return text;
     if (!s->fractions && s->shortest == s->longest && s->longest >= CODE_LENGTH)
-        return (pfx_type_choice){PFX_FORM_TEXT, "read as text because all values have the length of a code and some are no number", first_fault(s), false};
+        return (pfx_type_choice){
+            PFX_FORM_TEXT, "read as text because all values have the length of a code and some are no number",
+            first_fault(s), false};
     if (s->n_text < 2 || s->n_text * 10 <= s->n_value) return fault;
-    return (pfx_type_choice){PFX_FORM_TEXT, "read as text because more than one in ten of its values is no number", first_fault(s), false};
+    return (pfx_type_choice){PFX_FORM_TEXT,
+                             "read as text because more than one in ten of its values is no number",
+                             first_fault(s), false};
 }
 
 pfx_dtype pfx_type_storage(const pfx_cell_stats *s, pfx_wish wish)
@@ -196,7 +205,8 @@ pfx_dtype pfx_type_storage(const pfx_cell_stats *s, pfx_wish wish)
     return s->min > -2147483648.0 && s->max <= 2147483647.0 ? PFX_I32 : PFX_I64;
 }
 
-pfx_status pfx_type_fail(const pfx_cell_stats *s, pfx_cell_class at, const char *what, const char *column, pfx_err *err)
+pfx_status pfx_type_fail(const pfx_cell_stats *s, pfx_cell_class at, const char *what, const char *column,
+                         pfx_err *err)
 {
     static const char *const remedy[PFX_CELL_TEXT + 1] = {
         [PFX_CELL_THOUSANDS] = "has a thousands separator or a decimal comma; write 1234.5",
@@ -207,8 +217,9 @@ pfx_status pfx_type_fail(const pfx_cell_stats *s, pfx_cell_class at, const char 
     const char *t = s->sample[at];
     pfx_str missing = {0};
     if (!strchr(t, ',')) pfx_str_addf(&missing, "say --missing \"%s\" if it means none, ", t);
-    pfx_status st = pfx_fail(err, PFX_EDATA, "%s: \"%s\" %s, %sor read the column as text with --types %s=category", what, t,
-                             remedy[at], missing.s ? missing.s : "", column);
+    pfx_status st =
+        pfx_fail(err, PFX_EDATA, "%s: \"%s\" %s, %sor read the column as text with --types %s=category", what,
+                 t, remedy[at], missing.s ? missing.s : "", column);
     pfx_str_free(&missing);
     return st;
 }

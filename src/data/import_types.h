@@ -11,13 +11,14 @@
 
 enum { PFX_MAX_MISSING = 128 };
 
-/* Texts that mean "no value". Besides the user's: empty or blank, ".", ".a" to ".z" (Stata), "NA" (R), "NaN", "nan",
- * "N/A", "#N/A" (Excel), "NULL", "null". A token that is a number also stands for every cell of that value. */
+/* Texts that mean "no value". Besides the user's: empty or blank, ".", ".a" to ".z" (Stata), "NA" (R), "NaN",
+ * "nan", "N/A", "#N/A" (Excel), "NULL", "null". A token that is a number also stands for every cell of that
+ * value. */
 typedef struct pfx_missing {
     int n_text, n_number;
     const char *text[PFX_MAX_MISSING];
     double number[PFX_MAX_MISSING];
-    bool first[256];            /* bytes that a token begins with */
+    bool first[256]; /* bytes that a token begins with */
 } pfx_missing;
 
 /* tokens must outlive m. USAGE: too many. */
@@ -35,15 +36,15 @@ static inline bool pfx_missing_number(const pfx_missing *m, double v)
 enum { PFX_SAMPLE_TEXT = 48 };
 
 typedef struct pfx_cell_stats {
-    pfx_idx n_value;            /* cells that are not missing */
-    pfx_idx n_text;             /* of those, not a number */
-    pfx_idx n_class[PFX_CELL_TEXT + 1];     /* of those, by class */
-    pfx_cell_ref first_value;   /* -1: none */
-    pfx_cell_ref first[PFX_CELL_TEXT + 1];  /* first cell of a class, -1: none; not kept for NUMBER */
-    char sample[PFX_CELL_TEXT + 1][PFX_SAMPLE_TEXT];    /* its text, cut */
-    bool fractions;             /* some number is not whole */
-    size_t shortest, longest;   /* bytes of a value's text; shortest > longest: none */
-    double min, max;            /* of the numbers; min > max: none */
+    pfx_idx n_value;                       /* cells that are not missing */
+    pfx_idx n_text;                        /* of those, not a number */
+    pfx_idx n_class[PFX_CELL_TEXT + 1];    /* of those, by class */
+    pfx_cell_ref first_value;              /* -1: none */
+    pfx_cell_ref first[PFX_CELL_TEXT + 1]; /* first cell of a class, -1: none; not kept for NUMBER */
+    char sample[PFX_CELL_TEXT + 1][PFX_SAMPLE_TEXT]; /* its text, cut */
+    bool fractions;                                  /* some number is not whole */
+    size_t shortest, longest;                        /* bytes of a value's text; shortest > longest: none */
+    double min, max;                                 /* of the numbers; min > max: none */
 } pfx_cell_stats;
 
 void pfx_cell_stats_init(pfx_cell_stats *s);
@@ -70,10 +71,10 @@ typedef enum pfx_wish { PFX_WISH_NONE, PFX_WISH_NUMERIC, PFX_WISH_FLOAT32, PFX_W
 bool pfx_wish_parse(const char *s, pfx_wish *out);
 
 typedef struct pfx_type_choice {
-    pfx_form form;              /* NUMBER or TEXT */
-    const char *why;            /* a note for the user, NULL: nothing special; speaks of `at` */
-    pfx_cell_class at;          /* class whose first cell the note or the fault is about */
-    bool fault;                 /* the column is neither: an error names the first cell of class `at` */
+    pfx_form form;     /* NUMBER or TEXT */
+    const char *why;   /* a note for the user, NULL: nothing special; speaks of `at` */
+    pfx_cell_class at; /* class whose first cell the note or the fault is about */
+    bool fault;        /* the column is neither: an error names the first cell of class `at` */
 } pfx_type_choice;
 
 /* The rule, in this order:
@@ -81,7 +82,8 @@ typedef struct pfx_type_choice {
  * 2. A number with a leading zero (000001) makes the column text.
  * 3. Numbers alone are numeric; whole numbers of which some exceed 2^53 are text (identifiers).
  * 4. If all cells that are no numbers are formatted numbers (1,234 or 3,14 or 5%), that is a fault.
- * 5. The column is text if its first value is no number, or if at least two values and more than one in ten are none.
+ * 5. The column is text if its first value is no number, or if at least two values and more than one in ten
+ * are none.
  * 6. Whole numbers and other texts, all of one length of five characters or more (112920, 11211X), are text.
  * 7. What remains, numbers with rare other cells, is a fault. */
 pfx_type_choice pfx_type_decide(const pfx_cell_stats *s, pfx_wish wish);
@@ -90,6 +92,7 @@ pfx_type_choice pfx_type_decide(const pfx_cell_stats *s, pfx_wish wish);
 pfx_dtype pfx_type_storage(const pfx_cell_stats *s, pfx_wish wish);
 
 /* One line for a fault: `what` names file, row and column. */
-pfx_status pfx_type_fail(const pfx_cell_stats *s, pfx_cell_class at, const char *what, const char *column, pfx_err *err);
+pfx_status pfx_type_fail(const pfx_cell_stats *s, pfx_cell_class at, const char *what, const char *column,
+                         pfx_err *err);
 
 #endif

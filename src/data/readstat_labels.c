@@ -22,13 +22,13 @@ struct pfx_label_set {
 
 struct pfx_value_set {
     int n;
-    value_label *item;      /* [n] ascending, labels owned */
-    bool unlabelled;        /* a value without a label occurred */
+    value_label *item; /* [n] ascending, labels owned */
+    bool unlabelled;   /* a value without a label occurred */
 };
 
 static struct pfx_label_set *find_set(const pfx_label_sets *s, const char *name)
 {
-    for (int i = s->n - 1; i >= 0; i--)     /* labels of a set come together: the last one is the likely one */
+    for (int i = s->n - 1; i >= 0; i--) /* labels of a set come together: the last one is the likely one */
         if (!strcmp(s->set[i].name, name)) return &s->set[i];
     return NULL;
 }
@@ -49,7 +49,8 @@ static struct pfx_label_set *new_set(pfx_label_sets *s, const char *name, pfx_er
     return k;
 }
 
-pfx_status pfx_label_sets_add(pfx_label_sets *s, const char *set, double value, const char *label, pfx_err *err)
+pfx_status pfx_label_sets_add(pfx_label_sets *s, const char *set, double value, const char *label,
+                              pfx_err *err)
 {
     struct pfx_label_set *k = find_set(s, set);
     if (!k && !(k = new_set(s, set, err))) return PFX_ENOMEM;
@@ -120,8 +121,10 @@ const char *pfx_value_set_label(const pfx_value_set *v, double value)
 void pfx_value_set_mark(pfx_value_set *v, double value)
 {
     value_label *l = find_value(v, value);
-    if (l) l->used = true;
-    else v->unlabelled = true;
+    if (l)
+        l->used = true;
+    else
+        v->unlabelled = true;
 }
 
 static bool label_repeats(const pfx_value_set *v, int i)
@@ -144,7 +147,8 @@ pfx_status pfx_value_set_used(const pfx_value_set *v, pfx_idx *n, double **value
         if (!v->item[i].used) continue;
         pfx_str text = {0};
         pfx_str_add(&text, v->item[i].label);
-        if (label_repeats(v, i) || !*v->item[i].label) pfx_str_addf(&text, "%s(%.15g)", text.len ? " " : "", v->item[i].value);
+        if (label_repeats(v, i) || !*v->item[i].label)
+            pfx_str_addf(&text, "%s(%.15g)", text.len ? " " : "", v->item[i].value);
         (*value)[*n] = v->item[i].value;
         (*label)[*n] = text.failed ? NULL : pfx_mem_strdup(text.s, err);
         pfx_str_free(&text);
@@ -165,30 +169,45 @@ void pfx_value_set_free(pfx_value_set *v)
 /* ---- formats ---- */
 
 typedef struct time_format {
-    const char *prefix;     /* of the format, without width */
+    const char *prefix; /* of the format, without width */
     pfx_time_code code;
 } time_format;
 
 /* 1960-01-01 is day -3653 of 1970; in the other units ten years. */
-#define SINCE_1960(unit, divide, steps) {true, unit, divide, -(steps)}
-static const time_format stata[] = {
-    {"%tc", SINCE_1960(PFX_TIME_DAY, 86400000.0, 3653.0)}, {"%tC", SINCE_1960(PFX_TIME_DAY, 86400000.0, 3653.0)},
-    {"%td", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},        {"%d", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
-    {"%tw", SINCE_1960(PFX_TIME_WEEK, 1.0, 520.0)},        {"%tm", SINCE_1960(PFX_TIME_MONTH, 1.0, 120.0)},
-    {"%tq", SINCE_1960(PFX_TIME_QUARTER, 1.0, 40.0)},      {"%th", SINCE_1960(PFX_TIME_HALF, 1.0, 20.0)},
-    {"%ty", SINCE_1960(PFX_TIME_YEAR, 1.0, 0.0)},          {NULL, {0}}};
-static const time_format sas[] = {
-    {"DATETIME", SINCE_1960(PFX_TIME_DAY, 86400.0, 3653.0)}, {"E8601DT", SINCE_1960(PFX_TIME_DAY, 86400.0, 3653.0)},
-    {"DATE", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},         {"YYMM", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
-    {"MMDDYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},       {"DDMMYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
-    {"MONYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},        {"YYQ", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
-    {"E8601DA", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},      {"YEAR", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
-    {NULL, {0}}};
+#define SINCE_1960(unit, divide, steps)                                                                      \
+    {                                                                                                        \
+        true, unit, divide, -(steps)                                                                         \
+    }
+static const time_format stata[] = {{"%tc", SINCE_1960(PFX_TIME_DAY, 86400000.0, 3653.0)},
+                                    {"%tC", SINCE_1960(PFX_TIME_DAY, 86400000.0, 3653.0)},
+                                    {"%td", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                    {"%d", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                    {"%tw", SINCE_1960(PFX_TIME_WEEK, 1.0, 520.0)},
+                                    {"%tm", SINCE_1960(PFX_TIME_MONTH, 1.0, 120.0)},
+                                    {"%tq", SINCE_1960(PFX_TIME_QUARTER, 1.0, 40.0)},
+                                    {"%th", SINCE_1960(PFX_TIME_HALF, 1.0, 20.0)},
+                                    {"%ty", SINCE_1960(PFX_TIME_YEAR, 1.0, 0.0)},
+                                    {NULL, {0}}};
+static const time_format sas[] = {{"DATETIME", SINCE_1960(PFX_TIME_DAY, 86400.0, 3653.0)},
+                                  {"E8601DT", SINCE_1960(PFX_TIME_DAY, 86400.0, 3653.0)},
+                                  {"DATE", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"YYMM", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"MMDDYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"DDMMYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"MONYY", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"YYQ", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"E8601DA", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {"YEAR", SINCE_1960(PFX_TIME_DAY, 1.0, 3653.0)},
+                                  {NULL, {0}}};
 /* 1582-10-14 is day -141428 of 1970. */
-#define SPSS_DATE {true, PFX_TIME_DAY, 86400.0, -141428.0}
-static const time_format spss[] = {{"DATE", SPSS_DATE},  {"ADATE", SPSS_DATE}, {"EDATE", SPSS_DATE}, {"SDATE", SPSS_DATE},
-                                   {"JDATE", SPSS_DATE}, {"MOYR", SPSS_DATE},  {"QYR", SPSS_DATE},   {"WKYR", SPSS_DATE},
-                                   {"YMDHMS", SPSS_DATE}, {NULL, {0}}};
+#define SPSS_DATE                                                                                            \
+    {                                                                                                        \
+        true, PFX_TIME_DAY, 86400.0, -141428.0                                                               \
+    }
+static const time_format spss[] = {{"DATE", SPSS_DATE},  {"ADATE", SPSS_DATE}, {"EDATE", SPSS_DATE},
+                                   {"SDATE", SPSS_DATE}, {"JDATE", SPSS_DATE}, {"MOYR", SPSS_DATE},
+                                   {"QYR", SPSS_DATE},   {"WKYR", SPSS_DATE},  {"YMDHMS", SPSS_DATE},
+                                   {NULL, {0}}};
 
 pfx_time_code pfx_stat_time_code(const char *program, const char *format)
 {
@@ -197,7 +216,7 @@ pfx_time_code pfx_stat_time_code(const char *program, const char *format)
     if (!format) return none;
     size_t n = 0;
     for (const char *p = format; *p && n + 1 < sizeof f; p++)
-        if (*p != '-') f[n++] = *p;     /* %-td: aligned to the left */
+        if (*p != '-') f[n++] = *p; /* %-td: aligned to the left */
     f[n] = '\0';
     bool is_stata = !strcmp(program, "dta");
     const time_format *table = is_stata ? stata : !strcmp(program, "sav") ? spss : sas;

@@ -1,5 +1,5 @@
-/* Stata, SPSS and SAS files into the importer's table, through ReadStat. Two passes: the first takes names, labels and
- * formats (a .dta keeps its value labels behind the data), the second the values, row by row. */
+/* Stata, SPSS and SAS files into the importer's table, through ReadStat. Two passes: the first takes names,
+ * labels and formats (a .dta keeps its value labels behind the data), the second the values, row by row. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -21,20 +21,20 @@ typedef struct stat_var {
     char *name, *label, *label_set;
     pfx_time_code time_code;
     bool text, is_float;
-    pfx_value_set *values;      /* labels of its numbers, NULL: none */
+    pfx_value_set *values; /* labels of its numbers, NULL: none */
 } stat_var;
 
 typedef struct stat_reader {
     pfx_import_data *d;
     const pfx_import_options *o;
     pfx_label_sets sets;
-    stat_var *var;              /* [n_vars] */
+    stat_var *var; /* [n_vars] */
     int n_vars, cap_vars;
-    char format[12];            /* "dta", "sav", "sas7bdat" */
+    char format[12]; /* "dta", "sav", "sas7bdat" */
     pfx_missing missing;
-    void **cells;               /* [n_vars] */
-    pfx_idx cap, row0, n_rows;  /* rows of a block; its first; filled so far */
-    pfx_idx expected;           /* rows that the file announces, -1: it does not */
+    void **cells;              /* [n_vars] */
+    pfx_idx cap, row0, n_rows; /* rows of a block; its first; filled so far */
+    pfx_idx expected;          /* rows that the file announces, -1: it does not */
     pfx_status st;
     pfx_err *err;
 } stat_reader;
@@ -76,14 +76,15 @@ static int on_variable(int index, readstat_variable_t *v, const char *label_set,
     x->label = pfx_mem_strdup(label ? label : "", r->err);
     x->label_set = label_set && *label_set ? pfx_mem_strdup(label_set, r->err) : NULL;
     r->n_vars++;
-    return x->name && x->label && (x->label_set || !label_set || !*label_set) ? READSTAT_HANDLER_OK : stop(r, PFX_ENOMEM);
+    return x->name && x->label && (x->label_set || !label_set || !*label_set) ? READSTAT_HANDLER_OK
+                                                                              : stop(r, PFX_ENOMEM);
 }
 
 static int on_value_label(const char *set, readstat_value_t value, const char *label, void *ctx)
 {
     stat_reader *r = ctx;
-    if (readstat_value_type_class(value) != READSTAT_TYPE_CLASS_NUMERIC || readstat_value_is_tagged_missing(value) ||
-        readstat_value_is_system_missing(value) || !label)
+    if (readstat_value_type_class(value) != READSTAT_TYPE_CLASS_NUMERIC ||
+        readstat_value_is_tagged_missing(value) || readstat_value_is_system_missing(value) || !label)
         return READSTAT_HANDLER_OK;
     pfx_status st = pfx_label_sets_add(&r->sets, set, readstat_double_value(value), label, r->err);
     return st == PFX_OK ? READSTAT_HANDLER_OK : stop(r, st);
@@ -105,7 +106,8 @@ static pfx_status flush(stat_reader *r)
     if (r->n_rows == 0) return PFX_OK;
     for (int c = 0; c < t->n_cols; c++)
         if (t->form[c] == PFX_FORM_NUMBER)
-            pfx_cell_stats_numbers(&r->d->cols[c].stats, r->n_rows, r->cells[c], pfx_cell_ref_make(t->n_blocks, 0));
+            pfx_cell_stats_numbers(&r->d->cols[c].stats, r->n_rows, r->cells[c],
+                                   pfx_cell_ref_make(t->n_blocks, 0));
     pfx_status st = pfx_block_pack(t, r->n_rows, (const void *const *)r->cells, NULL, &b, r->err);
     b.first_row = r->row0 + 1;
     if (st == PFX_OK) st = pfx_import_table_add(t, &b, r->err);
@@ -126,7 +128,8 @@ static int put_text(stat_reader *r, int c, pfx_idx row, const char *s)
 {
     int32_t code = PFX_NA_CODE;
     if (s && *s && !is_users_missing(r->o, s)) {
-        code = pfx_dict_code(pfx_import_table_dict(&r->d->table, 0, c), s, strlen(s), pfx_cell_ref_make(r->d->table.n_blocks, row), r->err);
+        code = pfx_dict_code(pfx_import_table_dict(&r->d->table, 0, c), s, strlen(s),
+                             pfx_cell_ref_make(r->d->table.n_blocks, row), r->err);
         if (code < 0) return stop(r, PFX_ENOMEM);
     }
     ((int32_t *)r->cells[c])[row] = code;
@@ -141,11 +144,13 @@ static double number_of_text(stat_reader *r, int c, pfx_idx row, const char *s)
     if (n == 0 || pfx_missing_text(&r->missing, s, n)) return NAN;
     pfx_cell_class cls = pfx_csv_number(s, n, &v);
     if (pfx_cell_is_number(cls)) return v;
-    pfx_cell_stats_note(&r->d->cols[c].stats, pfx_csv_formatted(s, n), s, n, 1, pfx_cell_ref_make(r->d->table.n_blocks, row));
+    pfx_cell_stats_note(&r->d->cols[c].stats, pfx_csv_formatted(s, n), s, n, 1,
+                        pfx_cell_ref_make(r->d->table.n_blocks, row));
     return NAN;
 }
 
-static int put_value(stat_reader *r, int c, pfx_idx row, readstat_variable_t *variable, readstat_value_t value)
+static int put_value(stat_reader *r, int c, pfx_idx row, readstat_variable_t *variable,
+                     readstat_value_t value)
 {
     const stat_var *x = &r->var[c];
     bool text_cell = readstat_value_type_class(value) == READSTAT_TYPE_CLASS_STRING;
@@ -190,16 +195,24 @@ static pfx_status fail_readstat(stat_reader *r, readstat_error_t e, pfx_err *err
     const char *path = r->o->path;
     if (r->st != PFX_OK) return r->st;
     switch (e) {
-    case READSTAT_ERROR_OPEN: return pfx_fail(err, PFX_EIO, "%s: cannot open: %s", path, strerror(errno));
-    case READSTAT_ERROR_MALLOC: return pfx_fail(err, PFX_ENOMEM, "%s: out of memory in ReadStat", path);
+    case READSTAT_ERROR_OPEN:
+        return pfx_fail(err, PFX_EIO, "%s: cannot open: %s", path, strerror(errno));
+    case READSTAT_ERROR_MALLOC:
+        return pfx_fail(err, PFX_ENOMEM, "%s: out of memory in ReadStat", path);
     case READSTAT_ERROR_CONVERT_BAD_STRING:
     case READSTAT_ERROR_CONVERT:
-        return pfx_fail(err, PFX_EDATA, "%s: a text is not valid in the file's encoding; name the right one, for example --encoding GBK", path);
+        return pfx_fail(
+            err, PFX_EDATA,
+            "%s: a text is not valid in the file's encoding; name the right one, for example --encoding GBK",
+            path);
     case READSTAT_ERROR_UNSUPPORTED_CHARSET:
-        return pfx_fail(err, PFX_EUSAGE, "%s: unknown encoding; name one with --encoding, for example GBK", path);
+        return pfx_fail(err, PFX_EUSAGE, "%s: unknown encoding; name one with --encoding, for example GBK",
+                        path);
     default:
-        return pfx_fail(err, PFX_EFORMAT, "%s: cannot be read as a .%s file: %s; write it anew with the program that made it, or as CSV",
-                        path, r->format, readstat_error_message(e));
+        return pfx_fail(
+            err, PFX_EFORMAT,
+            "%s: cannot be read as a .%s file: %s; write it anew with the program that made it, or as CSV",
+            path, r->format, readstat_error_message(e));
     }
 }
 
@@ -216,9 +229,9 @@ static pfx_status run(stat_reader *r, bool values, pfx_err *err)
         readstat_set_value_label_handler(p, on_value_label);
     }
     if (r->o->encoding) readstat_set_file_character_encoding(p, r->o->encoding);
-    readstat_error_t e = r->format[0] == 'd'                       ? readstat_parse_dta(p, r->o->path, r)
-                         : !strcmp(r->format, "sas7bdat")         ? readstat_parse_sas7bdat(p, r->o->path, r)
-                                                                  : readstat_parse_sav(p, r->o->path, r);
+    readstat_error_t e = r->format[0] == 'd'              ? readstat_parse_dta(p, r->o->path, r)
+                         : !strcmp(r->format, "sas7bdat") ? readstat_parse_sas7bdat(p, r->o->path, r)
+                                                          : readstat_parse_sav(p, r->o->path, r);
     readstat_parser_free(p);
     return e == READSTAT_OK && r->st == PFX_OK ? PFX_OK : fail_readstat(r, e, err);
 }
@@ -258,7 +271,8 @@ static pfx_status make_room(stat_reader *r, pfx_err *err)
     r->cap = r->cap < MIN_ROWS ? MIN_ROWS : r->cap > MAX_ROWS ? MAX_ROWS : r->cap;
     if (!(r->cells = pfx_mem_calloc(t->n_cols, sizeof *r->cells, err))) return PFX_ENOMEM;
     for (int c = 0; c < t->n_cols; c++)
-        if (t->form[c] != PFX_FORM_SKIP && !(r->cells[c] = pfx_mem_alloc(r->cap, sizeof(double), err))) return PFX_ENOMEM;
+        if (t->form[c] != PFX_FORM_SKIP && !(r->cells[c] = pfx_mem_alloc(r->cap, sizeof(double), err)))
+            return PFX_ENOMEM;
     return PFX_OK;
 }
 
@@ -279,7 +293,9 @@ static pfx_status finish_columns(stat_reader *r, pfx_err *err)
         }
         if (k->stats.n_text) {
             pfx_type_choice bad = pfx_type_decide(&k->stats, k->wish);
-            st = pfx_type_fail(&k->stats, bad.at, pfx_import_where(d, k->stats.first[bad.at], c, sizeof where, where), k->name, err);
+            st = pfx_type_fail(&k->stats, bad.at,
+                               pfx_import_where(d, k->stats.first[bad.at], c, sizeof where, where), k->name,
+                               err);
             continue;
         }
         if (r->var[c].is_float && k->stats.fractions && k->wish == PFX_WISH_NONE) k->wish = PFX_WISH_FLOAT32;
@@ -288,7 +304,9 @@ static pfx_status finish_columns(stat_reader *r, pfx_err *err)
         if (k->n_values) pfx_str_addf(&labelled, "%s%s", labelled.len ? ", " : "", k->name);
     }
     if (st == PFX_OK && labelled.len)
-        pfx_import_note(d, "%s: categories, because every value has a label: %s (--types NAME=numeric keeps numbers)", d->path, labelled.s);
+        pfx_import_note(
+            d, "%s: categories, because every value has a label: %s (--types NAME=numeric keeps numbers)",
+            d->path, labelled.s);
     pfx_str_free(&labelled);
     return st;
 }
@@ -306,8 +324,10 @@ static pfx_status hash_file(pfx_import_data *d, pfx_err *err)
     for (ssize_t k = 1; st == PFX_OK && k;) {
         k = read(fd, buf, PIECE);
         if (k < 0 && errno == EINTR) continue;
-        if (k < 0) st = pfx_fail(err, PFX_EIO, "%s: cannot read: %s", d->path, strerror(errno));
-        else pfx_sha256_add(h, (size_t)k, buf), d->bytes += k;
+        if (k < 0)
+            st = pfx_fail(err, PFX_EIO, "%s: cannot read: %s", d->path, strerror(errno));
+        else
+            pfx_sha256_add(h, (size_t)k, buf), d->bytes += k;
     }
     if (st == PFX_OK) pfx_sha256_hex(h, d->sha256);
     pfx_sha256_free(h);
@@ -335,7 +355,10 @@ pfx_status pfx_readstat_read(pfx_import_data *d, const pfx_import_options *o, pf
     stat_reader r = {.d = d, .o = o, .err = err, .expected = -1};
     const char *dot = strrchr(o->path, '.');
     d->row_word = "observation";
-    snprintf(r.format, sizeof r.format, "%s", !strcasecmp(dot, ".dta") ? "dta" : !strcasecmp(dot, ".sas7bdat") ? "sas7bdat" : "sav");
+    snprintf(r.format, sizeof r.format, "%s",
+             !strcasecmp(dot, ".dta")        ? "dta"
+             : !strcasecmp(dot, ".sas7bdat") ? "sas7bdat"
+                                             : "sav");
     snprintf(d->format, sizeof d->format, "%s", r.format);
     pfx_status st = hash_file(d, err);
     if (st == PFX_OK) st = pfx_missing_init(&r.missing, o->n_missing, o->missing, err);
@@ -348,7 +371,8 @@ pfx_status pfx_readstat_read(pfx_import_data *d, const pfx_import_options *o, pf
         pfx_progress_end();
     }
     if (st == PFX_OK) st = flush(&r);
-    if (st == PFX_OK && d->table.n_rows == 0) st = pfx_fail(err, PFX_EDATA, "%s: the file has no observations", d->path);
+    if (st == PFX_OK && d->table.n_rows == 0)
+        st = pfx_fail(err, PFX_EDATA, "%s: the file has no observations", d->path);
     if (st == PFX_OK) st = finish_columns(&r, err);
     reader_free(&r);
     return st;

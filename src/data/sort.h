@@ -10,15 +10,18 @@ typedef struct pfx_sort_pair {
     int64_t value;
 } pfx_sort_pair;
 
-/* Sort p [n] by key, stably: radix sort, least byte first, bytes that all keys share left out. tmp [n] is scratch. */
+/* Sort p [n] by key, stably: radix sort, least byte first, bytes that all keys share left out. tmp [n] is
+ * scratch. */
 void pfx_sort_pairs(pfx_idx n, pfx_sort_pair *p, pfx_sort_pair *tmp);
 
-/* External merge sort of records of one size. Each begins with two keys, uint64_t hi and lo; the order is by (hi, lo),
- * equal ones as they were added. Runs go to one unnamed file in tmpdir, which is gone however the program ends. */
+/* External merge sort of records of one size. Each begins with two keys, uint64_t hi and lo; the order is by
+ * (hi, lo), equal ones as they were added. Runs go to one unnamed file in tmpdir, which is gone however the
+ * program ends. */
 typedef struct pfx_sort_external pfx_sort_external;
 
 /* memory: bytes for records, sorting and merging, at least about 256 KiB. ENOMEM, IO. */
-pfx_status pfx_sort_external_new(size_t record_bytes, size_t memory, const char *tmpdir, pfx_sort_external **out, pfx_err *err) PFX_MUST;
+pfx_status pfx_sort_external_new(size_t record_bytes, size_t memory, const char *tmpdir,
+                                 pfx_sort_external **out, pfx_err *err) PFX_MUST;
 /* Room for the next record, to be filled before the next call. IO: the folder is full. */
 pfx_status pfx_sort_external_add(pfx_sort_external *s, void **record, pfx_err *err) PFX_MUST;
 /* All added: sort and begin to merge. */

@@ -6,25 +6,25 @@
 #include "src/data/sort.h"
 
 typedef struct run {
-    int64_t at, end;        /* bytes of the file not yet read */
-    char *buf;              /* the records read */
-    pfx_idx i, n;           /* next of n records in buf */
+    int64_t at, end; /* bytes of the file not yet read */
+    char *buf;       /* the records read */
+    pfx_idx i, n;    /* next of n records in buf */
 } run;
 
 struct pfx_sort_external {
     size_t record;
     const char *tmpdir;
-    char *buf;              /* [cap] records */
-    pfx_sort_pair *pairs;   /* [2 cap] */
+    char *buf;            /* [cap] records */
+    pfx_sort_pair *pairs; /* [2 cap] */
     pfx_idx cap, n;
     int fd;
     int64_t bytes;
     run *runs;
     pfx_idx n_runs, cap_runs;
-    pfx_idx *heap;          /* [n_heap] runs by their next record */
+    pfx_idx *heap; /* [n_heap] runs by their next record */
     pfx_idx n_heap;
-    pfx_idx buf_records;    /* of each run's buffer */
-    pfx_idx next;           /* where all records fit: the next pair */
+    pfx_idx buf_records; /* of each run's buffer */
+    pfx_idx next;        /* where all records fit: the next pair */
 };
 
 typedef struct sort_keys {
@@ -38,7 +38,8 @@ static sort_keys keys_at(const char *record)
     return k;
 }
 
-pfx_status pfx_sort_external_new(size_t record_bytes, size_t memory, const char *tmpdir, pfx_sort_external **out, pfx_err *err)
+pfx_status pfx_sort_external_new(size_t record_bytes, size_t memory, const char *tmpdir,
+                                 pfx_sort_external **out, pfx_err *err)
 {
     *out = NULL;
     pfx_sort_external *s = pfx_mem_calloc(1, sizeof *s, err);
@@ -61,9 +62,11 @@ pfx_status pfx_sort_external_new(size_t record_bytes, size_t memory, const char 
 /* Stable by lo, then stable by hi: together by (hi, lo). */
 static void sort_buffer(pfx_sort_external *s)
 {
-    for (pfx_idx i = 0; i < s->n; i++) s->pairs[i] = (pfx_sort_pair){keys_at(s->buf + (size_t)i * s->record).lo, i};
+    for (pfx_idx i = 0; i < s->n; i++)
+        s->pairs[i] = (pfx_sort_pair){keys_at(s->buf + (size_t)i * s->record).lo, i};
     pfx_sort_pairs(s->n, s->pairs, s->pairs + s->cap);
-    for (pfx_idx i = 0; i < s->n; i++) s->pairs[i].key = keys_at(s->buf + (size_t)s->pairs[i].value * s->record).hi;
+    for (pfx_idx i = 0; i < s->n; i++)
+        s->pairs[i].key = keys_at(s->buf + (size_t)s->pairs[i].value * s->record).hi;
     pfx_sort_pairs(s->n, s->pairs, s->pairs + s->cap);
 }
 

@@ -19,11 +19,17 @@ static inline const char *put_file(const char *name, const char *text, size_t n)
 
 static inline pfx_import_options import_defaults(const char *path)
 {
-    return (pfx_import_options){.path = path, .time_unit = -1, .threads = 2, .memory = 1 << 30, .tmpdir = test_tmpdir(), .command = "test"};
+    return (pfx_import_options){.path = path,
+                                .time_unit = -1,
+                                .threads = 2,
+                                .memory = 1 << 30,
+                                .tmpdir = test_tmpdir(),
+                                .command = "test"};
 }
 
 /* m starts as {0}, and is emptied first. */
-static inline pfx_status import_into(memory_panel *m, const pfx_import_options *o, pfx_import_summary *s, pfx_err *err)
+static inline pfx_status import_into(memory_panel *m, const pfx_import_options *o, pfx_import_summary *s,
+                                     pfx_err *err)
 {
     memory_free(m);
     pfx_row_sink sink = memory_sink(m);

@@ -29,7 +29,8 @@ static void test_types(void **unused)
     assert_ok(read_text("i,big,f,s,zero,id,empty,whole\n"
                         "1,3000000000,1.5,x,001,12345678901234567,,2.0\n"
                         "-2,4,.,y,2,3,NA,3.0\n"
-                        "NA,5,1e-3,,3,4,,1e2\n", NULL, NULL));
+                        "NA,5,1e-3,,3,4,,1e2\n",
+                        NULL, NULL));
     assert_int_equal(m.n_rows, 3);
     assert_int_equal(m.dtype[memory_find(&m, "i")], PFX_I32);
     assert_int_equal(m.dtype[memory_find(&m, "big")], PFX_I64);
@@ -40,7 +41,8 @@ static void test_types(void **unused)
     assert_int_equal(m.kind[memory_find(&m, "zero")], PFX_CATEGORY);
     assert_int_equal(m.kind[memory_find(&m, "id")], PFX_CATEGORY);
     assert_true(memory_num(&m, "i")[1] == -2 && isnan(memory_num(&m, "i")[2]));
-    assert_true(memory_num(&m, "big")[0] == 3e9 && isnan(memory_num(&m, "f")[1]) && memory_num(&m, "f")[2] == 1e-3);
+    assert_true(memory_num(&m, "big")[0] == 3e9 && isnan(memory_num(&m, "f")[1]) &&
+                memory_num(&m, "f")[2] == 1e-3);
     assert_string_equal(label("zero", 0), "001");
     assert_string_equal(label("zero", 1), "2");
     assert_string_equal(label("id", 0), "12345678901234567");
@@ -50,10 +52,12 @@ static void test_types(void **unused)
 
 static void test_layouts(void **unused)
 {
-    static const char *const texts[] = {
-        "a,b\n1,\"x, y\"\n2,\"say \"\"hi\"\"\"\n", "\357\273\277a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n",
-        "a;b\n1;x, y\n2;\"say \"\"hi\"\"\"", "a\tb\n1\tx, y\n2\tsay \"hi\"\n", "a|b\r1|x, y\r2|say \"hi\"\r",
-        "\n\na,b\n\n1,\"x, y\"\n\r\n\n2 ,  \"say \"\"hi\"\"\"  \n\n"};
+    static const char *const texts[] = {"a,b\n1,\"x, y\"\n2,\"say \"\"hi\"\"\"\n",
+                                        "\357\273\277a,b\r\n1,\"x, y\"\r\n2,\"say \"\"hi\"\"\"\r\n",
+                                        "a;b\n1;x, y\n2;\"say \"\"hi\"\"\"",
+                                        "a\tb\n1\tx, y\n2\tsay \"hi\"\n",
+                                        "a|b\r1|x, y\r2|say \"hi\"\r",
+                                        "\n\na,b\n\n1,\"x, y\"\n\r\n\n2 ,  \"say \"\"hi\"\"\"  \n\n"};
     (void)unused;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_ok(read_text(texts[i], NULL, NULL));
@@ -70,7 +74,8 @@ static void test_layouts(void **unused)
 
 static void test_encodings(void **unused)
 {
-    static const char text[] = "\xff\xfe" "a\0,\0b\0\n\0001\0,\0\x2d\x4e\n\0";     /* a,b / 1, U+4E2D */
+    static const char text[] = "\xff\xfe"
+                               "a\0,\0b\0\n\0001\0,\0\x2d\x4e\n\0"; /* a,b / 1, U+4E2D */
     pfx_import_options o = import_defaults(put_file("u.csv", text, sizeof text - 1));
     (void)unused;
     assert_ok(import_into(&m, &o, &sum, &err));
@@ -96,8 +101,10 @@ static void test_order_and_labels(void **unused)
     static const double y[] = {2, 4, 1, 3};
     for (int i = 0; i < 4; i++) assert_true(memory_num(&m, "x")[i] == y[i]);
     /* huge unit numbers with huge times do not fit one key */
-    assert_ok(read_text("f,t\n512,9007199254740991\n-5,0\n1,3\n512,-9007199254740991\n9007199254740991,3\n0,0\n", "f", "t"));
-    static const double u[] = {-5, 0, 1, 512, 512, 9007199254740991}, v[] = {0, 0, 3, -9007199254740991, 9007199254740991, 3};
+    assert_ok(read_text(
+        "f,t\n512,9007199254740991\n-5,0\n1,3\n512,-9007199254740991\n9007199254740991,3\n0,0\n", "f", "t"));
+    static const double u[] = {-5, 0, 1, 512, 512, 9007199254740991},
+                        v[] = {0, 0, 3, -9007199254740991, 9007199254740991, 3};
     for (int i = 0; i < 6; i++) assert_true(memory_num(&m, "f")[i] == u[i] && memory_num(&m, "t")[i] == v[i]);
     /* labels that differ behind their eighth byte, and where one is the beginning of another */
     assert_ok(read_text("f\nprefix00b\nprefix00\nprefix00a\nprefix0\nprefix00b\n\xc3\xa9\n", "f", NULL));
@@ -126,14 +133,16 @@ static void test_faults(void **unused)
         {"1,2\n3,4\n", NULL, NULL, PFX_EDATA, "row 1 holds numbers alone"},
         {"a,b\n1,\"2\n3,4\n", NULL, NULL, PFX_EDATA, "row 2, column b: a quote opens here"},
         {"a,\"b\n1,2\n", NULL, NULL, PFX_EDATA, "header is never closed"},
-        {"x\n1\n\"1,234\"\n3\n", NULL, NULL, PFX_EDATA, "row 3, column x: \"1,234\" has a thousands separator"},
+        {"x\n1\n\"1,234\"\n3\n", NULL, NULL, PFX_EDATA,
+         "row 3, column x: \"1,234\" has a thousands separator"},
         {"x\n\"1,5\"\n2\n", NULL, NULL, PFX_EDATA, "row 2, column x: \"1,5\" has a decimal comma"},
         {"x;y\n1,5;2\n2,5;2\n", NULL, NULL, PFX_EDATA, "row 2, column x: \"1,5\" has a decimal comma"},
         {"x\n1\n2\n12abc\n", NULL, NULL, PFX_EDATA, "row 4, column x: \"12abc\" is no number"},
         {"x\n1\n5%\n", NULL, NULL, PFX_EDATA, "row 3, column x: \"5%\" has a currency or percent sign"},
         {"x,y\n1,1\n2,b\n3,1\na,1\n", NULL, NULL, PFX_EDATA, "row 3, column y"},
         {"f,t\n1,1\n2,1\n1,1\n", "f", "t", PFX_EDATA, "rows 2 and 4 have the same f 1, t 1"},
-        {"f,t\na,2019q1\na,2019q2\na,2019q2\n", "f", "t", PFX_EDATA, "rows 3 and 4 have the same f a, t 2019q2"},
+        {"f,t\na,2019q1\na,2019q2\na,2019q2\n", "f", "t", PFX_EDATA,
+         "rows 3 and 4 have the same f a, t 2019q2"},
         {"f,t\n1,1\n,2\n", "f", "t", PFX_EDATA, "row 3, column f: missing, but --unit"},
         {"f,t\n1,1\n1,NA\n", "f", "t", PFX_EDATA, "row 3, column t: missing, but --time"},
         {"f,t\n1.5,1\n", "f", "t", PFX_EDATA, "row 2, column f: 1.5 is no whole number"},
@@ -141,7 +150,9 @@ static void test_faults(void **unused)
         {"f,t\n1,2019q1\n1,foo\n", "f", "t", PFX_EDATA, "row 3, column t: \"foo\" is no time"},
         {"firm,t\n1,1\n", "frim", "t", PFX_EUSAGE, "did you mean firm?"},
         {"firm,t\n1,1\n", NULL, "t", PFX_EUSAGE, "--time t without --unit"},
-        {"a,b\n1,\xc4\xe3\n", NULL, NULL, PFX_EDATA, "row 2, column b: byte 0xc4 is not valid UTF-8; say which encoding the file has, for example --encoding GB18030"},
+        {"a,b\n1,\xc4\xe3\n", NULL, NULL, PFX_EDATA,
+         "row 2, column b: byte 0xc4 is not valid UTF-8; say which encoding the file has, for example "
+         "--encoding GB18030"},
         {"a,\xc4\xe3\n1,2\n", NULL, NULL, PFX_EDATA, "row 1, field 2 is not valid UTF-8"},
     };
     (void)unused;
@@ -166,7 +177,8 @@ static double x_of(int cell)
 
 static const char *big_file(bool in_order)
 {
-    static const char *const names[] = {"plain", "\"with, comma\"", "\"two\nlines\"", "\"a \"\"quote\"\"\"", ""};
+    static const char *const names[] = {"plain", "\"with, comma\"", "\"two\nlines\"", "\"a \"\"quote\"\"\"",
+                                        ""};
     const char *path = test_tmp(in_order ? "sorted.csv" : "mixed.csv");
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -174,7 +186,8 @@ static const char *big_file(bool in_order)
     for (int i = 0; i < ROWS; i++) {
         int cell = in_order ? i : shuffled(i);
         if (i % 1000 == 7) fputs("\n", f);
-        fprintf(f, "%05d,%d,%.17g,%s,%d\n", cell / YEARS, 1990 + cell % YEARS, x_of(cell), names[cell % 5], cell);
+        fprintf(f, "%05d,%d,%.17g,%s,%d\n", cell / YEARS, 1990 + cell % YEARS, x_of(cell), names[cell % 5],
+                cell);
     }
     assert_int_equal(fclose(f), 0);
     return path;
@@ -230,7 +243,8 @@ static void test_row_numbers_far_into_a_file(void **unused)
     }
 }
 
-/* A column that looks numeric for long and then is not: the file is read again, and all cells keep their text. */
+/* A column that looks numeric for long and then is not: the file is read again, and all cells keep their
+ * text. */
 static void test_type_from_the_whole_column(void **unused)
 {
     const char *path = test_tmp("late.csv");
@@ -269,7 +283,8 @@ static void test_options(void **unused)
     assert_int_equal(m.n_rows, 2);
     assert_int_equal(sum.n_dropped, 1);
     assert_int_equal(m.dtype[memory_find(&m, "x")], PFX_F32);
-    assert_true(isnan(memory_num(&m, "x")[0]) && memory_num(&m, "x")[1] == 5 && isnan(memory_num(&m, "y")[1]));
+    assert_true(isnan(memory_num(&m, "x")[0]) && memory_num(&m, "x")[1] == 5 &&
+                isnan(memory_num(&m, "y")[1]));
     o.types = (const char *const[]){"x=words"};
     assert_fails(import_into(&m, &o, &sum, &err), PFX_EUSAGE, "unknown kind words");
     o.types = (const char *const[]){"y=numeric"};
@@ -293,7 +308,8 @@ static void test_cuts_against_libcsv_rows(void **unused)
 /* Every allocation fails in turn: ENOMEM, and nothing is left allocated. */
 static void test_out_of_memory(void **unused)
 {
-    static const char text[] = "firm,year,x,\n0002,2019q1,1.5,a\n0001,2019q2,NA,b\n0002,2019q2,2,\n0001,2019q2,7,c\n";
+    static const char text[] =
+        "firm,year,x,\n0002,2019q1,1.5,a\n0001,2019q2,NA,b\n0002,2019q2,2,\n0001,2019q2,7,c\n";
     pfx_import_options o = import_defaults(put_file("m.csv", text, sizeof text - 1));
     (void)unused;
     o.unit = "firm";
@@ -316,11 +332,17 @@ static void test_out_of_memory(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types), cmocka_unit_test(test_layouts), cmocka_unit_test(test_encodings), cmocka_unit_test(test_order_and_labels),
-        cmocka_unit_test(test_faults), cmocka_unit_test(test_large), cmocka_unit_test(test_row_numbers_far_into_a_file),
-        cmocka_unit_test(test_type_from_the_whole_column), cmocka_unit_test(test_options), cmocka_unit_test(test_cuts_against_libcsv_rows),
-        cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_types),
+                                       cmocka_unit_test(test_layouts),
+                                       cmocka_unit_test(test_encodings),
+                                       cmocka_unit_test(test_order_and_labels),
+                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_large),
+                                       cmocka_unit_test(test_row_numbers_far_into_a_file),
+                                       cmocka_unit_test(test_type_from_the_whole_column),
+                                       cmocka_unit_test(test_options),
+                                       cmocka_unit_test(test_cuts_against_libcsv_rows),
+                                       cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);
     return failed;

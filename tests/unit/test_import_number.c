@@ -58,9 +58,22 @@ static void test_random_against_strtod(void **unused)
 /* Halfway between two doubles: ties go to the even one, and a digit far behind decides. */
 static void test_halves(void **unused)
 {
-    static const char *const texts[] = {"9007199254740993",   "9007199254740993.0000000001", "9007199254740995", "0.1", "1e23",
-                                        "8.5e22",             "4.35",                        "1.7976931348623157e308", "4.9e-324",
-                                        "2.2250738585072011e-308", "123456789012345678901234567890", "0.000001", "1e-5", "-0", "5.", ".5"};
+    static const char *const texts[] = {"9007199254740993",
+                                        "9007199254740993.0000000001",
+                                        "9007199254740995",
+                                        "0.1",
+                                        "1e23",
+                                        "8.5e22",
+                                        "4.35",
+                                        "1.7976931348623157e308",
+                                        "4.9e-324",
+                                        "2.2250738585072011e-308",
+                                        "123456789012345678901234567890",
+                                        "0.000001",
+                                        "1e-5",
+                                        "-0",
+                                        "5.",
+                                        ".5"};
     (void)unused;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check(texts[i]);
 }
@@ -78,23 +91,45 @@ static void test_classes(void **unused)
     static const struct {
         const char *text;
         pfx_cell_class cls;
-    } cases[] = {{"12", PFX_CELL_NUMBER},         {" 12 ", PFX_CELL_NUMBER},         {"0", PFX_CELL_NUMBER},
-                 {"0.5", PFX_CELL_NUMBER},        {"-0.5e-3", PFX_CELL_NUMBER},      {"inf", PFX_CELL_NUMBER},
-                 {"000001", PFX_CELL_ZERO_LED},   {"-01", PFX_CELL_ZERO_LED},        {"01.11", PFX_CELL_ZERO_LED},
-                 {"9007199254740991", PFX_CELL_NUMBER}, {"9007199254740993", PFX_CELL_BIG}, {"12345678901234567890", PFX_CELL_BIG},
-                 {"1e300", PFX_CELL_NUMBER},      {"1,234", PFX_CELL_THOUSANDS},     {"-1,234,567.8", PFX_CELL_THOUSANDS},
-                 {"3,14", PFX_CELL_DECIMAL_COMMA}, {"1,2345", PFX_CELL_DECIMAL_COMMA}, {"12,34,56", PFX_CELL_TEXT},
-                 {"5%", PFX_CELL_CURRENCY},       {"$5.20", PFX_CELL_CURRENCY},      {"$1,000", PFX_CELL_THOUSANDS},
-                 {"12abc", PFX_CELL_TEXT},        {"", PFX_CELL_TEXT},               {"-", PFX_CELL_TEXT},
-                 {".", PFX_CELL_TEXT},            {"1e", PFX_CELL_TEXT},             {"0x1A", PFX_CELL_TEXT},
-                 {"nan", PFX_CELL_TEXT},          {"1 2", PFX_CELL_TEXT},            {"%", PFX_CELL_TEXT}};
+    } cases[] = {{"12", PFX_CELL_NUMBER},
+                 {" 12 ", PFX_CELL_NUMBER},
+                 {"0", PFX_CELL_NUMBER},
+                 {"0.5", PFX_CELL_NUMBER},
+                 {"-0.5e-3", PFX_CELL_NUMBER},
+                 {"inf", PFX_CELL_NUMBER},
+                 {"000001", PFX_CELL_ZERO_LED},
+                 {"-01", PFX_CELL_ZERO_LED},
+                 {"01.11", PFX_CELL_ZERO_LED},
+                 {"9007199254740991", PFX_CELL_NUMBER},
+                 {"9007199254740993", PFX_CELL_BIG},
+                 {"12345678901234567890", PFX_CELL_BIG},
+                 {"1e300", PFX_CELL_NUMBER},
+                 {"1,234", PFX_CELL_THOUSANDS},
+                 {"-1,234,567.8", PFX_CELL_THOUSANDS},
+                 {"3,14", PFX_CELL_DECIMAL_COMMA},
+                 {"1,2345", PFX_CELL_DECIMAL_COMMA},
+                 {"12,34,56", PFX_CELL_TEXT},
+                 {"5%", PFX_CELL_CURRENCY},
+                 {"$5.20", PFX_CELL_CURRENCY},
+                 {"$1,000", PFX_CELL_THOUSANDS},
+                 {"12abc", PFX_CELL_TEXT},
+                 {"", PFX_CELL_TEXT},
+                 {"-", PFX_CELL_TEXT},
+                 {".", PFX_CELL_TEXT},
+                 {"1e", PFX_CELL_TEXT},
+                 {"0x1A", PFX_CELL_TEXT},
+                 {"nan", PFX_CELL_TEXT},
+                 {"1 2", PFX_CELL_TEXT},
+                 {"%", PFX_CELL_TEXT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (class_of(cases[i].text) != cases[i].cls)
-            fail_msg("\"%s\": class %d, want %d", cases[i].text, (int)class_of(cases[i].text), (int)cases[i].cls);
+            fail_msg("\"%s\": class %d, want %d", cases[i].text, (int)class_of(cases[i].text),
+                     (int)cases[i].cls);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_against_strtod), cmocka_unit_test(test_halves), cmocka_unit_test(test_classes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_against_strtod),
+                                       cmocka_unit_test(test_halves), cmocka_unit_test(test_classes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

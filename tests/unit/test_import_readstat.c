@@ -14,8 +14,8 @@ static ssize_t write_bytes(const void *data, size_t n, void *ctx)
 
 typedef readstat_error_t (*begin_fn)(readstat_writer_t *w, void *ctx, long rows);
 
-/* Observations: firm (text), time (number with a format), x (double, missing in places), grade (labelled), part (only some values
- * labelled), f (float). */
+/* Observations: firm (text), time (number with a format), x (double, missing in places), grade (labelled),
+ * part (only some values labelled), f (float). */
 static const char *const firms[] = {"000002", "000002", "000001", "000001", "000003"};
 enum { ROWS = 5 };
 
@@ -30,19 +30,23 @@ static const char *write_file(const char *name, begin_fn begin, const char *time
     readstat_variable_t *firm = readstat_add_variable(w, "firm", READSTAT_TYPE_STRING, 8);
     readstat_variable_t *time = readstat_add_variable(w, "time", READSTAT_TYPE_DOUBLE, 8);
     readstat_variable_t *x = readstat_add_variable(w, "x", READSTAT_TYPE_DOUBLE, 8);
-    readstat_variable_t *grade = readstat_add_variable(w, "grade", sas ? READSTAT_TYPE_DOUBLE : READSTAT_TYPE_INT32, 8);
+    readstat_variable_t *grade =
+        readstat_add_variable(w, "grade", sas ? READSTAT_TYPE_DOUBLE : READSTAT_TYPE_INT32, 8);
     readstat_variable_t *part = readstat_add_variable(w, "part", READSTAT_TYPE_DOUBLE, 8);
-    readstat_variable_t *single = readstat_add_variable(w, "single", dta ? READSTAT_TYPE_FLOAT : READSTAT_TYPE_DOUBLE, 8);
+    readstat_variable_t *single =
+        readstat_add_variable(w, "single", dta ? READSTAT_TYPE_FLOAT : READSTAT_TYPE_DOUBLE, 8);
     readstat_variable_set_label(x, "return on \xe4\xb8\xad");
     if (time_format) readstat_variable_set_format(time, time_format);
     if (!sas) {
-        readstat_label_set_t *grades = readstat_add_label_set(w, READSTAT_TYPE_INT32, dta ? "grades" : "grades1");
+        readstat_label_set_t *grades =
+            readstat_add_label_set(w, READSTAT_TYPE_INT32, dta ? "grades" : "grades1");
         readstat_label_int32_value(grades, 3, "high");
         readstat_label_int32_value(grades, 1, "low");
         readstat_label_int32_value(grades, 2, "middle");
         readstat_label_int32_value(grades, 7, "never seen");
         readstat_variable_set_label_set(grade, grades);
-        readstat_label_set_t *parts = readstat_add_label_set(w, READSTAT_TYPE_DOUBLE, dta ? "parts" : "parts1");
+        readstat_label_set_t *parts =
+            readstat_add_label_set(w, READSTAT_TYPE_DOUBLE, dta ? "parts" : "parts1");
         readstat_label_double_value(parts, 1, "one");
         if (!dta) readstat_variable_set_label_set(part, parts);
     }
@@ -52,14 +56,21 @@ static const char *write_file(const char *name, begin_fn begin, const char *time
         readstat_begin_row(w);
         readstat_insert_string_value(w, firm, firms[i]);
         readstat_insert_double_value(w, time, times[i]);
-        if (i == 1) readstat_insert_missing_value(w, x);
-        else if (i == 2 && dta) readstat_insert_tagged_missing_value(w, x, 'b');
-        else readstat_insert_double_value(w, x, i == 2 ? (sas ? 2.5 : 999) : i + 0.5);
-        if (sas) readstat_insert_double_value(w, grade, 1 + i % 3);
-        else readstat_insert_int32_value(w, grade, 1 + i % 3);
+        if (i == 1)
+            readstat_insert_missing_value(w, x);
+        else if (i == 2 && dta)
+            readstat_insert_tagged_missing_value(w, x, 'b');
+        else
+            readstat_insert_double_value(w, x, i == 2 ? (sas ? 2.5 : 999) : i + 0.5);
+        if (sas)
+            readstat_insert_double_value(w, grade, 1 + i % 3);
+        else
+            readstat_insert_int32_value(w, grade, 1 + i % 3);
         readstat_insert_double_value(w, part, i);
-        if (dta) readstat_insert_float_value(w, single, 0.1f * (float)i);
-        else readstat_insert_double_value(w, single, i);
+        if (dta)
+            readstat_insert_float_value(w, single, 0.1f * (float)i);
+        else
+            readstat_insert_double_value(w, single, i);
         assert_int_equal(readstat_end_row(w), READSTAT_OK);
     }
     assert_int_equal(readstat_end_writing(w), READSTAT_OK);
@@ -91,11 +102,14 @@ static void check_common(bool has_labels, double third)
         assert_string_equal(m.levels[0][memory_code(&m, "firm")[i]], in_order[i]);
         assert_true(memory_num(&m, "part")[i] == obs[i]);
         double x = memory_num(&m, "x")[i];
-        if (obs[i] == 1) assert_true(isnan(x));
-        else if (obs[i] == 2) assert_true(isnan(third) ? isnan(x) : x == third);
-        else assert_true(x == obs[i] + 0.5);
+        if (obs[i] == 1)
+            assert_true(isnan(x));
+        else if (obs[i] == 2)
+            assert_true(isnan(third) ? isnan(x) : x == third);
+        else
+            assert_true(x == obs[i] + 0.5);
         if (!has_labels) continue;
-        static const char *const grades[] = {"low", "middle", "high"};     /* in the order of the values */
+        static const char *const grades[] = {"low", "middle", "high"}; /* in the order of the values */
         assert_int_equal(memory_code(&m, "grade")[i], obs[i] % 3);
         assert_string_equal(m.levels[3][obs[i] % 3], grades[obs[i] % 3]);
         assert_int_equal(m.n_levels[3], 3);
@@ -123,17 +137,19 @@ static void test_stata_times(void **unused)
     static const double quarters[] = {200, 201, 200, 201, 200}, days[] = {14609, 14975, 14609, 14975, 14609};
     (void)unused;
     assert_ok(read_file(write_file("q.dta", readstat_begin_writing_dta, "%tq", quarters), 0, NULL));
-    assert_true(memory_num(&m, "time")[0] == 160);                              /* 2010q1 */
+    assert_true(memory_num(&m, "time")[0] == 160); /* 2010q1 */
     assert_ok(read_file(write_file("d.dta", readstat_begin_writing_dta, "%td", days), 0, NULL));
-    assert_true(memory_num(&m, "time")[0] == 1999 && memory_num(&m, "time")[1] == 2000);    /* 31dec1999, 31dec2000 */
+    assert_true(memory_num(&m, "time")[0] == 1999 &&
+                memory_num(&m, "time")[1] == 2000); /* 31dec1999, 31dec2000 */
 }
 
 static void test_spss(void **unused)
 {
-    static const double seconds[] = {13488940800, 13488940800 + 86400, 13488940800, 13488940800 + 86400, 13488940800};
+    static const double seconds[] = {13488940800, 13488940800 + 86400, 13488940800, 13488940800 + 86400,
+                                     13488940800};
     (void)unused;
     assert_ok(read_file(write_file("a.sav", readstat_begin_writing_sav, NULL, years), 0, NULL));
-    check_common(true, NAN);    /* 999 is missing by the file's own rule */
+    check_common(true, NAN); /* 999 is missing by the file's own rule */
     assert_ok(read_file(write_file("d.sav", readstat_begin_writing_sav, "DATE11", seconds), 0, NULL));
     assert_true(memory_num(&m, "time")[1] - memory_num(&m, "time")[0] == 1);
     assert_true(memory_num(&m, "time")[0] == 13488940800 / 86400 - 141428);
@@ -152,7 +168,8 @@ static void test_faults(void **unused)
     (void)unused;
     assert_fails(read_file(write_file("s.dta", readstat_begin_writing_dta, NULL, same), 0, NULL), PFX_EDATA,
                  "observations 1 and 2 have the same firm 000002, time 2010");
-    assert_fails(read_file(put_file("no.dta", "firm,x\n1,2\n", 11), 0, NULL), PFX_EFORMAT, "cannot be read as a .dta file");
+    assert_fails(read_file(put_file("no.dta", "firm,x\n1,2\n", 11), 0, NULL), PFX_EFORMAT,
+                 "cannot be read as a .dta file");
     assert_fails(read_file(test_tmp("absent.dta"), 0, NULL), PFX_EIO, "absent.dta");
     const char *path = write_file("cut.dta", readstat_begin_writing_dta, NULL, years);
     assert_int_equal(truncate(path, 1500), 0);
@@ -178,9 +195,9 @@ static void test_out_of_memory(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata), cmocka_unit_test(test_stata_times), cmocka_unit_test(test_spss),
-                                       cmocka_unit_test(test_sas), cmocka_unit_test(test_faults),
-                                       cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata),  cmocka_unit_test(test_stata_times),
+                                       cmocka_unit_test(test_spss),   cmocka_unit_test(test_sas),
+                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);
     return failed;

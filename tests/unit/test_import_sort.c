@@ -6,7 +6,7 @@ static int by_key(const void *a, const void *b)
 {
     const pfx_sort_pair *x = a, *y = b;
     if (x->key != y->key) return x->key < y->key ? -1 : 1;
-    return (x->value > y->value) - (x->value < y->value);   /* stable: values are positions */
+    return (x->value > y->value) - (x->value < y->value); /* stable: values are positions */
 }
 
 static void test_pairs(void **unused)
@@ -17,7 +17,9 @@ static void test_pairs(void **unused)
     (void)unused;
     for (int n = 0; n <= N; n += n < 5 ? 1 : 599)
         for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
-            for (int i = 0; i < n; i++) p[i] = q[i] = (pfx_sort_pair){(uint64_t)(test_uniform(m, (uint64_t)i) * 0x1p64) & masks[m], i};
+            for (int i = 0; i < n; i++)
+                p[i] = q[i] =
+                    (pfx_sort_pair){(uint64_t)(test_uniform(m, (uint64_t)i) * 0x1p64) & masks[m], i};
             pfx_sort_pairs(n, p, tmp);
             qsort(q, (size_t)n, sizeof *q, by_key);
             for (int i = 0; i < n; i++) assert_true(p[i].key == q[i].key && p[i].value == q[i].value);
@@ -44,10 +46,13 @@ static void check_external(int n, int held)
     record *want = malloc((size_t)(n + 1) * sizeof *want);
     pfx_sort_external *s = NULL;
     pfx_err err = {0};
-    assert_ok(pfx_sort_external_new(sizeof(record), (size_t)held * (sizeof(record) + 2 * sizeof(pfx_sort_pair)), test_tmpdir(), &s, &err));
+    assert_ok(pfx_sort_external_new(sizeof(record),
+                                    (size_t)held * (sizeof(record) + 2 * sizeof(pfx_sort_pair)),
+                                    test_tmpdir(), &s, &err));
     for (int i = 0; i < n; i++) {
         void *room;
-        want[i] = (record){(uint64_t)(test_uniform(1, (uint64_t)i) * 50), (uint64_t)(test_uniform(2, (uint64_t)i) * 7), i, 0.5 * i};
+        want[i] = (record){(uint64_t)(test_uniform(1, (uint64_t)i) * 50),
+                           (uint64_t)(test_uniform(2, (uint64_t)i) * 7), i, 0.5 * i};
         assert_ok(pfx_sort_external_add(s, &room, &err));
         memcpy(room, &want[i], sizeof *want);
     }
@@ -73,7 +78,7 @@ static void test_external(void **unused)
         check_external(sizes[i], 64);
         check_external(sizes[i], 1000);
     }
-    check_external(100000, 64);     /* more runs than a buffer of each run has records */
+    check_external(100000, 64); /* more runs than a buffer of each run has records */
     assert_int_equal(test_count_files(test_tmpdir()), 0);
 }
 

@@ -12,7 +12,8 @@ static void test_calendar(void **unused)
         struct tm tm;
         gmtime_r(&t, &tm);
         pfx_time_civil(day, &y, &m, &d);
-        if (y != tm.tm_year + 1900 || m != tm.tm_mon + 1 || d != tm.tm_mday) fail_msg("day %lld is %d-%d-%d", (long long)day, y, m, d);
+        if (y != tm.tm_year + 1900 || m != tm.tm_mon + 1 || d != tm.tm_mday)
+            fail_msg("day %lld is %d-%d-%d", (long long)day, y, m, d);
         assert_int_equal(pfx_time_days(y, m, d), day);
     }
 }
@@ -36,7 +37,8 @@ static void expect_unit(const char *a, const char *b, const char *c, pfx_time_un
     const char *texts[] = {a, b, c};
     double got;
     pfx_time_unit u = unit_of(3, texts, &got);
-    if (u != unit || got != first) fail_msg("%s, %s, %s: unit %d, first %g; want %d, %g", a, b, c, (int)u, got, (int)unit, first);
+    if (u != unit || got != first)
+        fail_msg("%s, %s, %s: unit %d, first %g; want %d, %g", a, b, c, (int)u, got, (int)unit, first);
 }
 
 static void test_texts(void **unused)
@@ -65,7 +67,9 @@ static void test_texts(void **unused)
 
 static void test_not_times(void **unused)
 {
-    static const char *const texts[] = {"foo", "2019q5", "2019m13", "2019-13", "2019-02-30", "31/12/1999", "2019q", "2019w53", "", "12abc", "2019-12-31 10:00"};
+    static const char *const texts[] = {"foo",        "2019q5",     "2019m13",         "2019-13",
+                                        "2019-02-30", "31/12/1999", "2019q",           "2019w53",
+                                        "",           "12abc",      "2019-12-31 10:00"};
     pfx_time_scan s;
     (void)unused;
     pfx_time_scan_init(&s, true, (pfx_time_code){0});
@@ -73,7 +77,8 @@ static void test_not_times(void **unused)
         if (pfx_time_scan_text(&s, texts[i])) fail_msg("\"%s\" is taken for a time", texts[i]);
 }
 
-static pfx_status decide(int n, const double *v, int override, pfx_time_code code, pfx_time_plan *p, pfx_err *err)
+static pfx_status decide(int n, const double *v, int override, pfx_time_code code, pfx_time_plan *p,
+                         pfx_err *err)
 {
     pfx_time_scan s;
     pfx_time_scan_init(&s, false, code);
@@ -85,7 +90,8 @@ static void test_numbers(void **unused)
 {
     pfx_time_plan p;
     pfx_err err = {0};
-    const pfx_time_code none = {0}, stata_q = {true, PFX_TIME_QUARTER, 1, -40}, seconds = {true, PFX_TIME_DAY, 86400, -3653};
+    const pfx_time_code none = {0}, stata_q = {true, PFX_TIME_QUARTER, 1, -40},
+                        seconds = {true, PFX_TIME_DAY, 86400, -3653};
     (void)unused;
     assert_ok(decide(2, (double[]){2010, 2011}, -1, none, &p, &err));
     assert_int_equal(p.unit, PFX_TIME_YEAR);
@@ -104,7 +110,7 @@ static void test_numbers(void **unused)
     assert_true(pfx_time_of_number(&p, 19991231) == (double)pfx_time_days(1999, 12, 31));
     assert_ok(decide(2, (double[]){19991231, 20001231}, PFX_TIME_INDEX, none, &p, &err));
     assert_true(pfx_time_of_number(&p, 19991231) == 19991231);
-    assert_ok(decide(2, (double[]){200, 201}, -1, stata_q, &p, &err));   /* 2010q1, 2010q2 */
+    assert_ok(decide(2, (double[]){200, 201}, -1, stata_q, &p, &err)); /* 2010q1, 2010q2 */
     assert_int_equal(p.unit, PFX_TIME_QUARTER);
     assert_true(pfx_time_of_number(&p, 200) == 160);
     assert_ok(decide(2, (double[]){86400.0 * 3653, 86400.0 * 3655}, -1, seconds, &p, &err));
@@ -128,7 +134,8 @@ static void test_mixed_texts_fail(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calendar), cmocka_unit_test(test_texts), cmocka_unit_test(test_not_times),
-                                       cmocka_unit_test(test_numbers), cmocka_unit_test(test_mixed_texts_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calendar), cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_not_times), cmocka_unit_test(test_numbers),
+                                       cmocka_unit_test(test_mixed_texts_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
