@@ -82,6 +82,23 @@ pfx_status pfx_h5_open_rows(const pfx_h5 *f, const char *where, hid_t *ds, pfx_i
 pfx_status pfx_h5_read_rows(const pfx_h5 *f, const char *where, hid_t ds, hid_t mem, pfx_idx row0, pfx_idx n,
                             void *buf, pfx_err *err) PFX_MUST;
 
+/* ---- chunks as they lie in the file (h5_chunk.c) ---- */
+
+typedef struct pfx_h5_layout {
+    pfx_idx rows;  /* of a chunk; 0: these chunks cannot be read as they lie */
+    size_t size;   /* bytes of an element */
+    bool checksum; /* Fletcher-32 of each chunk is stored behind it */
+} pfx_h5_layout;
+
+/* rows > 0 if the chunks of ds [1-d] hold elements of memory type `mem` as they are, without a filter other than
+ * Fletcher-32. */
+pfx_h5_layout pfx_h5_chunk_layout(hid_t ds, hid_t mem);
+size_t pfx_h5_chunk_bytes(const pfx_h5_layout *l); /* that pfx_h5_read_chunk writes: rows, and the checksum */
+/* The chunk that begins at row0 to buf [pfx_h5_chunk_bytes], and its stored checksum, which is compared with
+ * nothing here. The last chunk is whole too: what lies behind the last row is filling. false, without a message:
+ * this chunk is absent, not like the others, or cannot be read; pfx_h5_read_rows says what is the matter. */
+bool pfx_h5_read_chunk(hid_t ds, const pfx_h5_layout *l, pfx_idx row0, void *buf, uint32_t *checksum) PFX_MUST;
+
 /* Rows for one dataset as they come: a chunk is kept back until it is full, so that a dataset of fewer rows
  * than a chunk becomes a single chunk of its own size. */
 typedef struct pfx_h5_writer {

@@ -1,0 +1,80 @@
+/* Fletcher-32 with many lanes. With words w[0..m-1] the two sums are S1 = sum w[i] and S2 = sum (m - i) w[i], modulo
+ * 65535. Lane l adds up the words l, l + LANES, .. (a), and its own running sums (b); the sums of a tile follow from
+ * those, and tiles are chained. 2^8 x 2^8 = 1 modulo 65535, so swapping the bytes of a word is a product with 256:
+ * words are added as little-endian ones lie in memory, and the sums are swapped at the end. */
+#include "hdf5_io/fletcher32.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum { LANES = 32 };
+/* b of a lane grows to 65535 k (k + 1) / 2 after k steps: 361 is the last k that 32 bits hold. */
+enum { STEPS = 360 };
+enum { MODULUS = 65535 };
+
+typedef struct sums {
+    uint64_t s1, s2;
+    bool nonzero;
+} sums;
+
+static uint32_t word(const unsigned char *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+/* `steps` times LANES words. */
+static void add_tile(sums *s, size_t steps, const unsigned char *p)
+{
+    uint32_t a[LANES] = {0}, b[LANES] = {0};
+    for (size_t k = 0; k < steps; k++, p += 2 * LANES) {
+        uint16_t w[LANES];
+        memcpy(w, p, sizeof w);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        for (int l = 0; l < LANES; l++) w[l] = __builtin_bswap16(w[l]);
+#endif
+        for (int l = 0; l < LANES; l++) {
+            a[l] += w[l];
+            b[l] += a[l];
+        }
+    }
+    /* Word l of step k counts LANES (steps - k) - l times here, and b holds (steps - k) of it. */
+    uint64_t sum_a = 0, sum_b = 0, sum_la = 0;
+    for (int l = 0; l < LANES; l++) {
+        sum_a += a[l];
+        sum_b += b[l];
+        sum_la += (uint64_t)l * a[l];
+    }
+    s->s2 = (s->s2 + s->s1 * (steps * LANES) + LANES * sum_b - sum_la) % MODULUS;
+    s->s1 = (s->s1 + sum_a) % MODULUS;
+    s->nonzero |= sum_a != 0;
+}
+
+static void add_word(sums *s, uint32_t w)
+{
+    s->s1 = (s->s1 + w) % MODULUS;
+    s->s2 = (s->s2 + s->s1) % MODULUS;
+    s->nonzero |= w != 0;
+}
+
+/* HDF5 folds its sums, which leaves 65535 where the remainder is zero, and 0 only where all words are. */
+static uint32_t folded(const sums *s, uint64_t x)
+{
+    uint32_t r = (uint32_t)(x * 256 % MODULUS);
+    return r == 0 && s->nonzero ? MODULUS : r;
+}
+
+uint32_t pfx_fletcher32(size_t n, const void *bytes)
+{
+    const unsigned char *p = bytes;
+    sums s = {0, 0, false};
+    while (n >= 2 * LANES) {
+        size_t steps = n / (2 * LANES);
+        if (steps > STEPS) steps = STEPS;
+        add_tile(&s, steps, p);
+        p += steps * 2 * LANES;
+        n -= steps * 2 * LANES;
+    }
+    for (; n >= 2; n -= 2, p += 2) add_word(&s, word(p));
+    if (n) add_word(&s, *p);
+    return folded(&s, s.s2) << 16 | folded(&s, s.s1);
+}
