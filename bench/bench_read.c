@@ -1,6 +1,6 @@
 /* Reading a panel's numeric columns: the yardstick (H5Dread alone) beside the row source. Usage: bench_read
- * PANEL.h5 [RUNS]    A line: what, threads, rows, columns, best wall and CPU seconds of RUNS (5), share of T_read,
- * PASS if every cell of the source has the bits that one thread without the fast route reads. */
+ * PANEL.h5 [RUNS]    A line: what, threads, rows, columns, best wall and CPU seconds of RUNS (5), share of
+ * T_read, PASS if every cell of the source has the bits that one thread without the fast route reads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static void keep_best(best *b, double wall, double cpu)
 
 static void print(const job *j, const char *what, int nth, best b, const char *check)
 {
-    printf("%s\t%d\t%lld\t%d\t%.3f\t%.3f\t%.2f\t%s\n", what, nth, (long long)pfx_panel_n_rows(j->p), j->n, b.wall,
-           b.cpu, b.wall / j->t_read, check);
+    printf("%s\t%d\t%lld\t%d\t%.3f\t%.3f\t%.2f\t%s\n", what, nth, (long long)pfx_panel_n_rows(j->p), j->n,
+           b.wall, b.cpu, b.wall / j->t_read, check);
     fflush(stdout);
 }
 
@@ -117,7 +117,8 @@ int main(int argc, char **argv)
     print(&j, "H5Dread, no checksums", 1, run_yardstick(&j, runs, PFX_YARDSTICK_UNCHECKED), "PASS");
     for (int nth = 1; nth <= most; nth *= 2) {
         run_source(&j, "source", runs, (pfx_panel_source_options){.nth = nth});
-        run_source(&j, "source, no checksums", runs, (pfx_panel_source_options){.nth = nth, .verify = PFX_VERIFY_NEVER});
+        run_source(&j, "source, no checksums", runs,
+                   (pfx_panel_source_options){.nth = nth, .verify = PFX_VERIFY_NEVER});
     }
     run_source(&j, "source by H5Dread", runs, (pfx_panel_source_options){.block_rows = 60000, .nth = 1});
     pfx_panel_close(j.p);

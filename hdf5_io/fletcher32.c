@@ -1,7 +1,8 @@
-/* Fletcher-32 with many lanes. With words w[0..m-1] the two sums are S1 = sum w[i] and S2 = sum (m - i) w[i], modulo
- * 65535. Lane l adds up the words l, l + LANES, .. (a), and its own running sums (b); the sums of a tile follow from
- * those, and tiles are chained. 2^8 x 2^8 = 1 modulo 65535, so swapping the bytes of a word is a product with 256:
- * words are added as little-endian ones lie in memory, and the sums are swapped at the end. */
+/* Fletcher-32 with many lanes. With words w[0..m-1] the two sums are S1 = sum w[i] and S2 = sum (m - i) w[i],
+ * modulo 65535. Lane l adds up the words l, l + LANES, .. (a), and its own running sums (b); the sums of a
+ * tile follow from those, and tiles are chained. 2^8 x 2^8 = 1 modulo 65535, so swapping the bytes of a word
+ * is a product with 256: words are added as little-endian ones lie in memory, and the sums are swapped at the
+ * end. */
 #include "hdf5_io/fletcher32.h"
 
 #include <stdbool.h>

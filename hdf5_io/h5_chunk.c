@@ -9,8 +9,8 @@ static bool plain_filters(hid_t dcpl, bool *checksum)
     unsigned flags = 0, config = 0;
     size_t n_values = 0;
     int n = H5Pget_nfilters(dcpl);
-    *checksum = n == 1 && H5Pget_filter2(dcpl, 0, &flags, &n_values, NULL, 0, NULL, &config) ==
-                              H5Z_FILTER_FLETCHER32;
+    *checksum =
+        n == 1 && H5Pget_filter2(dcpl, 0, &flags, &n_values, NULL, 0, NULL, &config) == H5Z_FILTER_FLETCHER32;
     return n == 0 || *checksum;
 }
 

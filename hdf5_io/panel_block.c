@@ -1,7 +1,7 @@
 /* Blocks of a row source: units, reading, finishing. Block k ends at the last unit boundary at or before row
- * (k+1) x block_rows, so that blocks follow the chunks of the file; a unit that spans a whole block makes that
- * block longer. Every chunk is read, checked and decompressed once: the rows of it that belong to the next block
- * are carried over (raw columns), or stay in HDF5's chunk cache (the others). */
+ * (k+1) x block_rows, so that blocks follow the chunks of the file; a unit that spans a whole block makes
+ * that block longer. Every chunk is read, checked and decompressed once: the rows of it that belong to the
+ * next block are carried over (raw columns), or stay in HDF5's chunk cache (the others). */
 #include "hdf5_io/panel_block.h"
 
 #include <math.h>
@@ -12,8 +12,8 @@
 
 /* ---- units ---- */
 
-/* unit_start[i] for i that never goes back by more than the buffer. The lock is taken for each read, so that a
- * sink may write meanwhile. */
+/* unit_start[i] for i that never goes back by more than the buffer. The lock is taken for each read, so that
+ * a sink may write meanwhile. */
 static pfx_status unit_end(source *s, pfx_idx i, pfx_idx *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
@@ -140,7 +140,8 @@ static pfx_status place_columns(source *s, slot *b, pfx_err *err)
         b->cols[c].num = col->spec->kind == PFX_CATEGORY ? NULL : values;
         b->cols[c].code = col->spec->kind == PFX_CATEGORY ? values : NULL;
         for (pfx_idx k = 0; k < per_column; k++)
-            b->chunks[c * per_column + k].data = at + pl.chunks + k * s->chunk_rows * (pfx_idx)col->layout.size;
+            b->chunks[c * per_column + k].data =
+                at + pl.chunks + k * s->chunk_rows * (pfx_idx)col->layout.size;
         at += pl.bytes;
     }
     return PFX_OK;
@@ -155,7 +156,8 @@ static void read_chunks(source *s, int c, slot *b)
     for (pfx_idx k = 0; k < per_column; k++) {
         slot_chunk *ch = &b->chunks[c * per_column + k];
         pfx_h5_lock();
-        ch->read = pfx_h5_read_chunk(col->ds, &col->layout, b->chunk0 + k * s->chunk_rows, ch->data, &ch->checksum);
+        ch->read =
+            pfx_h5_read_chunk(col->ds, &col->layout, b->chunk0 + k * s->chunk_rows, ch->data, &ch->checksum);
         pfx_h5_unlock();
     }
 }
@@ -183,8 +185,8 @@ void pfx_block_fill(source *s, slot *b)
             continue;
         }
         pfx_h5_lock();
-        b->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), b->frame.row0,
-                                 b->frame.n_rows, unconverted(s, c, b), err);
+        b->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype),
+                                 b->frame.row0, b->frame.n_rows, unconverted(s, c, b), err);
         pfx_h5_unlock();
     }
     b->frame.time = s->time_col >= 0 ? b->cols[s->time_col].num : NULL;
@@ -199,8 +201,10 @@ void pfx_block_carry(const source *s, const slot *before, slot *b)
     if (b->end || n == 0) return;
     for (int c = 0; c < s->n_read; c++) {
         if (!s->cols[c].raw) continue;
-        if (b->cols[c].num) memcpy(b->cols[c].num, before->cols[c].num + from, (size_t)n * sizeof(double));
-        else memcpy(b->cols[c].code, before->cols[c].code + from, (size_t)n * sizeof(int32_t));
+        if (b->cols[c].num)
+            memcpy(b->cols[c].num, before->cols[c].num + from, (size_t)n * sizeof(double));
+        else
+            memcpy(b->cols[c].code, before->cols[c].code + from, (size_t)n * sizeof(int32_t));
     }
 }
 
@@ -221,8 +225,8 @@ static void to_double(pfx_dtype t, pfx_idx n, const void *raw, double *out)
     }
 }
 
-static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n, const int32_t *code,
-                              pfx_err *err)
+static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
+                              const int32_t *code, pfx_err *err)
 {
     const int32_t n_levels = (int32_t)c->spec->n_levels;
     bool good = true;
@@ -230,13 +234,14 @@ static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0
         good &= (code[r] < n_levels) & ((code[r] >= 0) | (code[r] == PFX_NA_CODE));
     for (pfx_idx r = 0; r < n && !good; r++)
         if (code[r] >= n_levels || (code[r] < 0 && code[r] != PFX_NA_CODE))
-            return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: code %d, but there are %d levels", s->p->h5.path,
-                            c->where, (long long)(row0 + r) + 1, code[r], n_levels);
+            return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: code %d, but there are %d levels",
+                            s->p->h5.path, c->where, (long long)(row0 + r) + 1, code[r], n_levels);
     return PFX_OK;
 }
 
 /* Rows [row0, row0 + n), whose elements are at `raw`, to the column. */
-static pfx_status finish_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw, pfx_err *err)
+static pfx_status finish_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw,
+                              pfx_err *err)
 {
     const source_col *col = &s->cols[c];
     pfx_idx at = row0 - b->frame.row0;
@@ -251,8 +256,8 @@ typedef struct finish {
     bool verify;
 } finish;
 
-/* A chunk that is not what its checksum says, or that could not be read as it lies, is left to HDF5: it reads the
- * chunk, or names the fault. */
+/* A chunk that is not what its checksum says, or that could not be read as it lies, is left to HDF5: it reads
+ * the chunk, or names the fault. */
 static void finish_chunk(void *ctx, pfx_idx i, int thread)
 {
     const finish *f = ctx;
@@ -270,8 +275,8 @@ static void finish_chunk(void *ctx, pfx_idx i, int thread)
     size_t bytes = (size_t)s->chunk_rows * col->layout.size;
     if (!ch->read || (f->verify && col->layout.checksum && pfx_fletcher32(bytes, ch->data) != ch->checksum)) {
         pfx_h5_lock();
-        ch->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0, n,
-                                  ch->data, &ch->err);
+        ch->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0,
+                                  n, ch->data, &ch->err);
         pfx_h5_unlock();
     }
     if (ch->st == PFX_OK) ch->st = finish_rows(s, c, b, row0, n, ch->data, &ch->err);

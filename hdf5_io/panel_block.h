@@ -1,7 +1,7 @@
 /* Private to hdf5_io: the blocks of a row source, from chunks of the file to columns of a frame.
  *
- * The reader chooses the units of a block and reads; the consumer finishes it: compares checksums, converts, and
- * puts in front the rows that the chunks of the block before already held. Two slots take turns. */
+ * The reader chooses the units of a block and reads; the consumer finishes it: compares checksums, converts,
+ * and puts in front the rows that the chunks of the block before already held. Two slots take turns. */
 #ifndef PFX_HDF5_IO_PANEL_BLOCK_H
 #define PFX_HDF5_IO_PANEL_BLOCK_H
 

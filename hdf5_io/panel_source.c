@@ -1,8 +1,8 @@
 /* Row source: blocks of whole units, read ahead by a thread.
  *
- * Two slots go round: while the consumer has one, the thread fills the other. Between the two nothing is shared but
- * the slots' states. A panel of one block, or a process without a thread to spare, is read in next(). What a block
- * is and how it is read: panel_block.c. */
+ * Two slots go round: while the consumer has one, the thread fills the other. Between the two nothing is
+ * shared but the slots' states. A panel of one block, or a process without a thread to spare, is read in
+ * next(). What a block is and how it is read: panel_block.c. */
 #include "hdf5_io/panel_block.h"
 
 #include <signal.h>

@@ -6,8 +6,8 @@
 #include "src/base/mem.h"
 
 /* The same start in the buffer for each block where it is reused, else one behind the other. */
-static pfx_status read_all(const pfx_panel *p, const char *where, hid_t ds, hid_t mem, size_t size, bool fresh,
-                           hid_t dxpl, char *buf, pfx_err *err)
+static pfx_status read_all(const pfx_panel *p, const char *where, hid_t ds, hid_t mem, size_t size,
+                           bool fresh, hid_t dxpl, char *buf, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     hid_t fsp = H5Dget_space(ds);
@@ -26,7 +26,8 @@ static pfx_status read_all(const pfx_panel *p, const char *where, hid_t ds, hid_
 }
 
 /* In fresh memory *buf is left to the caller, so that no column gets what another has touched. */
-static pfx_status read_column(const pfx_panel *p, int c, pfx_yardstick kind, hid_t dxpl, char **buf, pfx_err *err)
+static pfx_status read_column(const pfx_panel *p, int c, pfx_yardstick kind, hid_t dxpl, char **buf,
+                              pfx_err *err)
 {
     pfx_status st = PFX_OK;
     char where[300];
@@ -43,8 +44,8 @@ static pfx_status read_column(const pfx_panel *p, int c, pfx_yardstick kind, hid
     return st;
 }
 
-pfx_status pfx_panel_yardstick(pfx_panel *p, int n, const char *const *names, pfx_yardstick kind, double *wall_s,
-                               pfx_err *err)
+pfx_status pfx_panel_yardstick(pfx_panel *p, int n, const char *const *names, pfx_yardstick kind,
+                               double *wall_s, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     char **buf = pfx_mem_calloc(n, sizeof *buf, err);
@@ -57,7 +58,8 @@ pfx_status pfx_panel_yardstick(pfx_panel *p, int n, const char *const *names, pf
     for (int i = 0; i < n && st == PFX_OK; i++) {
         int c = pfx_panel_find(p, names[i]);
         if (c < 0)
-            st = pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; panelfx info lists them", p->h5.path, names[i]);
+            st = pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; panelfx info lists them", p->h5.path,
+                          names[i]);
         else
             st = read_column(p, c, kind, dxpl, &buf[kind == PFX_YARDSTICK_FRESH ? i : 0], err);
     }

@@ -10,10 +10,10 @@ typedef enum pfx_yardstick {
     PFX_YARDSTICK_UNCHECKED /* into one buffer, checksums not compared */
 } pfx_yardstick;
 
-/* Wall seconds to read the named columns once, one after the other, in the types that the file has: no conversion.
- * One thread; opens the datasets anew, with HDF5's defaults. Whether the file lies in the page cache is the
- * caller's matter: read twice. USAGE: unknown column. NOMEM, IO, FORMAT. */
-pfx_status pfx_panel_yardstick(pfx_panel *p, int n, const char *const *names, pfx_yardstick kind, double *wall_s,
-                               pfx_err *err) PFX_MUST;
+/* Wall seconds to read the named columns once, one after the other, in the types that the file has: no
+ * conversion. One thread; opens the datasets anew, with HDF5's defaults. Whether the file lies in the page
+ * cache is the caller's matter: read twice. USAGE: unknown column. NOMEM, IO, FORMAT. */
+pfx_status pfx_panel_yardstick(pfx_panel *p, int n, const char *const *names, pfx_yardstick kind,
+                               double *wall_s, pfx_err *err) PFX_MUST;
 
 #endif

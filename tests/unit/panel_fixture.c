@@ -139,13 +139,15 @@ void fix_compare(const fix_panel *p, const char *path, pfx_idx block_rows)
     const pfx_frame *f;
     pfx_idx row = 0, unit = 0, longest = 0, aim = block_rows ? block_rows : 65536;
     for (pfx_idx u = 0; u < p->frame.n_units; u++)
-        if (p->unit_start[u + 1] - p->unit_start[u] > longest) longest = p->unit_start[u + 1] - p->unit_start[u];
+        if (p->unit_start[u + 1] - p->unit_start[u] > longest)
+            longest = p->unit_start[u + 1] - p->unit_start[u];
     assert_ok(pfx_panel_open(path, &panel, &err));
     assert_int_equal(pfx_panel_n_rows(panel), p->frame.n_rows);
     assert_int_equal(pfx_panel_n_units(panel), p->frame.n_units);
     assert_int_equal(pfx_panel_n_periods(panel), p->n_periods);
     assert_int_equal(pfx_panel_n_cols(panel), FIX_COLS);
-    assert_ok(pfx_panel_source(panel, FIX_COLS, names, &(pfx_panel_source_options){.block_rows = block_rows}, &src, &err));
+    assert_ok(pfx_panel_source(panel, FIX_COLS, names, &(pfx_panel_source_options){.block_rows = block_rows},
+                               &src, &err));
     for (int c = 0; c < FIX_COLS; c++) {
         assert_string_equal(src.cols[c].name, p->specs[c].name);
         assert_string_equal(src.cols[c].label, p->specs[c].label);
