@@ -1,8 +1,7 @@
 /* Chunks read as they lie, against HDF5's own way: the checksum, every type, any number of threads, units
  * that span chunks; and when checksums are compared. */
-#define H5_USE_110_API 1
-#include <hdf5.h>
 #include "hdf5_io/fletcher32.h"
+#include "hdf5_io/h5_private.h"
 #include "hdf5_io/yardstick.h"
 #include "tests/unit/panel_fixture.h"
 
