@@ -26,15 +26,6 @@ static pfx_status join_names(pfx_absorber *a, pfx_err *err)
     return a->effects ? PFX_OK : PFX_ENOMEM;
 }
 
-static pfx_status make_schur(pfx_absorber *a, pfx_err *err)
-{
-    const pfx_schur_spec spec = {
-        .n = a->n, .w = a->d->w, .n_levels = a->n_levels, .start = a->start, .level = a->level, .mean = a->mean,
-        .n_basis = a->n_basis, .basis = a->basis, .n_blocks = a->n_rest, .block = a->rest, .q = a->q,
-        .tol = a->opt.tol, .maxiter = a->opt.maxiter, .nth = a->opt.nth, .isa = a->opt.isa, .effects = a->effects};
-    return pfx_schur_create(&spec, &a->schur, err);
-}
-
 /* Gram of Z~ - B G from that of Z~: less C'G + G'R, R = C - S G (zero to rounding after a direct solve). */
 static void reduce_gram(int p, pfx_idx q, pfx_idx ld, const double *C, const double *G, const double *R, double *gram)
 {
@@ -79,23 +70,40 @@ static pfx_status improve(pfx_absorber *a, solve_work *s, pfx_err *err)
     return PFX_OK;
 }
 
+/* After the first pass a stream knows its levels: room was made for as many as can be. */
+static void settle(pfx_absorber *a)
+{
+    const pfx_design *d = a->d;
+    if (!d->stream) return;
+    for (int e = 0; e < a->n_rest; e++) a->q = a->rest[e].n_levels = d->absorbed[a->rest_entry[e]].factor.n_levels;
+    if (a->first >= 0) a->rank_first = d->absorbed[a->first].factor.n_levels;
+    if (a->constant) a->rank_first = 1;
+}
+
 static pfx_status project(pfx_absorber *a, pfx_err *err)
 {
     solve_work s = {0};
-    pfx_absorb_view v = {a->d->Z, a->p, a->ldp, NULL, a->long_mean};
+    pfx_absorb_view v = {NULL, a->origin, a->p, a->ldp, NULL, a->long_mean};
     pfx_absorb_sums sums = {.gram = a->gram, .mean = a->col_mean, .centred = a->centred};
     pfx_status st;
 
     if ((st = alloc_work(a, &s, err)) != PFX_OK) goto done;
-    sums.C = a->q > 0 ? s.C : NULL;
+    if (a->q > 0) {
+        const pfx_schur_spec spec = pfx_absorb_schur_spec(a);
+        if ((st = pfx_schur_create(&spec, &a->schur, err)) != PFX_OK) goto done;
+        sums.C = s.C, sums.schur = a->schur;
+    }
     if ((st = pfx_absorb_long_means(a, &v, err)) != PFX_OK || (st = pfx_absorb_pass(a, &v, &sums, err)) != PFX_OK)
         goto done;
+    a->weight = sums.weight;
+    settle(a);
     for (int k = 0; k < a->p; k++) {
         a->raw[k] = a->centred[k] + sums.weight * a->col_mean[k] * a->col_mean[k];
         s.floor[k] = NOISE * NOISE * a->centred[k];
     }
     if (a->q == 0) goto done;
-    if ((st = make_schur(a, err)) != PFX_OK || (st = improve(a, &s, err)) != PFX_OK) goto done;
+    sums.schur = NULL;
+    if ((st = pfx_schur_finish(a->schur, a->q, err)) != PFX_OK || (st = improve(a, &s, err)) != PFX_OK) goto done;
     a->gamma_set = true;
     v.gamma = a->gamma;
     if ((st = pfx_absorb_long_means(a, &v, err)) != PFX_OK) goto done;
@@ -125,11 +133,13 @@ pfx_status pfx_absorber_create(struct pfx_design *d, const pfx_absorb_options *o
     st = PFX_ENOMEM;
     if (!(a->gamma = pfx_mem_calloc(a->q * a->ldp, sizeof *a->gamma, err)) ||
         !(a->long_mean = pfx_mem_calloc(a->n_long * a->ldp, sizeof *a->long_mean, err)) ||
+        !(a->origin = pfx_mem_calloc(a->p, sizeof *a->origin, err)) ||
         !(a->gram = pfx_mem_calloc((pfx_idx)a->p * a->p, sizeof *a->gram, err)) ||
         !(a->centred = pfx_mem_calloc(a->p, sizeof *a->centred, err)) ||
         !(a->raw = pfx_mem_calloc(a->p, sizeof *a->raw, err)) ||
         !(a->col_mean = pfx_mem_calloc(a->p, sizeof *a->col_mean, err)))
         goto fail;
+    if (!d->stream && d->n > 0) memcpy(a->origin, d->Z, (size_t)a->p * sizeof *a->origin);
     if ((st = project(a, err)) != PFX_OK || (st = pfx_absorb_fill_info(a, err)) != PFX_OK) goto fail;
     *out = a;
     return PFX_OK;
@@ -146,7 +156,7 @@ void pfx_absorber_free(pfx_absorber *a)
     pfx_mem_free(a->block_row), pfx_mem_free(a->block_level), pfx_mem_free(a->block_long), pfx_mem_free(a->long_level);
     pfx_mem_free(a->zeros);
     pfx_schur_free(a->schur);
-    pfx_mem_free(a->gamma), pfx_mem_free(a->long_mean), pfx_mem_free(a->gram), pfx_mem_free(a->centred);
+    pfx_mem_free(a->origin), pfx_mem_free(a->gamma), pfx_mem_free(a->long_mean), pfx_mem_free(a->gram), pfx_mem_free(a->centred);
     pfx_mem_free(a->raw), pfx_mem_free(a->col_mean), pfx_mem_free(a->effects);
     for (int e = 0; a->info_name && e < a->info.n_effects; e++) pfx_mem_free(a->info_name[e]);
     pfx_mem_free(a->info_name), pfx_mem_free(a->info_levels), pfx_mem_free(a->info_redundant);
@@ -158,6 +168,7 @@ const double *pfx_absorber_gram(const pfx_absorber *a) { return a->gram; }
 const double *pfx_absorber_centred(const pfx_absorber *a) { return a->centred; }
 const double *pfx_absorber_raw(const pfx_absorber *a) { return a->raw; }
 const double *pfx_absorber_mean(const pfx_absorber *a) { return a->col_mean; }
+double pfx_absorber_weight(const pfx_absorber *a) { return a->weight; }
 pfx_idx pfx_absorber_n_blocks(const pfx_absorber *a) { return a->n_blocks; }
 pfx_idx pfx_absorber_max_block_rows(const pfx_absorber *a) { return a->max_rows; }
 
@@ -169,6 +180,6 @@ void pfx_absorber_block_rows(const pfx_absorber *a, pfx_idx block, pfx_idx *row0
 
 void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf)
 {
-    const pfx_absorb_view v = {a->d->Z, a->p, a->ldp, a->gamma_set ? a->gamma : NULL, a->long_mean};
+    const pfx_absorb_view v = {NULL, a->origin, a->p, a->ldp, a->gamma_set ? a->gamma : NULL, a->long_mean};
     pfx_absorb_fill(a, &v, block, a->p, buf, NULL);
 }

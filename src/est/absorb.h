@@ -38,14 +38,25 @@ void pfx_absorber_free(pfx_absorber *a);
 const pfx_absorb_info *pfx_absorber_info(const pfx_absorber *a);
 
 /* Cross-products of the demeaned columns, Z~'WZ~, [p x p] both triangles; and for each column its weighted
- * squared norm about its weighted mean, centred [p], about zero, raw [p], and its weighted mean, mean [p]. All computed when the absorber was made. */
+ * squared norm about its weighted mean, centred [p], about zero, raw [p], and its weighted mean, mean [p]; and the sum
+ * of the weights. All computed when the absorber was made. */
 const double *pfx_absorber_gram(const pfx_absorber *a);
 const double *pfx_absorber_centred(const pfx_absorber *a);
 const double *pfx_absorber_raw(const pfx_absorber *a);
 const double *pfx_absorber_mean(const pfx_absorber *a);
+double pfx_absorber_weight(const pfx_absorber *a);
 
 /* The rows of the design are cut into fixed blocks, whole levels of the eliminated effect to a block where it is
- * absorbed; the cut depends on the design alone. */
+ * absorbed, and blocks into fixed groups; the cut depends on the design alone. A pass walks windows of whole groups:
+ * one that holds all of them, or, where the design is streamed, as many as lie in memory. Blocks and groups, and the
+ * rows of Z, w and the codes, are numbered within the window. Partial sums of groups that are added in their order
+ * have the same bits however many windows there were.
+ *     rewind; while (next, more) for each group */
+pfx_status pfx_absorber_rewind(pfx_absorber *a, pfx_err *err) PFX_MUST;
+pfx_status pfx_absorber_next(pfx_absorber *a, bool *more, pfx_err *err) PFX_MUST;
+pfx_idx pfx_absorber_n_groups(const pfx_absorber *a);
+/* Blocks block0 .. block1 - 1 of a group. */
+void pfx_absorber_group(const pfx_absorber *a, pfx_idx group, pfx_idx *block0, pfx_idx *block1);
 pfx_idx pfx_absorber_n_blocks(const pfx_absorber *a);
 void pfx_absorber_block_rows(const pfx_absorber *a, pfx_idx block, pfx_idx *row0, pfx_idx *n);
 pfx_idx pfx_absorber_max_block_rows(const pfx_absorber *a);
@@ -55,6 +66,6 @@ void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf);
 /* Coefficients of the absorbed effects for residual-plus-effects r [n] = y - X b (in the design's row order):
  * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the
  * second and further effects in each component is 0). */
-pfx_status pfx_absorber_effects(const pfx_absorber *a, const double *r, double **alpha, pfx_err *err) PFX_MUST;
+pfx_status pfx_absorber_effects(pfx_absorber *a, const double *r, double **alpha, pfx_err *err) PFX_MUST;
 
 #endif

@@ -112,12 +112,12 @@ static pfx_status normalise(const pfx_absorber *a, double **alpha, pfx_err *err)
     return PFX_OK;
 }
 
-static pfx_status solve_rest(const pfx_absorber *a, const double *r, double *gamma, pfx_err *err)
+static pfx_status solve_rest(pfx_absorber *a, const double *r, double *gamma, pfx_err *err)
 {
     pfx_status st = PFX_ENOMEM;
     double gram = 0.0, mean = 0.0, centred = 0.0, floor[LD] = {0};
     pfx_absorb_sums sums = {.gram = &gram, .mean = &mean, .centred = &centred};
-    pfx_absorb_view v = {r, 1, LD, NULL, NULL};
+    pfx_absorb_view v = {r, r, 1, LD, NULL, NULL};
     double *R = NULL;
 
     if (!(v.long_mean = pfx_mem_calloc(a->n_long * LD, sizeof *v.long_mean, err)) ||
@@ -133,7 +133,7 @@ done:
     return st;
 }
 
-pfx_status pfx_absorber_effects(const pfx_absorber *a, const double *r, double **alpha, pfx_err *err)
+pfx_status pfx_absorber_effects(pfx_absorber *a, const double *r, double **alpha, pfx_err *err)
 {
     const pfx_design *d = a->d;
     pfx_status st = PFX_ENOMEM;

@@ -14,14 +14,17 @@ struct pfx_absorber {
     struct pfx_design *d;
     pfx_absorb_options opt;
     int p;
-    pfx_idx n, ldp;             /* ldp: p rounded up to whole lanes */
+    pfx_idx n, ldp;             /* rows in the window; p rounded up to whole lanes */
+    double *origin;             /* [p] first row of all, which moments are measured from */
 
     /* The eliminated effect. Without levels nothing is eliminated. */
     int first;                  /* entry of d->absorbed whose factor it is, -1: none of them */
     bool *in_first;             /* [d->n_absorbed] entries of the same factor that are eliminated with it */
     bool mean;                  /* level means are removed */
-    pfx_idx n_levels;
-    pfx_idx *start;             /* [n_levels + 1] first row of each level */
+    bool constant;              /* one level, which holds all rows of all windows */
+    pfx_idx n_levels;           /* in the window */
+    pfx_idx *start;             /* [n_levels + 1] first row of each level, within the window as all that follows */
+    pfx_idx cap_levels;
     const int32_t *level;       /* [n] or NULL with one level */
     int n_basis;                /* slopes: orthonormal vectors of each level, orthogonal to its mean if any */
     double **basis;             /* [n_basis][n] */
@@ -29,10 +32,13 @@ struct pfx_absorber {
     const char **basis_name;    /* [n_basis] borrowed */
     pfx_idx rank_first;         /* of all eliminated columns */
 
-    /* Blocks of rows, and fixed groups of blocks for partial sums. */
-    pfx_idx n_blocks, max_rows, n_groups;
+    /* Blocks of rows, and fixed groups of group_blocks blocks for partial sums. */
+    pfx_idx n_blocks, max_rows, n_groups, group_blocks;
+    pfx_idx cap_blocks;
+    bool opened;                /* the one window of a design in memory was handed out */
+    bool last;                  /* no window of a stream comes after this one */
     pfx_idx *block_row;         /* [n_blocks + 1] */
-    pfx_idx *block_level;       /* [n_blocks] first level */
+    pfx_idx *block_level;       /* [n_blocks + 1] first level */
     int32_t *block_long;        /* [n_blocks] which long level the block is a piece of, -1: whole levels */
     pfx_idx n_long;
     pfx_idx *long_level;        /* [n_long] */
@@ -50,7 +56,7 @@ struct pfx_absorber {
     double *gamma;              /* [q x ldp] */
     double *long_mean;          /* [n_long x ldp] mean less first row of the long levels, at gamma */
     bool gamma_set;
-    double *gram, *centred, *raw, *col_mean;
+    double *gram, *centred, *raw, *col_mean, weight;
     pfx_absorb_info info;
     char **info_name;
     pfx_idx *info_levels, *info_redundant;
@@ -59,7 +65,8 @@ struct pfx_absorber {
 
 /* A matrix of rows to be projected, and how far it has got: the design's Z, or one column of residuals. */
 typedef struct pfx_absorb_view {
-    const double *X;            /* [n x p] row-major */
+    const double *X;            /* [n x p] row-major; NULL: the design's Z, window by window */
+    const double *origin;       /* [p] its first row */
     int p;
     pfx_idx ld;                 /* p in whole lanes */
     const double *gamma;        /* [q x ld] or NULL: other effects not yet taken off */
@@ -72,17 +79,23 @@ typedef struct pfx_absorb_sums {
     double *C;                  /* [q x ld] B'W of the projected columns, or NULL */
     double *mean, *centred;     /* [p] of the columns themselves, or NULL */
     double weight;              /* sum of weights, with mean */
+    pfx_schur *schur;           /* is given every window's rows, or NULL */
 } pfx_absorb_sums;
 
-/* absorb_layout.c: choose, sort, cut. */
+/* absorb_layout.c: choose, sort. */
 pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err) PFX_MUST;
+/* absorb_window.c: cut the window into blocks; rows of a block at most. */
+#define PFX_ABSORB_LONG_ROWS 4096
+pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_basis.c */
 pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; mean [levels x ldo] or NULL. */
 void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out, double *mean);
-/* Means of the long levels at v->gamma, into v->long_mean. */
-pfx_status pfx_absorb_long_means(const pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
-pfx_status pfx_absorb_pass(const pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;
+/* Means of the long levels at v->gamma, into v->long_mean. A pass of its own where there are any. */
+pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
+pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;
+/* What S is made of, at the window in hand. */
+pfx_schur_spec pfx_absorb_schur_spec(const pfx_absorber *a);
 /* absorb_info.c */
 pfx_status pfx_absorb_fill_info(pfx_absorber *a, pfx_err *err) PFX_MUST;
 

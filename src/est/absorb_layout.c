@@ -1,20 +1,11 @@
-/* Which effect is eliminated, rows in its order, and how they are cut into blocks. */
+/* Which effect is eliminated, and rows in its order. */
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/absorb_internal.h"
 #include "src/model/design.h"
 
-/* A block's demeaned rows are written and read again by several kernels: three quarters of a 32 KiB first-level
- * cache, between 32 and 512 rows. */
-#define BLOCK_BYTES 24576
-/* A longer level is cut into pieces, its mean found beforehand: the block stays in the second-level cache. */
-#define LONG_ROWS 4096
 /* Slopes are eliminated only where every level fits a block of this many rows; else they join the other effects. */
 #define LONG_BASIS_ROWS 65536
-/* Partial sums are kept for this many groups of blocks, or as many as fit SUM_BYTES. */
-#define MAX_GROUPS 1024
-#define MIN_GROUPS 8
-#define SUM_BYTES (32 << 20)
 
 static bool same_factor(const pfx_factor *a, const pfx_factor *b, pfx_idx n)
 {
@@ -100,16 +91,6 @@ static pfx_idx longest(const pfx_idx *start, pfx_idx n_levels)
     return m;
 }
 
-/* One level: the mean of all rows. */
-static pfx_status eliminate_constant(pfx_absorber *a, pfx_err *err)
-{
-    if (!(a->start = pfx_mem_alloc(2, sizeof *a->start, err))) return PFX_ENOMEM;
-    a->start[0] = 0, a->start[1] = a->n;
-    a->n_levels = 1;
-    a->mean = true;
-    return PFX_OK;
-}
-
 static pfx_status add_rest(pfx_absorber *a, const int32_t *code, const double *value, pfx_idx levels, int entry,
                            int slope, pfx_err *err)
 {
@@ -119,6 +100,36 @@ static pfx_status add_rest(pfx_absorber *a, const int32_t *code, const double *v
     a->rest_entry[a->n_rest] = entry;
     a->rest_slope[a->n_rest++] = slope;
     a->q += levels;
+    return PFX_OK;
+}
+
+/* One level: the mean of all rows. */
+static pfx_status eliminate_constant(pfx_absorber *a, pfx_err *err)
+{
+    if (!(a->start = pfx_mem_alloc(2, sizeof *a->start, err))) return PFX_ENOMEM;
+    a->start[0] = 0, a->start[1] = a->n;
+    a->n_levels = 1;
+    a->mean = a->constant = true;
+    return PFX_OK;
+}
+
+/* A stream says what is eliminated; one other effect may stand beside it. */
+static pfx_status assign_stream(pfx_absorber *a, pfx_err *err)
+{
+    const pfx_design *d = a->d;
+
+    if (d->n_absorbed == 0) {
+        a->mean = a->constant = d->intercept;
+        a->n_long = d->intercept;
+        return PFX_OK;
+    }
+    a->first = d->stream->unit;
+    a->in_first[a->first] = a->mean = true;
+    for (int e = 0; e < d->n_absorbed; e++) {
+        if (e == a->first) continue;
+        pfx_status st = add_rest(a, d->absorbed[e].factor.code, NULL, PFX_SCHUR_DENSE, e, -1, err);
+        if (st != PFX_OK) return st;
+    }
     return PFX_OK;
 }
 
@@ -175,36 +186,6 @@ static pfx_status assign(pfx_absorber *a, pfx_err *err)
     return st;
 }
 
-/* Cut rows into blocks; with NULL arrays, only count. */
-static void cut(pfx_absorber *a, pfx_idx target, bool fill)
-{
-    pfx_idx row = 0, g = 0;
-
-    a->n_blocks = a->n_long = a->max_rows = 0;
-    while (row < a->n) {
-        pfx_idx row1 = row, level = g;
-        int32_t slot = -1;
-        pfx_idx len = a->n_levels > 0 ? a->start[g + 1] - a->start[g] : 0;
-        if (a->n_levels == 0) row1 = a->n - row < target ? a->n : row + target;
-        else if (len > LONG_ROWS && a->n_basis == 0) {
-            if (row == a->start[g]) {
-                if (fill) a->long_level[a->n_long] = g;
-                a->n_long++;
-            }
-            slot = (int32_t)(a->n_long - 1);
-            row1 = a->start[g + 1] - row < target ? a->start[g + 1] : row + target;
-            if (row1 == a->start[g + 1]) g++;
-        } else
-            do row1 = a->start[++g];
-            while (g < a->n_levels && a->start[g + 1] - row <= target);
-        if (fill) a->block_row[a->n_blocks] = row, a->block_level[a->n_blocks] = level, a->block_long[a->n_blocks] = slot;
-        a->max_rows = row1 - row > a->max_rows ? row1 - row : a->max_rows;
-        a->n_blocks++;
-        row = row1;
-    }
-    if (fill) a->block_row[a->n_blocks] = a->n;
-}
-
 pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err)
 {
     pfx_status st;
@@ -214,20 +195,6 @@ pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err)
     a->ldp = (a->p + 7) / 8 * 8;
     a->first = -1;
     if (!(a->in_first = pfx_mem_calloc(a->d->n_absorbed, sizeof *a->in_first, err))) return PFX_ENOMEM;
-    if ((st = assign(a, err)) != PFX_OK) return st;
-
-    pfx_idx target = BLOCK_BYTES / (8 * a->ldp);
-    target = target < 32 ? 32 : target > 512 ? 512 : target;
-    cut(a, target, false);
-    if (!(a->block_row = pfx_mem_alloc(a->n_blocks + 1, sizeof *a->block_row, err)) ||
-        !(a->block_level = pfx_mem_alloc(a->n_blocks, sizeof *a->block_level, err)) ||
-        !(a->block_long = pfx_mem_alloc(a->n_blocks, sizeof *a->block_long, err)) ||
-        !(a->long_level = pfx_mem_alloc(a->n_long, sizeof *a->long_level, err)))
-        return PFX_ENOMEM;
-    cut(a, target, true);
-
-    pfx_idx bytes = 8 * ((pfx_idx)a->p * a->p + a->q * a->ldp), fit = SUM_BYTES / bytes;
-    fit = fit < MIN_GROUPS ? MIN_GROUPS : fit > MAX_GROUPS ? MAX_GROUPS : fit;
-    a->n_groups = a->n_blocks < fit ? a->n_blocks : fit;
-    return PFX_OK;
+    if ((st = a->d->stream ? assign_stream(a, err) : assign(a, err)) != PFX_OK) return st;
+    return a->d->stream ? PFX_OK : pfx_absorb_cut(a, err);
 }

@@ -1,5 +1,5 @@
 /* Passes over all rows: blocks are projected into a buffer that stays in cache, kernels take sums from it, sums are
- * kept for fixed groups of blocks and added in their order. */
+ * kept for fixed groups of blocks, a wave of groups at a time, and added in their order. */
 #include <string.h>
 #include "kernels/demean.h"
 #include "kernels/gram.h"
@@ -12,17 +12,27 @@
 #include "src/model/design.h"
 
 #define ADD_CHUNK 4096      /* elements of the groups' sums that one thread adds up at a time */
+/* Groups of a wave: enough for any number of threads, as many as fit SUM_BYTES. Results do not depend on it. */
+#define MAX_WAVE 1024
+#define MIN_WAVE 8
+#define SUM_BYTES (32 << 20)
 
 static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a->d->w ? a->d->w + row : NULL; }
+
+static const double *rows_of(const pfx_absorber *a, const pfx_absorb_view *v) { return v->X ? v->X : a->d->Z; }
 
 static pfx_idx block_rows(const pfx_absorber *a, pfx_idx b) { return a->block_row[b + 1] - a->block_row[b]; }
 
 /* Levels of a block of whole levels. */
 static pfx_idx block_levels(const pfx_absorber *a, pfx_idx b)
 {
-    if (a->n_levels == 0) return 0;
-    pfx_idx end = b + 1 < a->n_blocks ? a->block_level[b + 1] : a->n_levels;
-    return end - a->block_level[b];
+    return a->n_levels > 0 ? a->block_level[b + 1] - a->block_level[b] : 0;
+}
+
+/* What differences of a long level are taken from: its first row. */
+static const double *long_reference(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b)
+{
+    return a->constant ? v->origin : rows_of(a, v) + a->start[a->block_level[b]] * v->p;
 }
 
 /* Tables of the other effects from row on. */
@@ -39,16 +49,16 @@ static int tables_from(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx 
 void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, pfx_idx ldo, double *out, double *mean)
 {
     pfx_idx row = a->block_row[b], n = block_rows(a, b);
-    const double *X = v->X + row * v->p, *w = weights_from(a, row);
+    const double *X = rows_of(a, v) + row * v->p, *w = weights_from(a, row);
     pfx_k_table t[PFX_ABSORB_MAX_REST];
     int nt = tables_from(a, v, row, t);
     const pfx_idx *start = a->n_levels > 0 ? a->start + a->block_level[b] : NULL;
 
     if (a->block_long[b] >= 0) {
-        const double *first = v->X + start[0] * v->p;
+        const double *first = long_reference(a, v, b);
         pfx_k_shift(a->opt.isa, n, v->p, v->p, X, first, v->long_mean + a->block_long[b] * v->ld, nt, t, ldo, out);
     } else if (a->mean)
-        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, v->X, mean);
+        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, v->origin, mean);
     else pfx_k_shift(a->opt.isa, n, v->p, v->p, X, NULL, NULL, nt, t, ldo, out);
 
     for (int pass = 0; pass < 2; pass++)    /* twice is enough (Giraud et al. 2005) */
@@ -73,12 +83,12 @@ static void long_block(void *ctx, pfx_idx b, int thread)
     if (a->block_long[b] < 0) return;
 
     pfx_idx row = a->block_row[b], n = block_rows(a, b), span[2] = {0, n};
-    const double *w = weights_from(a, row), *first = v->X + a->start[a->block_level[b]] * v->p;
+    const double *w = weights_from(a, row), *first = long_reference(a, v, b);
     double *sum = c->sum + b * (v->ld + 1), weight = 0.0;
     pfx_k_table t[PFX_ABSORB_MAX_REST];
     int nt = tables_from(a, v, row, t);
 
-    pfx_k_shift(a->opt.isa, n, v->p, v->p, v->X + row * v->p, first, NULL, nt, t, v->ld, c->buf[thread]);
+    pfx_k_shift(a->opt.isa, n, v->p, v->p, rows_of(a, v) + row * v->p, first, NULL, nt, t, v->ld, c->buf[thread]);
     pfx_k_score(a->opt.isa, 1, span, v->p, v->ld, c->buf[thread], NULL, w, v->ld, sum);
     for (pfx_idx r = 0; r < n; r++) weight += w ? w[r] : 1.0;
     sum[v->ld] = weight;
@@ -101,30 +111,47 @@ static double **make_buffers(int nth, pfx_idx n, pfx_err *err)
     return buf;
 }
 
-pfx_status pfx_absorb_long_means(const pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err)
+/* The pieces of one window, in order. */
+static pfx_status add_long_window(long_pass *c, double *weight, pfx_err *err)
 {
-    if (a->n_long == 0) return PFX_OK;
+    const pfx_absorber *a = c->a;
+    const pfx_absorb_view *v = c->v;
     pfx_idx ld = v->ld;
-    long_pass c = {.a = a, .v = v};
     pfx_status st = PFX_ENOMEM;
-    double *weight = pfx_mem_calloc(a->n_long, sizeof *weight, err);
 
-    if (!weight || !(c.sum = pfx_mem_calloc(a->n_blocks * (ld + 1), sizeof *c.sum, err)) ||
-        !(c.buf = make_buffers(a->opt.nth, a->max_rows * ld, err)))
+    if (!(c->sum = pfx_mem_calloc(a->n_blocks * (ld + 1), sizeof *c->sum, err)) ||
+        !(c->buf = make_buffers(a->opt.nth, a->max_rows * ld, err)))
         goto done;
-    pfx_par_for(a->n_blocks, a->opt.nth, long_block, &c);
-    memset(v->long_mean, 0, (size_t)(a->n_long * ld) * sizeof *v->long_mean);
+    pfx_par_for(a->n_blocks, a->opt.nth, long_block, c);
     for (pfx_idx b = 0; b < a->n_blocks; b++) {
         if (a->block_long[b] < 0) continue;
-        for (int k = 0; k < v->p; k++) v->long_mean[a->block_long[b] * ld + k] += c.sum[b * (ld + 1) + k];
-        weight[a->block_long[b]] += c.sum[b * (ld + 1) + ld];
+        for (int k = 0; k < v->p; k++) v->long_mean[a->block_long[b] * ld + k] += c->sum[b * (ld + 1) + k];
+        weight[a->block_long[b]] += c->sum[b * (ld + 1) + ld];
     }
-    for (pfx_idx l = 0; l < a->n_long; l++)
-        for (int k = 0; k < v->p; k++) v->long_mean[l * ld + k] /= weight[l];
     st = PFX_OK;
 done:
-    free_buffers(a->opt.nth, c.buf);
-    pfx_mem_free(weight), pfx_mem_free(c.sum);
+    free_buffers(a->opt.nth, c->buf);
+    pfx_mem_free(c->sum);
+    return st;
+}
+
+pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err)
+{
+    const pfx_idx n_long = a->n_long;
+    bool more = true;
+
+    if (n_long == 0) return PFX_OK;
+    double *weight = pfx_mem_calloc(n_long, sizeof *weight, err);
+    if (!weight) return PFX_ENOMEM;
+    memset(v->long_mean, 0, (size_t)(n_long * v->ld) * sizeof *v->long_mean);
+    pfx_status st = pfx_absorber_rewind(a, err);
+    while (st == PFX_OK && (st = pfx_absorber_next(a, &more, err)) == PFX_OK && more) {
+        long_pass c = {.a = a, .v = v};
+        st = add_long_window(&c, weight, err);
+    }
+    for (pfx_idx l = 0; st == PFX_OK && l < n_long; l++)
+        for (int k = 0; k < v->p; k++) v->long_mean[l * v->ld + k] /= weight[l];
+    pfx_mem_free(weight);
     return st;
 }
 
@@ -134,8 +161,11 @@ typedef struct sum_pass {
     const pfx_absorber *a;
     const pfx_absorb_view *v;
     bool want_C, want_moments;
-    pfx_idx stride;         /* doubles of one group: gram, C, weight, mean, centred */
-    double *part;           /* [n_groups x stride] */
+    pfx_idx n, stride;      /* doubles of gram and C; and of weight, mean, centred with them */
+    double *total;          /* [stride] */
+    pfx_idx cap_wave, wave, group0; /* groups of a wave: at most, now, and the first */
+    double *part;           /* [cap_wave x stride] */
+    pfx_idx cap_rows;       /* of the buffers */
     double **buf, **mean;   /* [nth] a block's rows; its level means, then their weights */
 } sum_pass;
 
@@ -179,7 +209,7 @@ static void add_moments(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx
         level_weights(a, b, wl);
         total = pfx_k_moments(a->opt.isa, block_levels(a, b), v->p, v->ld, lm, wl, NULL, mean, m2);
     } else
-        total = pfx_k_moments(a->opt.isa, block_rows(a, b), v->p, v->p, v->X + row * v->p, weights_from(a, row), v->X,
+        total = pfx_k_moments(a->opt.isa, block_rows(a, b), v->p, v->p, rows_of(a, v) + row * v->p, weights_from(a, row), v->origin,
                               mean, m2);
     join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, total, mean, m2);
 }
@@ -206,56 +236,115 @@ static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, dou
 static void sum_group(void *ctx, pfx_idx g, int thread)
 {
     sum_pass *c = ctx;
-    const pfx_absorber *a = c->a;
+    pfx_idx b0, b1;
     double *part = c->part + g * c->stride;
 
     memset(part, 0, (size_t)c->stride * sizeof *part);
-    for (pfx_idx b = a->n_blocks * g / a->n_groups; b < a->n_blocks * (g + 1) / a->n_groups; b++)
-        sum_block(c, b, c->buf[thread], c->mean[thread], part);
+    pfx_absorber_group(c->a, c->group0 + g, &b0, &b1);
+    for (pfx_idx b = b0; b < b1; b++) sum_block(c, b, c->buf[thread], c->mean[thread], part);
 }
 
-/* Add the groups' sums onto the first group's, in order. */
+/* Add the sums of the wave's groups onto the total, in order. */
 static void add_chunk(void *ctx, pfx_idx chunk, int thread)
 {
     sum_pass *c = ctx;
-    pfx_idx n = (pfx_idx)c->v->p * c->v->p + (c->want_C ? c->a->q * c->v->ld : 0);
-    pfx_idx i0 = chunk * ADD_CHUNK, i1 = i0 + ADD_CHUNK < n ? i0 + ADD_CHUNK : n;
+    pfx_idx i0 = chunk * ADD_CHUNK, i1 = i0 + ADD_CHUNK < c->n ? i0 + ADD_CHUNK : c->n;
     (void)thread;
-    for (pfx_idx g = 1; g < c->a->n_groups; g++)
-        for (pfx_idx i = i0; i < i1; i++) c->part[i] += c->part[g * c->stride + i];
+    for (pfx_idx g = 0; g < c->wave; g++)
+        for (pfx_idx i = i0; i < i1; i++) c->total[i] += c->part[g * c->stride + i];
 }
 
-pfx_status pfx_absorb_pass(const pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err)
+static pfx_status sum_window(sum_pass *c, pfx_err *err)
 {
-    pfx_status st = PFX_ENOMEM;
-    pfx_idx gram = (pfx_idx)v->p * v->p, n = gram + (out->C ? a->q * v->ld : 0);
-    sum_pass c = {.a = a, .v = v, .want_C = out->C, .want_moments = out->mean, .stride = n + 1 + 2 * v->ld};
-    pfx_idx groups = a->n_groups > 0 ? a->n_groups : 1;
+    const pfx_absorber *a = c->a;
+    const pfx_absorb_view *v = c->v;
+    pfx_idx n_groups = pfx_absorber_n_groups(a), fit = SUM_BYTES / (8 * c->stride);
 
-    if (!(c.part = pfx_mem_alloc(groups * c.stride, sizeof *c.part, err)) ||
-        !(c.buf = make_buffers(a->opt.nth, a->max_rows * v->ld, err)) ||
-        !(c.mean = make_buffers(a->opt.nth, c.want_moments ? a->max_rows * (v->ld + 1) : 0, err)))
-        goto done;
-    memset(c.part, 0, (size_t)c.stride * sizeof *c.part);
-    pfx_par_for(a->n_groups, a->opt.nth, sum_group, &c);
-    if (out->mean) {
-        double *mom = c.part + n;
-        for (pfx_idx g = 1; g < a->n_groups; g++) {
-            const double *m = c.part + g * c.stride + n;
+    fit = fit < MIN_WAVE ? MIN_WAVE : fit > MAX_WAVE ? MAX_WAVE : fit;
+    if (fit > n_groups) fit = n_groups;
+    if (fit > c->cap_wave) {
+        pfx_mem_free(c->part);
+        c->cap_wave = fit;
+        if (!(c->part = pfx_mem_alloc(fit * c->stride, sizeof *c->part, err))) return PFX_ENOMEM;
+    }
+    if (a->max_rows > c->cap_rows) {
+        free_buffers(a->opt.nth, c->buf), free_buffers(a->opt.nth, c->mean);
+        c->mean = NULL;
+        c->cap_rows = a->max_rows;
+        if (!(c->buf = make_buffers(a->opt.nth, a->max_rows * v->ld, err)) ||
+            !(c->mean = make_buffers(a->opt.nth, c->want_moments ? a->max_rows * (v->ld + 1) : 0, err)))
+            return PFX_ENOMEM;
+    }
+    for (c->group0 = 0; c->group0 < n_groups; c->group0 += c->wave) {
+        c->wave = n_groups - c->group0 < c->cap_wave ? n_groups - c->group0 : c->cap_wave;
+        pfx_par_for(c->wave, a->opt.nth, sum_group, c);
+        for (pfx_idx g = 0; c->want_moments && g < c->wave; g++) {
+            double *mom = c->total + c->n;
+            const double *m = c->part + g * c->stride + c->n;
             join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, m[0], m + 1, m + 1 + v->ld);
         }
-        out->weight = mom[0];
-        for (int k = 0; k < v->p; k++) out->mean[k] = v->X[k] + mom[1 + k];
-        memcpy(out->centred, mom + 1 + v->ld, (size_t)v->p * sizeof *out->centred);
+        pfx_par_for((c->n + ADD_CHUNK - 1) / ADD_CHUNK, a->opt.nth, add_chunk, c);
     }
-    pfx_par_for((n + ADD_CHUNK - 1) / ADD_CHUNK, a->opt.nth, add_chunk, &c);
-    memcpy(out->gram, c.part, (size_t)gram * sizeof *out->gram);
-    pfx_k_mirror(v->p, out->gram);
-    for (int k = 0; out->mean && moments_between(a) && k < v->p; k++) out->centred[k] += out->gram[k * v->p + k];
-    if (out->C) memcpy(out->C, c.part + gram, (size_t)(a->q * v->ld) * sizeof *out->C);
-    st = PFX_OK;
-done:
-    free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);
-    pfx_mem_free(c.part);
+    return PFX_OK;
+}
+
+/* The levels of the window to the Schur complement, in the same groups. */
+static pfx_status add_schur(const pfx_absorber *a, pfx_schur *schur, pfx_err *err)
+{
+    pfx_schur_spec spec = pfx_absorb_schur_spec(a);
+    pfx_idx *group = pfx_mem_alloc(a->n_groups + 1, sizeof *group, err);
+
+    if (!group) return PFX_ENOMEM;
+    for (pfx_idx g = 0; g <= a->n_groups; g++) {
+        pfx_idx b = g < a->n_groups ? g * a->group_blocks : a->n_blocks;
+        group[g] = a->n_levels > 0 ? a->block_level[b] : a->block_row[b];
+    }
+    spec.n_groups = a->n_groups, spec.group = group;
+    pfx_status st = pfx_schur_add(schur, &spec, err);
+    pfx_mem_free(group);
     return st;
+}
+
+static void give_sums(const sum_pass *c, pfx_absorb_sums *out)
+{
+    const pfx_absorber *a = c->a;
+    int p = c->v->p;
+    pfx_idx gram = (pfx_idx)p * p;
+
+    memcpy(out->gram, c->total, (size_t)gram * sizeof *out->gram);
+    pfx_k_mirror(p, out->gram);
+    if (out->C) memcpy(out->C, c->total + gram, (size_t)(c->n - gram) * sizeof *out->C);
+    if (!out->mean) return;
+    const double *mom = c->total + c->n;
+    out->weight = mom[0];
+    for (int k = 0; k < p; k++) out->mean[k] = c->v->origin[k] + mom[1 + k];
+    memcpy(out->centred, mom + 1 + c->v->ld, (size_t)p * sizeof *out->centred);
+    for (int k = 0; moments_between(a) && k < p; k++) out->centred[k] += out->gram[k * p + k];
+}
+
+pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err)
+{
+    sum_pass c = {.a = a, .v = v, .want_C = out->C, .want_moments = out->mean};
+    bool more = true;
+
+    c.n = (pfx_idx)v->p * v->p + (out->C ? a->q * v->ld : 0);
+    c.stride = c.n + 1 + 2 * v->ld;
+    c.total = pfx_mem_calloc(c.stride, sizeof *c.total, err);
+    pfx_status st = c.total ? pfx_absorber_rewind(a, err) : PFX_ENOMEM;
+    while (st == PFX_OK && (st = pfx_absorber_next(a, &more, err)) == PFX_OK && more) {
+        st = sum_window(&c, err);
+        if (st == PFX_OK && out->schur) st = add_schur(a, out->schur, err);
+    }
+    if (st == PFX_OK) give_sums(&c, out);
+    free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);
+    pfx_mem_free(c.part), pfx_mem_free(c.total);
+    return st;
+}
+
+pfx_schur_spec pfx_absorb_schur_spec(const pfx_absorber *a)
+{
+    return (pfx_schur_spec){
+        .n = a->n, .w = a->d->w, .n_levels = a->n_levels, .start = a->start, .level = a->level, .mean = a->mean,
+        .n_basis = a->n_basis, .basis = a->basis, .n_blocks = a->n_rest, .block = a->rest, .q = a->q,
+        .tol = a->opt.tol, .maxiter = a->opt.maxiter, .nth = a->opt.nth, .isa = a->opt.isa, .effects = a->effects};
 }

@@ -21,23 +21,32 @@ pfx_status pfx_schur_create(const pfx_schur_spec *spec, pfx_schur **out, pfx_err
     s->spec = *spec;
     s->rank = -1;
     s->route = "schur-pcg";
-    if (spec->q <= PFX_SCHUR_DENSE) st = pfx_schur_dense_build(s, err);
-    else st = pfx_schur_assemble(s, err);
-    if (st != PFX_OK) {
+    if (spec->q <= PFX_SCHUR_DENSE && (st = pfx_schur_dense_create(s, err)) != PFX_OK) {
         pfx_schur_free(s);
         return st;
     }
-    const pfx_schur_spec *p = &s->spec;
-    if (!s->dense && p->n_blocks == 1 && !p->block[0].value && p->mean && p->n_basis == 0)
-        s->rank = p->q - s->components[0];
     *out = s;
+    return PFX_OK;
+}
+
+pfx_status pfx_schur_add(pfx_schur *s, const pfx_schur_spec *spec, pfx_err *err)
+{
+    s->spec = *spec;
+    return s->dense ? pfx_schur_dense_add(s, err) : pfx_schur_assemble(s, err);
+}
+
+pfx_status pfx_schur_finish(pfx_schur *s, pfx_idx q, pfx_err *err)
+{
+    const pfx_schur_spec *p = &s->spec;
+    if (s->dense) return pfx_schur_dense_finish(s, q, err);
+    if (p->n_blocks == 1 && !p->block[0].value && p->mean && p->n_basis == 0) s->rank = p->q - s->components[0];
     return PFX_OK;
 }
 
 void pfx_schur_free(pfx_schur *s)
 {
     if (!s) return;
-    pfx_mem_free(s->dense), pfx_mem_free(s->chol), pfx_mem_free(s->dropped);
+    pfx_schur_dense_free(s);
     pfx_mem_free(s->csr.ptr), pfx_mem_free(s->csr.col), pfx_mem_free(s->csr.val), pfx_mem_free(s->csr.inv);
     pfx_mem_free(s->components);
     pfx_schur_factor_free(s->factor);

@@ -15,6 +15,10 @@ typedef struct pfx_schur_block {
     pfx_idx n_levels, col0;
 } pfx_schur_block;
 
+/* S up to this many columns is a dense matrix of its own and factored exactly: a year-presence mask is one word,
+ * and the factorisation (q^3 / 3, 0.1 Mflop) costs less than reading a thousand rows. */
+#define PFX_SCHUR_DENSE 64
+
 typedef struct pfx_schur_spec {
     pfx_idx n;
     const double *w;            /* [n] > 0, or NULL */
@@ -24,6 +28,8 @@ typedef struct pfx_schur_spec {
     bool mean;                  /* the eliminated effect has level means */
     int n_basis;                /* and this many vectors, orthonormal with the weights within each level and */
     double *const *basis;       /* [n_basis][n] orthogonal to the means, if any */
+    pfx_idx n_groups;           /* fixed pieces of the levels, or of the rows where n_levels is 0; sums are taken */
+    const pfx_idx *group;       /* [n_groups + 1] piece by piece */
     int n_blocks;
     const pfx_schur_block *block;
     pfx_idx q;                  /* columns of all blocks */
@@ -35,8 +41,13 @@ typedef struct pfx_schur_spec {
 
 typedef struct pfx_schur pfx_schur;
 
-/* Build S. The spec's arrays must outlive it. NOMEM. */
+/* An S of no rows. add gives it all rows at once, or, with at most PFX_SCHUR_DENSE columns, window by window: the
+ * spec's arrays, n, n_levels and groups are then those of the window. q may be more than the columns that will occur:
+ * finish is told their number (with one block, where it may differ). The last spec's arrays must outlive S unless it
+ * is dense. NOMEM. */
 pfx_status pfx_schur_create(const pfx_schur_spec *spec, pfx_schur **out, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_add(pfx_schur *s, const pfx_schur_spec *spec, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_finish(pfx_schur *s, pfx_idx q, pfx_err *err) PFX_MUST;
 void pfx_schur_free(pfx_schur *s);
 
 /* Solve S G = C.

@@ -6,18 +6,16 @@
 #include "src/est/components.h"
 #include "src/est/schur_internal.h"
 
-#define GROUPS 64           /* fixed partial sums: more than threads, few enough to add up in no time */
+#define WAVE 64             /* groups whose partial sums are kept at a time: more than threads */
 #define MAXQ PFX_SCHUR_DENSE
 
-/* How often each set of columns occurs among the levels: a table with open addressing, key 0 = free. */
-typedef struct mask_count { uint64_t mask; pfx_idx n; } mask_count;
-typedef struct mask_table { mask_count *slot; pfx_idx cap, used; bool failed; } mask_table;
+typedef pfx_mask_count mask_count;
+typedef pfx_mask_table mask_table;
 
 typedef struct build {
-    const pfx_schur *s;
-    mask_table table[GROUPS];
-    double *part;           /* [GROUPS][q x q] what masks do not cover */
-    double *diag;           /* [GROUPS][q] B'WB */
+    pfx_schur *s;
+    pfx_idx group0;         /* first group of the wave */
+    double *part;           /* [WAVE][q x q + q] what masks do not cover; B'WB */
 } build;
 
 static pfx_idx mask_find(const mask_table *t, uint64_t mask)
@@ -98,15 +96,15 @@ static uint64_t level_mask(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
     return mask;
 }
 
-static void build_group(void *ctx, pfx_idx g, int thread)
+static void add_group(void *ctx, pfx_idx g, int thread)
 {
     build *b = ctx;
     const pfx_schur_spec *p = &b->s->spec;
-    double *S = b->part + g * p->q * p->q, *diag = b->diag + g * p->q;
-    pfx_idx of = p->n_levels > 0 ? p->n_levels : p->n, i0 = of * g / GROUPS, i1 = of * (g + 1) / GROUPS;
+    pfx_idx qq = p->q * p->q, i0 = p->group[b->group0 + g], i1 = p->group[b->group0 + g + 1];
+    double *S = b->part + g * (qq + p->q), *diag = S + qq;
     bool masks = !p->w && p->mean && p->n_basis == 0 && p->n_blocks == 1 && !p->block[0].value;
-    (void)thread;
 
+    memset(S, 0, (size_t)(qq + p->q) * sizeof *S);
     if (p->n_levels == 0) {
         add_rows(p, i0, i1, S, diag);
         return;
@@ -115,7 +113,7 @@ static void build_group(void *ctx, pfx_idx g, int thread)
         pfx_idx r0 = p->start[l], r1 = p->start[l + 1];
         uint64_t mask = masks && r1 - r0 <= MAXQ ? level_mask(p, r0, r1) : 0;
         if (mask) {
-            mask_add(&b->table[g], mask, 1);
+            mask_add(&b->s->masks[thread], mask, 1);
             continue;
         }
         add_rows(p, r0, r1, S, diag);
@@ -144,21 +142,21 @@ static void add_mask(pfx_idx q, const mask_count *c, double *S, double *diag)
 }
 
 /* Counts are integers, so tables can be joined in any order; their sum is taken in the order of the masks. */
-static pfx_status add_tables(build *b, double *S, double *diag, pfx_err *err)
+static pfx_status add_tables(pfx_schur *s, pfx_err *err)
 {
-    mask_table *all = &b->table[0];
+    mask_table *all = &s->masks[0];
     bool failed = all->failed;
-    for (int g = 1; g < GROUPS; g++) {
-        failed |= b->table[g].failed;
-        for (pfx_idx i = 0; i < b->table[g].cap; i++)
-            if (b->table[g].slot[i].mask) mask_add(all, b->table[g].slot[i].mask, b->table[g].slot[i].n);
+    for (int t = 1; t < s->spec.nth; t++) {
+        failed |= s->masks[t].failed;
+        for (pfx_idx i = 0; i < s->masks[t].cap; i++)
+            if (s->masks[t].slot[i].mask) mask_add(all, s->masks[t].slot[i].mask, s->masks[t].slot[i].n);
     }
     if (failed || all->failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the effects' patterns");
     pfx_idx n = 0;
     for (pfx_idx i = 0; i < all->cap; i++)
         if (all->slot[i].mask) all->slot[n++] = all->slot[i];
     if (n > 0) qsort(all->slot, (size_t)n, sizeof *all->slot, by_mask);
-    for (pfx_idx i = 0; i < n; i++) add_mask(b->s->spec.q, &all->slot[i], S, diag);
+    for (pfx_idx i = 0; i < n; i++) add_mask(s->spec.q, &all->slot[i], s->dense, s->diag);
     return PFX_OK;
 }
 
@@ -182,10 +180,11 @@ static void factor(pfx_idx q, const double *S, const double *D, bool told, doubl
     }
 }
 
-static pfx_status finish(pfx_schur *s, const double *D, pfx_err *err)
+static pfx_status finish(pfx_schur *s, pfx_err *err)
 {
     const pfx_schur_spec *p = &s->spec;
     pfx_idx q = p->q;
+    const double *D = s->diag;
     bool two_way = p->n_blocks == 1 && !p->block[0].value && p->n_basis == 0 && p->mean;
 
     if (!(s->chol = pfx_mem_alloc(q * q, sizeof *s->chol, err)) ||
@@ -193,7 +192,7 @@ static pfx_status finish(pfx_schur *s, const double *D, pfx_err *err)
         !(s->components = pfx_mem_calloc(p->n_blocks, sizeof *s->components, err)))
         return PFX_ENOMEM;
     for (int e = 0; e < p->n_blocks; e++) {
-        pfx_idx c0 = p->block[e].col0, L = p->block[e].n_levels, root[MAXQ];
+        pfx_idx c0 = p->block[e].col0, L = p->n_blocks == 1 ? q : p->block[e].n_levels, root[MAXQ];
         pfx_components_init(L, root);
         for (pfx_idx i = 0; i < L; i++)
             for (pfx_idx j = 0; j < i; j++)
@@ -208,28 +207,50 @@ static pfx_status finish(pfx_schur *s, const double *D, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_schur_dense_build(pfx_schur *s, pfx_err *err)
+pfx_status pfx_schur_dense_create(pfx_schur *s, pfx_err *err)
 {
-    pfx_status st = PFX_ENOMEM;
     pfx_idx q = s->spec.q;
-    build b = {.s = s};
-
     if (!(s->dense = pfx_mem_calloc(q * q, sizeof *s->dense, err)) ||
-        !(b.part = pfx_mem_calloc(GROUPS * q * q, sizeof *b.part, err)) ||
-        !(b.diag = pfx_mem_calloc(GROUPS * q, sizeof *b.diag, err)))
-        goto done;
-    pfx_par_for(GROUPS, s->spec.nth, build_group, &b);
-    for (pfx_idx g = 0; g < GROUPS; g++) {
-        for (pfx_idx i = 0; i < q * q; i++) s->dense[i] += b.part[g * q * q + i];
-        for (pfx_idx i = 0; i < q && g > 0; i++) b.diag[i] += b.diag[g * q + i];
+        !(s->diag = pfx_mem_calloc(q, sizeof *s->diag, err)) ||
+        !(s->masks = pfx_mem_calloc(s->spec.nth, sizeof *s->masks, err)))
+        return PFX_ENOMEM;
+    return PFX_OK;
+}
+
+pfx_status pfx_schur_dense_add(pfx_schur *s, pfx_err *err)
+{
+    const pfx_schur_spec *p = &s->spec;
+    pfx_idx q = p->q, size = q * q + q, n = p->n_groups < WAVE ? p->n_groups : WAVE;
+    build b = {.s = s, .part = pfx_mem_alloc(n * size, sizeof *b.part, err)};
+
+    if (!b.part) return PFX_ENOMEM;
+    for (; b.group0 < p->n_groups; b.group0 += n) {
+        if (p->n_groups - b.group0 < n) n = p->n_groups - b.group0;
+        pfx_par_for(n, p->nth, add_group, &b);
+        for (pfx_idx g = 0; g < n; g++) {
+            const double *part = b.part + g * size;
+            for (pfx_idx i = 0; i < q * q; i++) s->dense[i] += part[i];
+            for (pfx_idx i = 0; i < q; i++) s->diag[i] += part[q * q + i];
+        }
     }
-    if ((st = add_tables(&b, s->dense, b.diag, err)) != PFX_OK) goto done;
-    st = finish(s, b.diag, err);
-done:
-    for (int g = 0; g < GROUPS; g++) pfx_mem_free(b.table[g].slot);
     pfx_mem_free(b.part);
-    pfx_mem_free(b.diag);
-    return st;
+    return PFX_OK;
+}
+
+pfx_status pfx_schur_dense_finish(pfx_schur *s, pfx_idx q, pfx_err *err)
+{
+    pfx_status st = add_tables(s, err);
+    if (st != PFX_OK) return st;
+    for (pfx_idx i = 0; i < q; i++) memmove(s->dense + i * q, s->dense + i * s->spec.q, (size_t)q * sizeof *s->dense);
+    s->spec.q = q;
+    return finish(s, err);
+}
+
+void pfx_schur_dense_free(pfx_schur *s)
+{
+    for (int t = 0; s->masks && t < s->spec.nth; t++) pfx_mem_free(s->masks[t].slot);
+    pfx_mem_free(s->masks), pfx_mem_free(s->diag);
+    pfx_mem_free(s->dense), pfx_mem_free(s->chol), pfx_mem_free(s->dropped);
 }
 
 /* X [q] = (L L')^- X */

@@ -4,10 +4,6 @@
 
 #include "src/est/schur.h"
 
-/* S up to this many columns is a dense matrix of its own and factored exactly: a year-presence mask is one word,
- * and the factorisation (q^3 / 3, 0.1 Mflop) costs less than reading a thousand rows. */
-#define PFX_SCHUR_DENSE 64
-
 /* A symmetric matrix in compressed rows, both triangles, columns ascending. */
 typedef struct pfx_schur_csr {
     pfx_idx n, *ptr;    /* [n + 1] */
@@ -18,9 +14,15 @@ typedef struct pfx_schur_csr {
 
 typedef struct pfx_schur_factor pfx_schur_factor;   /* CHOLMOD behind src/est/schur_cholesky.c */
 
+/* How often each set of columns occurs among the levels: a table with open addressing, key 0 = free. */
+typedef struct pfx_mask_count { uint64_t mask; pfx_idx n; } pfx_mask_count;
+typedef struct pfx_mask_table { pfx_mask_count *slot; pfx_idx cap, used; bool failed; } pfx_mask_table;
+
 struct pfx_schur {
     pfx_schur_spec spec;
     double *dense;              /* [q x q] S, q <= PFX_SCHUR_DENSE, else NULL */
+    double *diag;               /* [q] B'WB, with it */
+    pfx_mask_table *masks;      /* [nth] levels that are counted, not yet in S */
     double *chol;               /* [q x q] lower factor; zero rows and columns where dropped */
     bool *dropped;              /* [q] */
     pfx_schur_csr csr;
@@ -33,7 +35,10 @@ struct pfx_schur {
 };
 
 /* schur_dense.c */
-pfx_status pfx_schur_dense_build(pfx_schur *s, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_dense_create(pfx_schur *s, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_dense_add(pfx_schur *s, pfx_err *err) PFX_MUST;
+pfx_status pfx_schur_dense_finish(pfx_schur *s, pfx_idx q, pfx_err *err) PFX_MUST;
+void pfx_schur_dense_free(pfx_schur *s);
 pfx_status pfx_schur_dense_solve(const pfx_schur *s, int m, pfx_idx ld, const double *C, double *G, double *R, pfx_err *err) PFX_MUST;
 
 /* schur_assemble.c */

@@ -9,11 +9,13 @@
 #include "src/base/parallel.h"
 #include "src/model/design.h"
 
-/* Rows are summed in at most this many chunks, clusters in slices of this many: part of the result's
- * definition. */
-enum { MAX_CHUNKS = 64, SLICE = 4096 };
-/* Bytes that the chunks' sums may take together; likewise. */
-static const double MAX_PARTIAL_BYTES = 256.0 * 1024 * 1024;
+/* Clusters are summed in slices of this many: part of the result's definition, as the absorber's groups of blocks are,
+ * each of which is a chunk here. */
+enum { SLICE = 4096 };
+/* Chunks whose sums are kept at a time: enough for any number of threads, as many as fit the bytes. Results do not
+ * depend on it. */
+enum { MAX_WAVE = 256, MIN_WAVE = 8 };
+static const double WAVE_BYTES = 16.0 * 1024 * 1024;
 
 typedef enum route { ROUTE_ROWS, ROUTE_RUNS, ROUTE_SUMS } route;
 
@@ -25,9 +27,17 @@ typedef struct edge {
 
 typedef struct chunk_meat {
     double *M;        /* [q x q] upper triangle: of rows, or of complete runs */
-    double *sums;     /* [G x q] of ROUTE_SUMS */
     edge first, last; /* of ROUTE_RUNS; last is the open run */
+    pfx_idx n_runs;   /* of ROUTE_SUMS: runs of rows of one cluster */
+    double *runs;     /* [n_runs x q] their scores */
+    int32_t *code;    /* [n_runs] */
 } chunk_meat;
+
+/* One meat over all chunks so far. */
+typedef struct total_meat {
+    edge open;    /* the run that the last chunk left open */
+    double *sums; /* [G x q] of ROUTE_SUMS */
+} total_meat;
 
 typedef struct chunk {
     double *gradient; /* [q] */
@@ -39,13 +49,19 @@ typedef struct pass {
     const pfx_scores *s;
     int p, q;
     bool intercept; /* is a coefficient: its scores are wanted */
-    pfx_idx n_blocks, n_chunks;
     route route[PFX_MAX_MEATS];
-    chunk *chunks;   /* [n_chunks] */
-    double *memory;  /* all of the chunks' arrays */
-    double *buf;     /* [nth][stride] */
-    pfx_idx *starts; /* [nth][max_rows + 1] */
-    pfx_idx max_rows, stride;
+    total_meat total[PFX_MAX_MEATS];
+    double *open;      /* [PFX_MAX_MEATS][q] */
+    pfx_idx chunk0;    /* first of the wave */
+    pfx_idx n_chunks;  /* of the wave */
+    pfx_idx max_wave;
+    chunk *chunks;     /* [max_wave] */
+    double *memory;    /* all of the chunks' arrays, */
+    pfx_idx per_chunk; /* so many doubles each */
+    int32_t *codes;    /* [max_wave][n_sums][chunk_rows] */
+    double *buf;       /* [nth][stride] */
+    pfx_idx *starts;   /* [nth][max_rows + 1] */
+    pfx_idx max_rows, stride, chunk_rows;
 } pass;
 
 /* A block's rows and what a thread makes of them. */
@@ -91,13 +107,20 @@ static void close_run(const pass *ps, chunk_meat *m)
     }
 }
 
+/* Where the runs of rows of one cluster begin, in b->start. Returns their number. */
+static pfx_idx find_runs(const block *b, const int32_t *code)
+{
+    pfx_idx n = 0;
+    for (pfx_idx i = 0; i < b->n; i++)
+        if (i == 0 || code[i] != code[i - 1]) b->start[n++] = i;
+    b->start[n] = b->n;
+    return n;
+}
+
 /* Returns the number of runs, whose scores are then in b->S. */
 static pfx_idx take_runs(const pass *ps, const block *b, const int32_t *code, chunk_meat *m)
 {
-    pfx_idx n_runs = 0, q = ps->q, from = 0;
-    for (pfx_idx i = 0; i < b->n; i++)
-        if (i == 0 || code[i] != code[i - 1]) b->start[n_runs++] = i;
-    b->start[n_runs] = b->n;
+    pfx_idx n_runs = find_runs(b, code), q = ps->q, from = 0;
     score_runs(ps, b, n_runs, b->start, b->S);
 
     if (m->last.code == code[0]) {
@@ -137,11 +160,12 @@ static void take_rows(const pass *ps, const block *b, bool frequency, double *M)
     for (pfx_idx i = 0; i < b->n; i++) M[p * q + p] += b->f[i];
 }
 
-static void take_sums(const pass *ps, const block *b, const int32_t *code, double *sums)
+/* Scores of the runs go to the chunk's list: their clusters may occur anywhere. */
+static void take_sums(const pass *ps, const block *b, const int32_t *code, chunk_meat *m)
 {
-    pfx_k_scatter(ps->s->isa, b->n, ps->p, ps->p, b->rows, b->e, b->w, code, ps->q, sums);
-    for (pfx_idx i = 0; ps->intercept && i < b->n; i++)
-        sums[(pfx_idx)code[i] * ps->q + ps->p] += b->w ? b->w[i] * b->e[i] : b->e[i];
+    pfx_idx n = find_runs(b, code);
+    score_runs(ps, b, n, b->start, m->runs + m->n_runs * ps->q);
+    for (pfx_idx i = 0; i < n; i++) m->code[m->n_runs++] = code[b->start[i]];
 }
 
 static void take_block(const pass *ps, const block *b, chunk *c)
@@ -158,7 +182,7 @@ static void take_block(const pass *ps, const block *b, chunk *c)
         if (ps->route[m] == ROUTE_ROWS)
             take_rows(ps, b, s->d->weights_kind == PFX_W_FREQUENCY, cm->M);
         else if (ps->route[m] == ROUTE_SUMS)
-            take_sums(ps, b, s->meat[m].cluster->code + b->row0, cm->sums);
+            take_sums(ps, b, s->meat[m].cluster->code + b->row0, cm);
         else {
             pfx_idx runs[2] = {0, take_runs(ps, b, s->meat[m].cluster->code + b->row0, cm)};
             if (!summed) pfx_k_score(s->isa, 1, runs, ps->q, ps->q, b->S, NULL, NULL, ps->q, b->g);
@@ -181,7 +205,10 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
                .S = f + ps->max_rows + ps->q,
                .start = ps->starts + thread * (ps->max_rows + 1)};
 
-    for (pfx_idx i = k * ps->n_blocks / ps->n_chunks; i < (k + 1) * ps->n_blocks / ps->n_chunks; i++) {
+    pfx_idx i0, i1;
+
+    pfx_absorber_group(s->a, ps->chunk0 + k, &i0, &i1);
+    for (pfx_idx i = i0; i < i1; i++) {
         pfx_absorber_block_rows(s->a, i, &b.row0, &b.n);
         if (b.n == 0) continue;
         pfx_absorber_block(s->a, i, rows);
@@ -203,85 +230,171 @@ static bool is_contiguous(pfx_idx n, const pfx_factor *f, unsigned char *seen)
     return true;
 }
 
-/* Doubles of one chunk's sums. */
-static pfx_idx chunk_size(const pass *ps)
+/* Rows of the longest chunk of the window. */
+static pfx_idx longest_chunk(const pfx_absorber *a)
 {
-    pfx_idx q = ps->q, size = q;
-    for (int m = 0; m < ps->s->n_meats; m++)
-        size += q * q + 2 * q + (ps->route[m] == ROUTE_SUMS ? ps->s->meat[m].cluster->n_levels * q : 0);
-    return size;
+    pfx_idx most = 0;
+    for (pfx_idx g = 0; g < pfx_absorber_n_groups(a); g++) {
+        pfx_idx b0, b1, row0, row1, n;
+        pfx_absorber_group(a, g, &b0, &b1);
+        pfx_absorber_block_rows(a, b0, &row0, &n);
+        pfx_absorber_block_rows(a, b1 - 1, &row1, &n);
+        if (row1 + n - row0 > most) most = row1 + n - row0;
+    }
+    return most;
 }
 
 static pfx_status choose_routes(pass *ps, pfx_err *err)
 {
     const pfx_scores *s = ps->s;
+    const pfx_design_stream *stream = s->d->stream;
+    ps->open = pfx_mem_alloc(PFX_MAX_MEATS * ps->q, sizeof *ps->open, err);
+    if (!ps->open) return PFX_ENOMEM;
     for (int m = 0; m < s->n_meats; m++) {
         const pfx_factor *f = s->meat[m].cluster;
         ps->route[m] = ROUTE_ROWS;
+        ps->total[m].open = (edge){-1, ps->open + m * ps->q};
         if (!f) continue;
-        unsigned char *seen = pfx_mem_alloc(f->n_levels, 1, err);
+        unsigned char *seen = pfx_mem_alloc(stream ? 0 : f->n_levels, 1, err);
         if (!seen) return PFX_ENOMEM;
-        ps->route[m] = is_contiguous(s->d->n, f, seen) ? ROUTE_RUNS : ROUTE_SUMS;
+        bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters)) : is_contiguous(s->d->n, f, seen);
+        ps->route[m] = runs ? ROUTE_RUNS : ROUTE_SUMS;
         pfx_mem_free(seen);
+        if (!runs && !(ps->total[m].sums = pfx_mem_calloc(f->n_levels * ps->q, sizeof(double), err))) return PFX_ENOMEM;
     }
-    pfx_idx fit = (pfx_idx)(MAX_PARTIAL_BYTES / ((double)chunk_size(ps) * (double)sizeof(double)));
-    ps->n_chunks = ps->n_blocks < MAX_CHUNKS ? ps->n_blocks : MAX_CHUNKS;
-    if (ps->n_chunks > fit) ps->n_chunks = fit > 1 ? fit : 1;
     return PFX_OK;
 }
 
-/* Lay the chunks' arrays out in one zeroed piece, and the threads' buffers. */
+static int n_sums(const pass *ps)
+{
+    int n = 0;
+    for (int m = 0; m < ps->s->n_meats; m++) n += ps->route[m] == ROUTE_SUMS;
+    return n;
+}
+
+static void free_buffers(pass *ps)
+{
+    pfx_mem_free(ps->starts), pfx_mem_free(ps->buf), pfx_mem_free(ps->memory), pfx_mem_free(ps->codes);
+    pfx_mem_free(ps->chunks);
+    ps->starts = NULL, ps->buf = ps->memory = NULL, ps->codes = NULL, ps->chunks = NULL;
+}
+
+/* Room for the chunks and threads of this window, unless what is there will do. */
 static pfx_status make_buffers(pass *ps, pfx_err *err)
 {
     const pfx_scores *s = ps->s;
-    pfx_idx q = ps->q, per_chunk = chunk_size(ps);
-    ps->max_rows = pfx_absorber_max_block_rows(s->a);
-    /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
-    ps->stride = ps->max_rows * (ps->p + 2) + (1 + (ps->max_rows > q ? ps->max_rows : q)) * q;
-    ps->chunks = pfx_mem_calloc(ps->n_chunks, sizeof *ps->chunks, err);
-    ps->memory = pfx_mem_calloc(ps->n_chunks * per_chunk, sizeof *ps->memory, err);
-    ps->buf = pfx_mem_alloc(s->nth * ps->stride, sizeof *ps->buf, err);
-    ps->starts = pfx_mem_alloc(s->nth * (ps->max_rows + 1), sizeof *ps->starts, err);
-    if (!ps->chunks || !ps->memory || !ps->buf || !ps->starts) return PFX_ENOMEM;
-    double *at = ps->memory;
-    for (pfx_idx k = 0; k < ps->n_chunks; k++) {
-        chunk *c = &ps->chunks[k];
-        c->gradient = at;
-        at += q;
-        for (int m = 0; m < s->n_meats; m++) {
-            chunk_meat *cm = &c->meat[m];
-            cm->M = at;
-            cm->first = (edge){-1, at + q * q};
-            cm->last = (edge){-1, at + q * q + q};
-            at += q * q + 2 * q;
-            if (ps->route[m] != ROUTE_SUMS) continue;
-            cm->sums = at;
-            at += s->meat[m].cluster->n_levels * q;
-        }
+    pfx_idx q = ps->q, groups = pfx_absorber_n_groups(s->a), rows = longest_chunk(s->a);
+    pfx_idx max_rows = pfx_absorber_max_block_rows(s->a);
+    if (n_sums(ps) == 0) rows = 0;
+    ps->per_chunk = q + s->n_meats * (q * q + 2 * q) + n_sums(ps) * rows * q;
+    pfx_idx fit = (pfx_idx)(WAVE_BYTES / ((double)ps->per_chunk * (double)sizeof(double)));
+    fit = fit < MIN_WAVE ? MIN_WAVE : fit > MAX_WAVE ? MAX_WAVE : fit;
+    if (fit > groups) fit = groups;
+    if (fit <= ps->max_wave && rows <= ps->chunk_rows && max_rows <= ps->max_rows) {
+        ps->per_chunk = q + s->n_meats * (q * q + 2 * q) + n_sums(ps) * ps->chunk_rows * q;
+        return PFX_OK;
     }
-    return PFX_OK;
+    free_buffers(ps);
+    ps->max_wave = fit, ps->chunk_rows = rows, ps->max_rows = max_rows;
+    /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
+    ps->stride = max_rows * (ps->p + 2) + (1 + (max_rows > q ? max_rows : q)) * q;
+    ps->chunks = pfx_mem_calloc(fit, sizeof *ps->chunks, err);
+    ps->memory = pfx_mem_alloc(fit * ps->per_chunk, sizeof *ps->memory, err);
+    ps->codes = pfx_mem_alloc(fit * n_sums(ps) * rows, sizeof *ps->codes, err);
+    ps->buf = pfx_mem_alloc(s->nth * ps->stride, sizeof *ps->buf, err);
+    ps->starts = pfx_mem_alloc(s->nth * (max_rows + 1), sizeof *ps->starts, err);
+    return ps->chunks && ps->memory && ps->codes && ps->buf && ps->starts ? PFX_OK : PFX_ENOMEM;
 }
 
-/* Complete the runs that chunk bounds cut, in chunk order. */
-static void join_runs(const pass *ps, int m, double *M)
+/* Lay the arrays of chunk k out, with nothing in them. */
+static void clear_chunk(const pass *ps, pfx_idx k)
 {
-    pfx_idx q = ps->q;
-    edge open = {-1, NULL};
-    for (pfx_idx k = 0; k < ps->n_chunks; k++) {
-        chunk_meat *cm = &ps->chunks[k].meat[m];
-        edge part[2] = {cm->first, cm->last};
-        for (int i = 0; i < 2; i++) {
-            if (part[i].code < 0) continue;
-            if (part[i].code == open.code) {
-                add(q, part[i].s, open.s);
-            } else {
-                if (open.code >= 0) add_outer(ps, open.s, M);
-                open = part[i];
-            }
-        }
-        add(q * q, cm->M, M);
+    const pfx_scores *s = ps->s;
+    pfx_idx q = ps->q, sums = k * n_sums(ps);
+    double *at = ps->memory + k * ps->per_chunk;
+    chunk *c = &ps->chunks[k];
+    memset(at, 0, (size_t)(q + s->n_meats * (q * q + 2 * q)) * sizeof *at);
+    c->gradient = at;
+    c->ssr = 0;
+    at += q;
+    for (int m = 0; m < s->n_meats; m++, at += q * q + 2 * q)
+        c->meat[m] = (chunk_meat){.M = at, .first = {-1, at + q * q}, .last = {-1, at + q * q + q}};
+    for (int m = 0; m < s->n_meats; m++) {
+        if (ps->route[m] != ROUTE_SUMS) continue;
+        c->meat[m].runs = at;
+        c->meat[m].code = ps->codes + sums++ * ps->chunk_rows;
+        at += ps->chunk_rows * q;
     }
-    if (open.code >= 0) add_outer(ps, open.s, M);
+}
+
+/* Complete the runs that chunk bounds cut. */
+static void join_runs(const pass *ps, const chunk_meat *cm, edge *open, double *M)
+{
+    const edge part[2] = {cm->first, cm->last};
+    for (int i = 0; i < 2; i++) {
+        if (part[i].code < 0) continue;
+        if (part[i].code == open->code) {
+            add(ps->q, part[i].s, open->s);
+            continue;
+        }
+        if (open->code >= 0) add_outer(ps, open->s, M);
+        open->code = part[i].code;
+        memcpy(open->s, part[i].s, (size_t)ps->q * sizeof *open->s);
+    }
+    add((pfx_idx)ps->q * ps->q, cm->M, M);
+}
+
+/* Every cluster's runs in the order of the rows; a thread takes a range of clusters. */
+typedef struct range_job {
+    const pass *ps;
+    int m;
+} range_job;
+
+static void join_range(void *ctx, pfx_idx k, int thread)
+{
+    const range_job *j = ctx;
+    const pass *ps = j->ps;
+    pfx_idx G = ps->s->meat[j->m].cluster->n_levels, g0 = G * k / ps->s->nth, g1 = G * (k + 1) / ps->s->nth;
+    double *sums = ps->total[j->m].sums;
+    (void)thread;
+    for (pfx_idx c = 0; c < ps->n_chunks; c++) {
+        const chunk_meat *cm = &ps->chunks[c].meat[j->m];
+        for (pfx_idx r = 0; r < cm->n_runs; r++)
+            if (cm->code[r] >= g0 && cm->code[r] < g1) add(ps->q, cm->runs + r * ps->q, sums + cm->code[r] * (pfx_idx)ps->q);
+    }
+}
+
+/* The wave's chunks onto the totals, in order. */
+static void join_wave(pass *ps)
+{
+    const pfx_scores *s = ps->s;
+    for (pfx_idx k = 0; k < ps->n_chunks; k++) {
+        const chunk *c = &ps->chunks[k];
+        add(ps->q, c->gradient, s->gradient);
+        *s->ssr += c->ssr;
+        for (int m = 0; m < s->n_meats; m++) {
+            if (ps->route[m] == ROUTE_ROWS) add((pfx_idx)ps->q * ps->q, c->meat[m].M, s->meat[m].M);
+            if (ps->route[m] == ROUTE_RUNS) join_runs(ps, &c->meat[m], &ps->total[m].open, s->meat[m].M);
+        }
+    }
+    for (int m = 0; m < s->n_meats; m++) {
+        range_job j = {ps, m};
+        if (ps->route[m] == ROUTE_SUMS) pfx_par_for(s->nth, s->nth, join_range, &j);
+    }
+}
+
+static pfx_status run_window(pass *ps, pfx_err *err)
+{
+    pfx_idx groups = pfx_absorber_n_groups(ps->s->a);
+    pfx_status st = make_buffers(ps, err);
+    if (st != PFX_OK) return st;
+    for (ps->chunk0 = 0; ps->chunk0 < groups; ps->chunk0 += ps->n_chunks) {
+        ps->n_chunks = groups - ps->chunk0 < ps->max_wave ? groups - ps->chunk0 : ps->max_wave;
+        for (pfx_idx k = 0; k < ps->n_chunks; k++) clear_chunk(ps, k);
+        pfx_par_for(ps->n_chunks, ps->s->nth, run_chunk, ps);
+        join_wave(ps);
+    }
+    return PFX_OK;
 }
 
 typedef struct slice_job {
@@ -290,20 +403,18 @@ typedef struct slice_job {
     double *part; /* [n_slices][q x q] */
 } slice_job;
 
-/* A slice of clusters: the chunks' sums in chunk order, then their outer products. */
+/* The outer products of a slice of clusters. */
 static void join_slice(void *ctx, pfx_idx k, int thread)
 {
     const slice_job *j = ctx;
     const pass *ps = j->ps;
     pfx_idx G = ps->s->meat[j->m].cluster->n_levels, q = ps->q, g0 = k * SLICE,
             n = G - g0 < SLICE ? G - g0 : SLICE;
-    double *sums = ps->chunks[0].meat[j->m].sums + g0 * q;
     (void)thread;
-    for (pfx_idx c = 1; c < ps->n_chunks; c++) add(n * q, ps->chunks[c].meat[j->m].sums + g0 * q, sums);
-    pfx_k_gram(ps->s->isa, n, ps->q, q, sums, NULL, j->part + k * q * q);
+    pfx_k_gram(ps->s->isa, n, ps->q, q, ps->total[j->m].sums + g0 * q, NULL, j->part + k * q * q);
 }
 
-static pfx_status join_sums(const pass *ps, int m, double *M, pfx_err *err)
+static pfx_status finish_sums(const pass *ps, int m, double *M, pfx_err *err)
 {
     pfx_idx n_slices = (ps->s->meat[m].cluster->n_levels + SLICE - 1) / SLICE, qq = (pfx_idx)ps->q * ps->q;
     slice_job j = {.ps = ps, .m = m, .part = pfx_mem_calloc(n_slices * qq, sizeof *j.part, err)};
@@ -314,26 +425,13 @@ static pfx_status join_sums(const pass *ps, int m, double *M, pfx_err *err)
     return PFX_OK;
 }
 
-static pfx_status join(const pass *ps, pfx_err *err)
+static pfx_status finish(const pass *ps, pfx_err *err)
 {
-    const pfx_scores *s = ps->s;
-    pfx_idx qq = (pfx_idx)ps->q * ps->q;
-    memset(s->gradient, 0, (size_t)ps->q * sizeof *s->gradient);
-    *s->ssr = 0;
-    for (pfx_idx k = 0; k < ps->n_chunks; k++) {
-        add(ps->q, ps->chunks[k].gradient, s->gradient);
-        *s->ssr += ps->chunks[k].ssr;
-    }
-    for (int m = 0; m < s->n_meats; m++) {
+    for (int m = 0; m < ps->s->n_meats; m++) {
         pfx_status st = PFX_OK;
-        double *M = s->meat[m].M;
-        memset(M, 0, (size_t)qq * sizeof *M);
-        if (ps->route[m] == ROUTE_ROWS)
-            for (pfx_idx k = 0; k < ps->n_chunks; k++) add(qq, ps->chunks[k].meat[m].M, M);
-        else if (ps->route[m] == ROUTE_RUNS)
-            join_runs(ps, m, M);
-        else
-            st = join_sums(ps, m, M, err);
+        double *M = ps->s->meat[m].M;
+        if (ps->total[m].open.code >= 0) add_outer(ps, ps->total[m].open.s, M);
+        if (ps->route[m] == ROUTE_SUMS) st = finish_sums(ps, m, M, err);
         if (st != PFX_OK) return st;
         pfx_k_mirror(ps->q, M);
     }
@@ -342,17 +440,18 @@ static pfx_status join(const pass *ps, pfx_err *err)
 
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
 {
-    pass ps = {.s = s, .p = s->d->p, .q = s->d->p + 1, .n_blocks = pfx_absorber_n_blocks(s->a)};
+    pass ps = {.s = s, .p = s->d->p, .q = s->d->p + 1};
+    bool more = true;
     ps.intercept = s->d->intercept && s->d->n_absorbed == 0;
+    memset(s->gradient, 0, (size_t)ps.q * sizeof *s->gradient);
+    *s->ssr = 0;
+    for (int m = 0; m < s->n_meats; m++) memset(s->meat[m].M, 0, (size_t)ps.q * (size_t)ps.q * sizeof(double));
     pfx_status st = choose_routes(&ps, err);
-    if (st == PFX_OK) st = make_buffers(&ps, err);
-    if (st == PFX_OK) {
-        pfx_par_for(ps.n_chunks, s->nth, run_chunk, &ps);
-        st = join(&ps, err);
-    }
-    pfx_mem_free(ps.starts);
-    pfx_mem_free(ps.buf);
-    pfx_mem_free(ps.memory);
-    pfx_mem_free(ps.chunks);
+    if (st == PFX_OK) st = pfx_absorber_rewind(s->a, err);
+    while (st == PFX_OK && (st = pfx_absorber_next(s->a, &more, err)) == PFX_OK && more) st = run_window(&ps, err);
+    if (st == PFX_OK) st = finish(&ps, err);
+    free_buffers(&ps);
+    for (int m = 0; m < s->n_meats; m++) pfx_mem_free(ps.total[m].sums);
+    pfx_mem_free(ps.open);
     return st;
 }

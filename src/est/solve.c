@@ -148,7 +148,7 @@ static void factor_qr(const pfx_absorber *a, const double *full, double *scratch
     for (int i = 0; i < k; i++) s->b[i] /= s->scale[i];
 }
 
-static pfx_status factor_rows(const pfx_design *d, const pfx_absorber *a, int nth, pfx_solve *s, pfx_err *err)
+static pfx_status factor_rows(const pfx_design *d, pfx_absorber *a, int nth, pfx_solve *s, pfx_err *err)
 {
     pfx_idx pp = (pfx_idx)s->p * s->p;
     double *full = pfx_mem_alloc(2 * pp + 2 * s->p, sizeof *full, err);
@@ -171,7 +171,7 @@ static double pivot_ratio(const pfx_solve *s)
     return s->k ? hi / lo : 1;
 }
 
-pfx_status pfx_solve_create(const pfx_design *d, const pfx_absorber *a, int nth, pfx_solve **out,
+pfx_status pfx_solve_create(const pfx_design *d, pfx_absorber *a, int nth, pfx_solve **out,
                             pfx_err *err)
 {
     pfx_status st = PFX_OK;

@@ -35,7 +35,7 @@ typedef struct pfx_solve {
 
 /* Drop collinear columns in formula order, factor, first coefficients. Regressors are all columns but the
  * last. Where a squared pivot falls below 1e-8, a QR of the demeaned rows decides and serves. NOMEM. */
-pfx_status pfx_solve_create(const struct pfx_design *d, const pfx_absorber *a, int nth, pfx_solve **out,
+pfx_status pfx_solve_create(const struct pfx_design *d, pfx_absorber *a, int nth, pfx_solve **out,
                             pfx_err *err) PFX_MUST;
 void pfx_solve_free(pfx_solve *s);
 
@@ -54,8 +54,8 @@ void pfx_solve_inverse(const pfx_solve *s, double *inv, double *work);
 bool pfx_design_removes_mean(const struct pfx_design *d);
 
 /* The same QR for a given design, for callers that need R alone: R [p x p] upper, row-major, of W^1/2 Z~, all
- * p columns. Fixed chunks of blocks, each a running QR, joined in order: the same bits at any nth. NOMEM. */
-pfx_status pfx_tsqr(const struct pfx_design *d, const pfx_absorber *a, int nth, double *R,
+ * p columns. Each group of blocks a running QR, joined in order: the same bits at any nth. NOMEM. */
+pfx_status pfx_tsqr(const struct pfx_design *d, pfx_absorber *a, int nth, double *R,
                     pfx_err *err) PFX_MUST;
 
 #endif

@@ -20,7 +20,7 @@ enum { PFX_MAX_MEATS = 3 };
 
 typedef struct pfx_scores {
     const struct pfx_design *d;
-    const pfx_absorber *a;
+    pfx_absorber *a;
     const double *c; /* [p] residual = row of Z~ times c: -b at the regressors, 0 where dropped, 1 last */
     int nth;
     pfx_isa isa;
@@ -33,8 +33,8 @@ typedef struct pfx_scores {
 
 /* The score of a row is w e (z~_1 ... z~_p, 1): the last is the intercept's (zero or undefined where none is
  * estimated). With frequency weights the HC meat
- * counts w, not w^2. Rows are taken in fixed chunks of blocks, clusters that lie in contiguous runs without
- * any [G x q] array, others through partial [G x q] sums whose number depends on the data alone. NOMEM. */
+ * counts w, not w^2. Rows are taken group of blocks by group; clusters that lie in contiguous runs need no [G x q]
+ * array, others one, to which runs are added in the order of the rows. NOMEM. */
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err) PFX_MUST;
 
 /* The intersection of two clusterings as a factor; name is left NULL. NOMEM. Free with pfx_factor_clear. */

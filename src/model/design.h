@@ -25,6 +25,22 @@ typedef struct pfx_absorbed {
 typedef enum pfx_role { PFX_REGRESSOR, PFX_ENDOGENOUS, PFX_INSTRUMENT, PFX_OUTCOME } pfx_role;
 typedef enum pfx_weights_kind { PFX_W_NONE, PFX_W_ANALYTIC, PFX_W_FREQUENCY, PFX_W_PROBABILITY } pfx_weights_kind;
 
+/* How the rows of a design come where they do not lie in memory at once: Z, w and the codes then hold a window of
+ * them. n, the counts of levels and of rows left out are whole once a pass has reached the last window. */
+typedef struct pfx_design_stream {
+    void *ctx;
+    int unit;                   /* absorbed entry whose levels lie whole, one after the other; -1: none */
+    /* Back to the first row, with an empty window. */
+    pfx_status (*rewind)(void *ctx, pfx_err *err);
+    /* The last `keep` rows of the window become its first, and the rows that come next follow them. *here: rows now
+     * in the window; *last: none come after these. */
+    pfx_status (*next)(void *ctx, pfx_idx keep, pfx_idx *here, bool *last, pfx_err *err);
+    /* After a pass. Does every level of absorbed entry e lie in one level of cluster c? Do the levels of cluster c lie
+     * one after the other? */
+    bool (*nested)(void *ctx, int e, int c);
+    bool (*contiguous)(void *ctx, int c);
+} pfx_design_stream;
+
 typedef struct pfx_design {
     char *formula;              /* of this model */
     char *by_name, *by_level;   /* NULL without --by */
@@ -44,6 +60,7 @@ typedef struct pfx_design {
                                  * not asked for */
     double *time;               /* [n] panel time, or NULL if not asked for */
     pfx_idx n_missing, n_singletons, n_zero_weight;     /* rows left out, after --where */
+    const pfx_design_stream *stream;    /* NULL: all rows lie in memory */
 } pfx_design;
 
 void pfx_design_free(pfx_design *d);

@@ -88,7 +88,7 @@ static void check_sums(const pfx_design *d, const twin *t, const pfx_absorber *a
 }
 
 /* The effects fit what the projection takes off a column. */
-static void check_effects(const pfx_design *d, const pfx_absorber *a, double tol)
+static void check_effects(const pfx_design *d, pfx_absorber *a, double tol)
 {
     const pfx_absorb_info *info = pfx_absorber_info(a);
     pfx_err err = {0};

@@ -1,0 +1,179 @@
+/* Windows of rows, cut into blocks, and blocks into groups. */
+#include <string.h>
+#include "src/base/mem.h"
+#include "src/est/absorb_internal.h"
+#include "src/model/design.h"
+
+/* A block's demeaned rows are written and read again by several kernels: three quarters of a 32 KiB first-level
+ * cache, between 32 and 512 rows. */
+#define BLOCK_BYTES 24576
+/* Blocks of a group: what a group sums must be more work than adding up its sums. */
+#define GROUP_BLOCKS 8
+
+static pfx_idx target_rows(const pfx_absorber *a)
+{
+    pfx_idx target = BLOCK_BYTES / (8 * a->ldp);
+    return target < 32 ? 32 : target > 512 ? 512 : target;
+}
+
+/* A group has rows for each column that sums are kept of: of Z, and of the other effects where they are not few. It
+ * must not depend on how many rows or levels a stream will bring. */
+static pfx_idx group_blocks(const pfx_absorber *a)
+{
+    pfx_idx target = target_rows(a), n = GROUP_BLOCKS;
+    if (2 * a->p / target > n) n = 2 * a->p / target;
+    if (a->q > PFX_SCHUR_DENSE && a->q / target > n) n = a->q / target;
+    return n;
+}
+
+/* Cut the window's rows into blocks; without fill, only count. */
+static void cut(pfx_absorber *a, pfx_idx target, bool fill)
+{
+    pfx_idx row = 0, g = 0;
+
+    a->n_blocks = a->n_long = a->max_rows = 0;
+    while (row < a->n) {
+        pfx_idx row1 = row, level = g;
+        int32_t slot = -1;
+        pfx_idx len = a->n_levels > 0 ? a->start[g + 1] - a->start[g] : 0;
+        if (a->n_levels == 0) row1 = a->n - row < target ? a->n : row + target;
+        else if (a->constant || (len > PFX_ABSORB_LONG_ROWS && a->n_basis == 0)) {
+            if (row == a->start[g]) {
+                if (fill) a->long_level[a->n_long] = g;
+                a->n_long++;
+            }
+            slot = (int32_t)(a->n_long - 1);
+            row1 = a->start[g + 1] - row < target ? a->start[g + 1] : row + target;
+            if (row1 == a->start[g + 1]) g++;
+        } else
+            do row1 = a->start[++g];
+            while (g < a->n_levels && a->start[g + 1] - row <= target);
+        if (fill) a->block_row[a->n_blocks] = row, a->block_level[a->n_blocks] = level, a->block_long[a->n_blocks] = slot;
+        a->max_rows = row1 - row > a->max_rows ? row1 - row : a->max_rows;
+        a->n_blocks++;
+        row = row1;
+    }
+    if (fill) a->block_row[a->n_blocks] = a->n, a->block_level[a->n_blocks] = a->n_levels;
+}
+
+static pfx_status reserve_blocks(pfx_absorber *a, pfx_err *err)
+{
+    if (a->n_blocks < a->cap_blocks) return PFX_OK;
+    a->cap_blocks = a->n_blocks + a->n_blocks / 8 + 1;
+    pfx_mem_free(a->block_row), pfx_mem_free(a->block_level), pfx_mem_free(a->block_long), pfx_mem_free(a->long_level);
+    a->block_row = a->block_level = a->long_level = NULL, a->block_long = NULL;
+    if (!(a->block_row = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_row, err)) ||
+        !(a->block_level = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_level, err)) ||
+        !(a->block_long = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_long, err)) ||
+        !(a->long_level = pfx_mem_alloc(a->n_long + 1, sizeof *a->long_level, err)))
+        return PFX_ENOMEM;
+    return PFX_OK;
+}
+
+pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err)
+{
+    pfx_idx target = target_rows(a);
+
+    a->group_blocks = group_blocks(a);
+    cut(a, target, false);
+    pfx_status st = reserve_blocks(a, err);
+    if (st != PFX_OK) return st;
+    cut(a, target, true);
+    a->n_groups = (a->n_blocks + a->group_blocks - 1) / a->group_blocks;
+    return PFX_OK;
+}
+
+/* --- windows of a stream --- */
+
+static pfx_status reserve_levels(pfx_absorber *a, pfx_idx n, pfx_err *err)
+{
+    if (n + 1 <= a->cap_levels) return PFX_OK;
+    pfx_idx cap = n + n / 8 + 2;
+    pfx_mem_free(a->start);
+    a->cap_levels = 0;
+    if (!(a->start = pfx_mem_alloc(cap, sizeof *a->start, err))) return PFX_ENOMEM;
+    a->cap_levels = cap;
+    return PFX_OK;
+}
+
+/* Where each level of the window begins. */
+static pfx_status find_levels(pfx_absorber *a, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    pfx_idx n = 0;
+
+    a->n_levels = 0;
+    if (a->constant) {
+        if ((st = reserve_levels(a, 1, err)) != PFX_OK) return st;
+        a->start[0] = 0, a->start[1] = a->n;
+        a->n_levels = 1;
+    } else if (a->first >= 0) {
+        const int32_t *code = a->level = a->d->absorbed[a->first].factor.code;
+        pfx_idx levels = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0;
+        if ((st = reserve_levels(a, levels, err)) != PFX_OK) return st;
+        for (pfx_idx r = 0; r < a->n; r++)
+            if (r == 0 || code[r] != code[r - 1]) a->start[n++] = r;
+        a->start[n] = a->n;
+        a->n_levels = n;
+        for (pfx_idx g = 0; g < n; g++)
+            if (a->start[g + 1] - a->start[g] > PFX_ABSORB_LONG_ROWS)
+                return pfx_fail(err, PFX_ENOMEM, "%s: a level of %lld rows cannot be streamed, at most %d can; give more --memory",
+                                a->d->absorbed[a->first].factor.name, (long long)(a->start[g + 1] - a->start[g]),
+                                PFX_ABSORB_LONG_ROWS);
+    }
+    return PFX_OK;
+}
+
+/* The rows after the last whole group wait for what follows them. */
+static pfx_status next_window(pfx_absorber *a, pfx_err *err)
+{
+    const pfx_design_stream *s = a->d->stream;
+    pfx_idx keep = a->n - (a->n_blocks > 0 ? a->block_row[a->n_blocks] : 0);
+
+    a->n_groups = 0;
+    while (a->n_groups == 0 && !a->last) {
+        pfx_status st = s->next(s->ctx, keep, &a->n, &a->last, err);
+        if (st == PFX_OK) st = find_levels(a, err);
+        for (int e = 0; e < a->n_rest; e++) a->rest[e].code = a->d->absorbed[a->rest_entry[e]].factor.code;
+        if (st == PFX_OK) st = pfx_absorb_cut(a, err);
+        if (st != PFX_OK) return st;
+        if (!a->last) { /* what comes next may still belong to the last block */
+            a->n_groups = a->n_blocks > 0 ? (a->n_blocks - 1) / a->group_blocks : 0;
+            a->n_blocks = a->n_groups * a->group_blocks;
+        }
+        keep = a->n;
+    }
+    a->max_rows = PFX_ABSORB_LONG_ROWS;
+    return PFX_OK;
+}
+
+pfx_status pfx_absorber_rewind(pfx_absorber *a, pfx_err *err)
+{
+    a->opened = a->last = false;
+    if (!a->d->stream) return PFX_OK;
+    a->n = a->n_blocks = a->n_groups = 0;
+    a->max_rows = PFX_ABSORB_LONG_ROWS;
+    return a->d->stream->rewind(a->d->stream->ctx, err);
+}
+
+pfx_status pfx_absorber_next(pfx_absorber *a, bool *more, pfx_err *err)
+{
+    if (!a->d->stream) {
+        *more = !a->opened;
+        a->opened = true;
+        return PFX_OK;
+    }
+    pfx_status st = next_window(a, err);
+    *more = st == PFX_OK && a->n_groups > 0;
+    if (*more && !a->opened) memcpy(a->origin, a->d->Z, (size_t)a->p * sizeof *a->origin);
+    a->opened = true;
+    return st;
+}
+
+pfx_idx pfx_absorber_n_groups(const pfx_absorber *a) { return a->n_groups; }
+
+void pfx_absorber_group(const pfx_absorber *a, pfx_idx group, pfx_idx *block0, pfx_idx *block1)
+{
+    *block0 = group * a->group_blocks;
+    *block1 = *block0 + a->group_blocks < a->n_blocks ? *block0 + a->group_blocks : a->n_blocks;
+}
