@@ -102,72 +102,75 @@ static pfx_status drop_singletons(builder *b)
 }
 
 /* " (year = 2019)" for messages, "" without --by. */
-static const char *at_level(const builder *b, char buf[256])
+static const char *at_level(const pfx_dataset *ds, pfx_idx by, char buf[256])
 {
     buf[0] = '\0';
-    const pfx_dataset *ds = b->ds;
     if (ds->by >= 0) {
         const pfx_ds_factor *f = &ds->factors[ds->by];
-        snprintf(buf, 256, " (%.80s = %.120s)", f->text, pfx_dataset_label(f, ds->by_code[b->by]));
+        snprintf(buf, 256, " (%.80s = %.120s)", f->text, pfx_dataset_label(f, ds->by_code[by]));
     }
     return buf;
 }
 
 /* Every row lacks something: say whether it is the outcome, else which column lacks most. */
-static pfx_status all_missing(const builder *b)
+static pfx_status all_missing(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, long long n, pfx_err *err)
 {
-    const pfx_dataset *ds = b->ds;
-    const pfx_ds_value *y = &ds->values[b->m->outcome];
+    const pfx_ds_value *y = &ds->values[m->outcome];
     char buf[256];
-    long long n = (long long)(b->d->n_missing);
     if (y->n_missing == ds->n_where)
-        return pfx_fail(b->err, PFX_EDATA,
+        return pfx_fail(err, PFX_EDATA,
                         "outcome '%s' is missing in all %lld rows%s: check the column and --where", y->text,
-                        n, at_level(b, buf));
+                        n, at_level(ds, by, buf));
     const char *worst = y->text;
     pfx_idx most = y->n_missing;
-    for (int t = 0; t < b->m->n_terms; t++) {
-        const pfx_ds_term *term = &b->m->terms[t];
+    for (int t = 0; t < m->n_terms; t++) {
+        const pfx_ds_term *term = &m->terms[t];
         if (term->value >= 0 && ds->values[term->value].n_missing > most)
             most = ds->values[term->value].n_missing, worst = ds->values[term->value].text;
         for (int k = 0; k < term->n_factors; k++)
             if (ds->factors[term->factor[k]].n_missing > most)
                 most = ds->factors[term->factor[k]].n_missing, worst = ds->factors[term->factor[k]].text;
     }
-    for (int a = 0; a < b->m->spec->n_absorbed; a++)
-        if (ds->factors[b->m->absorbed[a]].n_missing > most)
-            most = ds->factors[b->m->absorbed[a]].n_missing, worst = ds->factors[b->m->absorbed[a]].text;
+    for (int a = 0; a < m->spec->n_absorbed; a++)
+        if (ds->factors[m->absorbed[a]].n_missing > most)
+            most = ds->factors[m->absorbed[a]].n_missing, worst = ds->factors[m->absorbed[a]].text;
     return pfx_fail(
-        b->err, PFX_EDATA,
+        err, PFX_EDATA,
         "%s: no rows left: each of the %lld rows%s lacks some value; '%s' is missing in most, %lld of %lld",
-        b->m->spec->text, n, at_level(b, buf), worst, (long long)most, (long long)ds->n_where);
+        m->spec->text, n, at_level(ds, by, buf), worst, (long long)most, (long long)ds->n_where);
+}
+
+pfx_status pfx_dataset_check_sample(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, const pfx_design *d,
+                                    pfx_err *err)
+{
+    long long n = (long long)(d->n + d->n_zero_weight + d->n_singletons);
+    char buf[256];
+    if (d->n > 0) return PFX_OK;
+    if (n == 0) return all_missing(ds, m, by, (long long)d->n_missing, err);
+    if (d->n_singletons == 0)
+        return pfx_fail(err, PFX_EDATA, "%s: no rows left: all %lld weights%s are zero", m->spec->text, n,
+                        at_level(ds, by, buf));
+    return pfx_fail(err, PFX_EDATA,
+                    "%s: no rows left: all %lld rows%s are alone in a level of an absorbed effect (see "
+                    "--keep-singletons)",
+                    m->spec->text, n, at_level(ds, by, buf));
 }
 
 static pfx_status choose_sample(builder *b)
 {
     pfx_dataset *ds = b->ds;
     pfx_design *d = b->d;
-    char buf[256];
     pfx_idx level = ds->by < 0 ? 0 : ds->by_code[b->by];
     if (!(b->keep = pfx_mem_alloc(b->n, 1, b->err))) return PFX_ENOMEM;
     memset(b->keep, 1, (size_t)b->n);
     drop_missing(b);
     pfx_idx n = count_kept(b);
     d->n_missing = b->n - n + (level < ds->cap_dropped ? ds->dropped[level] : 0);
-    if (n == 0) return all_missing(b);
     drop_zero_weights(b);
     pfx_status st = drop_singletons(b);
     if (st != PFX_OK) return st;
     d->n = n - d->n_zero_weight - d->n_singletons;
-    if (d->n == 0 && d->n_singletons == 0)
-        return pfx_fail(b->err, PFX_EDATA, "%s: no rows left: all %lld weights%s are zero", b->m->spec->text,
-                        (long long)n, at_level(b, buf));
-    if (d->n == 0)
-        return pfx_fail(b->err, PFX_EDATA,
-                        "%s: no rows left: all %lld rows%s are alone in a level of an absorbed effect (see "
-                        "--keep-singletons)",
-                        b->m->spec->text, (long long)n, at_level(b, buf));
-    return PFX_OK;
+    return pfx_dataset_check_sample(ds, b->m, b->by, d, b->err);
 }
 
 /* ---- the arrays ---- */
@@ -278,12 +281,21 @@ static pfx_status make_slopes(builder *b, const pfx_absorb_spec *s, const int *e
     return PFX_OK;
 }
 
+pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pfx_design *d, int c, pfx_err *err)
+{
+    char buf[256];
+    if (d->clusters[c].n_levels >= 2) return PFX_OK;
+    return pfx_fail(err, PFX_EDATA,
+                    "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, "
+                    "or use --vcov",
+                    d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
+}
+
 static pfx_status make_groups(builder *b)
 {
     const pfx_model_spec *spec = b->m->spec;
     const pfx_dataset *ds = b->ds;
     pfx_design *d = b->d;
-    char buf[256];
     if (!(d->absorbed = pfx_mem_calloc(spec->n_absorbed, sizeof *d->absorbed, b->err))) return PFX_ENOMEM;
     d->n_absorbed = spec->n_absorbed;
     for (int a = 0; a < spec->n_absorbed; a++) {
@@ -296,11 +308,7 @@ static pfx_status make_groups(builder *b)
     for (int c = 0; c < ds->n_clusters; c++) {
         pfx_status st = take_factor(b, ds->clusters[c], &d->clusters[c]);
         if (st != PFX_OK) return st;
-        if (d->clusters[c].n_levels < 2)
-            return pfx_fail(b->err, PFX_EDATA,
-                            "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster "
-                            "by something else, or use --vcov",
-                            d->clusters[c].name, (long long)d->n, at_level(b, buf));
+        if ((st = pfx_dataset_check_cluster(ds, b->by, d, c, b->err)) != PFX_OK) return st;
     }
     return PFX_OK;
 }

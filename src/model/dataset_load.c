@@ -7,20 +7,7 @@
 #include "src/base/mem.h"
 #include "src/model/dataset_private.h"
 
-/* What the current block needs beside the dataset itself. */
-typedef struct loader {
-    pfx_dataset *ds;
-    const pfx_frame *f;
-    pfx_idx cap;         /* rows that the buffers hold */
-    unsigned char *in;   /* [cap] --where and --by keep the row */
-    unsigned char *keep; /* [cap] and nothing is missing that every model needs */
-    pfx_idx *pick;       /* [n_pick] rows of the block to be stored */
-    pfx_idx n_pick;
-    int32_t *by, *pair; /* [cap] codes of --by; codes of a factor's variable */
-    double *where, *numbers, *scratch;
-    pfx_idx cap_scratch;
-    pfx_err *err;
-} loader;
+typedef pfx_ds_loader loader;
 
 static bool is_finite(double v)
 {
@@ -305,6 +292,7 @@ static pfx_status store_block(loader *ld)
     store_table(ld);
     for (int k = 0; k < ds->n_extras; k++) gather(n, ld->pick, ds->extras[k].x, ds->extras[k].store + ds->n);
     for (int k = 0; k < ds->n_factors; k++) {
+        if (ds->factors[k].running) continue;
         pfx_status st = code_factor(ld, &ds->factors[k], n, ld->pick, ds->factors[k].store + ds->n);
         if (st != PFX_OK) return st;
     }
@@ -318,17 +306,21 @@ static pfx_status store_block(loader *ld)
     return PFX_OK;
 }
 
+pfx_status pfx_dataset_append(loader *ld, pfx_idx n_room)
+{
+    pfx_status st = resize_buffers(ld, ld->f->n_rows);
+    if (st == PFX_OK) st = eval_block(ld);
+    if (st == PFX_OK) st = choose_rows(ld);
+    if (st == PFX_OK) st = reserve(ld->ds, ld->ds->n + ld->n_pick, n_room, ld->err);
+    return st == PFX_OK ? store_block(ld) : st;
+}
+
 static pfx_status load_rows(pfx_row_source *src, loader *ld)
 {
-    pfx_dataset *ds = ld->ds;
     pfx_status st = src->rewind(src->ctx, ld->err);
     while (st == PFX_OK) {
         if ((st = src->next(src->ctx, &ld->f, ld->err)) != PFX_OK || !ld->f) break;
-        if ((st = resize_buffers(ld, ld->f->n_rows)) != PFX_OK) break;
-        if ((st = eval_block(ld)) != PFX_OK) break;
-        if ((st = choose_rows(ld)) != PFX_OK) break;
-        if ((st = reserve(ds, ds->n + ld->n_pick, src->n_rows, ld->err)) != PFX_OK) break;
-        st = store_block(ld);
+        st = pfx_dataset_append(ld, src->n_rows);
     }
     return st;
 }
@@ -403,7 +395,7 @@ done:
     return st;
 }
 
-static void free_loader(loader *ld)
+void pfx_dataset_loader_free(loader *ld)
 {
     pfx_mem_free(ld->in);
     pfx_mem_free(ld->keep);
@@ -419,7 +411,7 @@ static void free_loader(loader *ld)
         pfx_mem_free(ld->ds->extras[k].buf), ld->ds->extras[k].buf = NULL;
 }
 
-static pfx_status check_rows(const pfx_dataset *ds, pfx_err *err)
+pfx_status pfx_dataset_check_rows(const pfx_dataset *ds, pfx_err *err)
 {
     if (ds->n_panel == 0) return pfx_fail(err, PFX_EDATA, "the panel has no rows");
     if (ds->n_where == 0)
@@ -441,8 +433,8 @@ pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx
     loader ld = {.ds = ds, .err = err};
     pfx_status st = pfx_dataset_plan(src, f, o, ds, err);
     if (st == PFX_OK) st = load_rows(src, &ld);
-    if (st == PFX_OK) st = check_rows(ds, err);
-    free_loader(&ld);
+    if (st == PFX_OK) st = pfx_dataset_check_rows(ds, err);
+    pfx_dataset_loader_free(&ld);
     for (int k = 0; k < ds->n_factors && st == PFX_OK; k++) st = finish_factor(src, &ds->factors[k], err);
     if (st == PFX_OK) st = finish_by(ds, err);
     if (st != PFX_OK) {

@@ -38,6 +38,7 @@ typedef struct pfx_ds_factor {
     pfx_idx n_levels; /* codes in store are below it */
     pfx_idx n_missing;
     int32_t *store;  /* [n], NULL after it became a design's */
+    bool running;    /* the panel's unit in a stream: numbered there, not coded */
     bool labelled;   /* labels of the levels are needed: i(), --by */
     char **labels;   /* [n_levels] */
     double *numbers; /* [n_levels] of a numeric variable, else NULL */
@@ -102,8 +103,33 @@ struct pfx_dataset {
 pfx_status pfx_dataset_plan(const pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
                             pfx_dataset *ds, pfx_err *err) PFX_MUST;
 
-/* dataset_load.c: labels of a level in the reports, "" for none */
+/* dataset_load.c: what the current block needs beside the dataset itself. */
+typedef struct pfx_ds_loader {
+    pfx_dataset *ds;
+    const pfx_frame *f;
+    pfx_idx cap;         /* rows that the buffers hold */
+    unsigned char *in;   /* [cap] --where and --by keep the row */
+    unsigned char *keep; /* [cap] and nothing is missing that every model needs */
+    pfx_idx *pick;       /* [n_pick] rows of the block to be stored */
+    pfx_idx n_pick;
+    int32_t *by, *pair; /* [cap] codes of --by; codes of a factor's variable */
+    double *where, *numbers, *scratch;
+    pfx_idx cap_scratch;
+    pfx_err *err;
+} pfx_ds_loader;
+/* Evaluate the block ld->f and add the rows that stay to those stored; ld->pick tells which. n_room: rows to make room
+ * for at once. */
+pfx_status pfx_dataset_append(pfx_ds_loader *ld, pfx_idx n_room) PFX_MUST;
+void pfx_dataset_loader_free(pfx_ds_loader *ld);
+/* DATA: no rows in the panel, none that --where or --by keeps. */
+pfx_status pfx_dataset_check_rows(const pfx_dataset *ds, pfx_err *err) PFX_MUST;
+/* labels of a level in the reports, "" for none */
 const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code);
+
+/* dataset_design.c: DATA where the counts of d say that no row is left, or where a cluster variable has one level. */
+pfx_status pfx_dataset_check_sample(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, const pfx_design *d,
+                                    pfx_err *err) PFX_MUST;
+pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pfx_design *d, int c, pfx_err *err) PFX_MUST;
 
 /* sample.c: drop rows whose level in some grouping occurs once, until none is left.
  * keep [n] 0 or 1, updated; code [n_groups] each [n] at rows (rows NULL: 0..n-1) below n_levels[]. *dropped
