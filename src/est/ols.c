@@ -27,7 +27,7 @@ static pfx_status check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_er
         return pfx_fail(
             err, PFX_EUSAGE, "--vcov %s needs %d cluster variable%s, there %s %d; name them with --cluster",
             pfx_vcov_name(vcov), want, want > 1 ? "s" : "", d->n_clusters == 1 ? "is" : "are", d->n_clusters);
-    for (int c = 0; c < want; c++)
+    for (int c = 0; c < want && !d->stream; c++) /* a stream looks itself, after its first pass */
         if (d->clusters[c].n_levels < 2)
             return pfx_fail(err, PFX_EDATA,
                             "cluster variable %s has %lld level in the %lld rows used; at least 2 are needed",
@@ -42,6 +42,7 @@ static pfx_status check_design(const pfx_design *d, pfx_err *err)
             return pfx_fail(err, PFX_EUSAGE,
                             "%s is endogenous or an instrument: least squares has no place for it",
                             d->name[j]);
+    if (d->stream) return PFX_OK; /* it looks at its rows itself */
     if (d->n < 1) return pfx_fail(err, PFX_EDATA, "%s: no rows", d->formula ? d->formula : "design");
     if (!d->w || d->weights_kind != PFX_W_FREQUENCY) return PFX_OK;
     for (pfx_idx i = 0; i < d->n; i++)
@@ -56,11 +57,7 @@ static void count_observations(pfx_ols *m)
 {
     const pfx_design *d = m->d;
     bool frequency = d->w && d->weights_kind == PFX_W_FREQUENCY;
-    m->sum_w = (double)d->n;
-    if (d->w) {
-        m->sum_w = 0;
-        for (pfx_idx i = 0; i < d->n; i++) m->sum_w += d->w[i];
-    }
+    m->sum_w = d->w ? pfx_absorber_weight(m->a) : (double)d->n;
     m->n = frequency ? m->sum_w : (double)d->n;
     m->w_scale = m->n / m->sum_w;
 }
@@ -117,7 +114,8 @@ static pfx_status count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
         const pfx_absorbed *ab = &d->absorbed[b];
         bool in = false;
         for (int c = 0; c < n_clusters && !in && st == PFX_OK; c++)
-            st = pfx_factor_nested(d->n, &ab->factor, &d->clusters[c], &in, err);
+            if (d->stream) in = d->stream->nested(d->stream->ctx, b, c);
+            else st = pfx_factor_nested(d->n, &ab->factor, &d->clusters[c], &in, err);
         for (int i = 0; i < ab->intercept + ab->n_slopes && e < n_effects; i++, e++) {
             nested[e] = in;
             is_slope[e] = i >= ab->intercept;
@@ -295,30 +293,7 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
     return PFX_OK;
 }
 
-static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
-{
-    const pfx_design *d = m->d;
-    pfx_fit *f = m->f;
-    pfx_status st = absorb(m, err);
-    if (st != PFX_OK) return st;
-
-    const pfx_factor *cluster[3] = {NULL, NULL, NULL};
-    int n_meats = f->vcov == PFX_VCOV_IID ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
-    if (is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
-    if (f->vcov == PFX_VCOV_TWOWAY) {
-        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
-            return st;
-        cluster[1] = &d->clusters[1];
-        cluster[2] = both;
-    }
-    if ((st = count_parameters(m, both->n_levels, err)) != PFX_OK ||
-        (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, n_meats, err)) != PFX_OK ||
-        (st = pfx_ols_tables(m, err)) != PFX_OK)
-        return st;
-    return m->o->save ? pfx_ols_save(m, err) : PFX_OK;
-}
-
-/* What the design says about itself. */
+/* What the design says about itself, once its rows were read. */
 static pfx_status describe(pfx_ols *m, pfx_err *err)
 {
     const pfx_design *d = m->d;
@@ -326,6 +301,7 @@ static pfx_status describe(pfx_ols *m, pfx_err *err)
     f->method = "ols";
     f->vcov = m->o->vcov;
     f->ssc = m->o->ssc;
+    count_observations(m);
     f->n_obs = (pfx_idx)m->n;
     f->n_rows = d->n;
     f->n_missing = d->n_missing;
@@ -352,6 +328,29 @@ static pfx_status describe(pfx_ols *m, pfx_err *err)
     return PFX_OK;
 }
 
+static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
+{
+    const pfx_design *d = m->d;
+    pfx_fit *f = m->f;
+    pfx_status st = absorb(m, err);
+    if (st != PFX_OK || (st = describe(m, err)) != PFX_OK) return st;
+
+    const pfx_factor *cluster[3] = {NULL, NULL, NULL};
+    int n_meats = f->vcov == PFX_VCOV_IID ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
+    if (is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
+    if (f->vcov == PFX_VCOV_TWOWAY) {
+        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
+            return st;
+        cluster[1] = &d->clusters[1];
+        cluster[2] = both;
+    }
+    if ((st = count_parameters(m, both->n_levels, err)) != PFX_OK ||
+        (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, n_meats, err)) != PFX_OK ||
+        (st = pfx_ols_tables(m, err)) != PFX_OK)
+        return st;
+    return m->o->save ? pfx_ols_save(m, err) : PFX_OK;
+}
+
 pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err)
 {
     double t0 = pfx_wall_s();
@@ -361,8 +360,7 @@ pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, p
     if (st == PFX_OK) st = check_clusters(d, o->vcov, err);
     if (st != PFX_OK) return st;
     if (!(m.f = pfx_mem_calloc(1, sizeof *m.f, err))) return PFX_ENOMEM;
-    count_observations(&m);
-    if ((st = describe(&m, err)) == PFX_OK && (st = allocate(&m, err)) == PFX_OK) st = run(&m, &both, err);
+    if ((st = allocate(&m, err)) == PFX_OK) st = run(&m, &both, err);
     m.f->compute_s = pfx_wall_s() - t0;
     pfx_factor_clear(&both);
     pfx_solve_free(m.s);

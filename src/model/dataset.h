@@ -49,4 +49,21 @@ pfx_idx pfx_dataset_n_by(const pfx_dataset *ds);
 pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx_design **out,
                               pfx_err *err) PFX_MUST;
 
+/* The design of a model whose rows stay in the source. Every pass of its walk (design.h) reads the source from the
+ * start and keeps windows of at least window_rows rows (0: a block of the source). No array is as long as the panel has
+ * rows or units. Only models whose effects are the panel's unit and at most one other, with numeric terms and at most
+ * one cluster variable, can be streamed: for others *out is NULL and *why says why. Uses up to max_bytes (0: no bound)
+ * of the allocator's account, else NOMEM names what is needed.
+ * The rows are those of pfx_dataset_design. A first pass that finds a level of the other effect with one row fails,
+ * and `again` is true: the same walk from the start leaves that row out. src and f must outlive the stream.
+ * Errors as above, those of the sample in the first pass. */
+typedef struct pfx_dataset_stream pfx_dataset_stream;
+pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, int m, const pfx_dataset_options *o,
+                                   pfx_idx window_rows, size_t max_bytes, pfx_dataset_stream **out, const char **why,
+                                   pfx_err *err) PFX_MUST;
+pfx_design *pfx_dataset_stream_design(pfx_dataset_stream *s);       /* belongs to the stream */
+bool pfx_dataset_stream_again(const pfx_dataset_stream *s);
+int pfx_dataset_stream_passes(const pfx_dataset_stream *s);         /* so far */
+void pfx_dataset_stream_free(pfx_dataset_stream *s);
+
 #endif
