@@ -1,0 +1,227 @@
+/* A streamed fit has the bits of the fit in memory, whatever the windows and the number of threads. */
+#include "tests/test.h"
+
+#include "src/est/fit.h"
+#include "src/model/dataset.h"
+#include "tests/unit/memory_panel.h"
+
+enum { MAX_K = 40 };
+
+/* Unbalanced, sorted by firm: 1..6 of 9 years each; k regressors; missing cells; a year with one row, whose firm then
+ * has one row left, in a year of two rows. */
+static memory_panel make_panel(pfx_idx n_firms, int k, uint64_t seed)
+{
+    static const char *const fixed[] = {"firm", "year", "town", "region", "w", "f", "y"};
+    memory_panel m = {.n_cols = 7 + k};
+    pfx_idx cap = 6 * n_firms + 8;
+    for (int c = 0; c < m.n_cols; c++) {
+        if (c < 7) snprintf(m.name[c], sizeof m.name[c], "%s", fixed[c]);
+        else snprintf(m.name[c], sizeof m.name[c], "x%d", c - 6);
+        m.kind[c] = c == 1 ? PFX_TIME : PFX_NUMERIC;
+        m.num[c] = malloc((size_t)cap * sizeof(double));
+    }
+    for (pfx_idx g = 0; g < n_firms; g++) {
+        double level = 0;
+        for (int t = 0, left = 1 + (int)(seed % 6); t < 9 && left > 0; t++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            if ((seed >> 33) % 9 >= (uint64_t)(left + 2)) continue;
+            left--;
+            pfx_idx r = m.n_rows++;
+            double *row[7 + MAX_K];
+            for (int c = 0; c < m.n_cols; c++) row[c] = m.num[c] + r;
+            *row[0] = (double)(100 + 3 * g), *row[1] = 2000 + t;
+            *row[2] = (double)(g / 7), *row[3] = (double)((g * 7919) % 23);
+            *row[4] = 0.5 + (double)((seed >> 20) % 8) / 4 - ((seed >> 24) % 50 == 0 ? 10 : 0);
+            if (*row[4] < 0) *row[4] = 0;
+            *row[5] = (double)((seed >> 28) % 4);
+            *row[6] = level + 0.3 * t;
+            for (int j = 0; j < k; j++) {
+                seed = seed * 6364136223846793005u + 1442695040888963407u;
+                double x = (double)(seed >> 11) * 0x1p-53 + 0.2 * (double)(g % 5) + 0.1 * t;
+                *row[7 + j] = (seed >> 5) % 997 == 0 ? NAN : x + 100;
+                *row[6] += isnan(*row[7 + j]) ? 0 : x / (1 + j);
+            }
+            *row[6] += (double)((seed >> 40) % 1000) * 1e-3;
+        }
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        seed ^= seed >> 29;
+    }
+    const double rare[][2] = {{1, 1980}, {1, 1981}, {2, 1981}, {2, 2003}, {2, 2004}};
+    for (int i = 0; i < 5; i++, m.n_rows++)
+        for (int c = 0; c < m.n_cols; c++)
+            m.num[c][m.n_rows] = c == 0 ? 1e6 + rare[i][0] : c == 1 ? rare[i][1] : c < 6 ? 1 : 3 + i * c % 4;
+    return m;
+}
+
+typedef struct spec {
+    const char *formula, *cluster, *weights, *where;
+    pfx_weights_kind kind;
+    pfx_vcov_type vcov;
+    pfx_ssc ssc;
+    bool keep_singletons;
+} spec;
+
+static pfx_dataset_options data_options(const spec *s)
+{
+    return (pfx_dataset_options){.where = s->where, .weights = s->weights, .weights_kind = s->kind,
+                                 .n_clusters = s->cluster != NULL, .clusters = &s->cluster,
+                                 .keep_singletons = s->keep_singletons};
+}
+
+static pfx_fit_options fit_options(const spec *s, int nth)
+{
+    return (pfx_fit_options){.vcov = s->vcov, .ssc = s->ssc, .level = 0.95, .tol = 1e-10, .maxiter = 1000, .nth = nth,
+                             .isa = PFX_ISA_PORTABLE};
+}
+
+static pfx_row_source open_source(const memory_panel *m, pfx_idx block_rows)
+{
+    const char *names[MEMORY_MAX_COLS];
+    for (int c = 0; c < m->n_cols; c++) names[c] = m->name[c];
+    return memory_source(m, m->n_cols, names, "firm", block_rows);
+}
+
+static pfx_status fit_in_memory(const memory_panel *m, const spec *s, pfx_fit **fit, pfx_err *err)
+{
+    pfx_formula *f = NULL;
+    pfx_dataset *ds = NULL;
+    pfx_design *d = NULL;
+    pfx_dataset_options o = data_options(s);
+    pfx_fit_options fo = fit_options(s, 1);
+    pfx_row_source src = open_source(m, 1000);
+    assert_int_equal(pfx_formula_parse(s->formula, &f, err), PFX_OK);
+    pfx_status st = pfx_dataset_load(&src, f, &o, &ds, err);
+    if (st == PFX_OK) st = pfx_dataset_design(ds, 0, 0, true, &d, err);
+    if (st == PFX_OK) st = pfx_fit_ols(d, &fo, fit, err);
+    pfx_design_free(d), pfx_dataset_free(ds), pfx_formula_free(f);
+    src.close(src.ctx);
+    return st;
+}
+
+static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx block_rows, pfx_idx window_rows, int nth,
+                               pfx_fit **fit, int *passes, pfx_err *err)
+{
+    pfx_formula *f = NULL;
+    pfx_dataset_stream *stream = NULL;
+    const char *why = NULL;
+    pfx_dataset_options o = data_options(s);
+    pfx_fit_options fo = fit_options(s, nth);
+    pfx_row_source src = open_source(m, block_rows);
+    assert_int_equal(pfx_formula_parse(s->formula, &f, err), PFX_OK);
+    assert_int_equal(pfx_dataset_stream_open(&src, f, 0, &o, window_rows, 0, &stream, &why, err), PFX_OK);
+    if (!stream) fail_msg("%s: %s", s->formula, why);
+    pfx_status st;
+    do {
+        pfx_err_clear(err);
+        st = pfx_fit_ols(pfx_dataset_stream_design(stream), &fo, fit, err);
+    } while (st != PFX_OK && pfx_dataset_stream_again(stream));
+    *passes = pfx_dataset_stream_passes(stream);
+    pfx_dataset_stream_free(stream), pfx_formula_free(f);
+    src.close(src.ctx);
+    return st;
+}
+
+static void same_value(const char *what, const char *field, double a, double b)
+{
+    if (memcmp(&a, &b, sizeof a)) fail_msg("%s: %s: %.17g %.17g", what, field, a, b);
+}
+#define SAME(field) same_value(what, #field, (double)a->field, (double)b->field)
+
+static void same_fit(const char *what, const pfx_fit *a, const pfx_fit *b)
+{
+    SAME(n_obs), SAME(n_rows), SAME(n_missing), SAME(n_singletons), SAME(n_zero_weight), SAME(k), SAME(n_collinear);
+    SAME(df_residual), SAME(df_absorbed), SAME(rank_absorbed), SAME(df_t), SAME(k_adj), SAME(f), SAME(f_p), SAME(r2);
+    SAME(adj_r2), SAME(within_r2), SAME(adj_within_r2), SAME(rmse), SAME(ssr), SAME(tss), SAME(log_likelihood);
+    SAME(condition), SAME(n_effects), SAME(n_clusters);
+    assert_string_equal(a->solver, b->solver);
+    assert_string_equal(a->route, b->route);
+    for (int i = 0; i < a->k; i++) {
+        SAME(coef[i].estimate), SAME(coef[i].std_error), SAME(coef[i].p_value);
+        assert_string_equal(a->coef[i].term, b->coef[i].term);
+    }
+    for (int i = 0; i < a->k * a->k; i++) SAME(V[i]);
+    for (int e = 0; e < a->n_effects; e++) SAME(effects[e].levels), SAME(effects[e].redundant), SAME(effects[e].nested_in_cluster);
+    for (int c = 0; c < a->n_clusters; c++) SAME(clusters[c].levels);
+}
+
+/* Passes of the streamed fit. */
+static int compare(const memory_panel *m, const spec *s, pfx_idx block_rows, pfx_idx window_rows, int nth)
+{
+    pfx_err err = {0};
+    pfx_fit *a = NULL, *b = NULL;
+    char what[200];
+    int passes = 0;
+    snprintf(what, sizeof what, "%s, %s clusters, blocks of %ld, windows of %ld, %d threads", s->formula,
+             s->cluster ? s->cluster : "no", (long)block_rows, (long)window_rows, nth);
+    if (fit_in_memory(m, s, &a, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
+    if (fit_streamed(m, s, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
+    same_fit(what, a, b);
+    pfx_fit_free(a), pfx_fit_free(b);
+    return passes;
+}
+
+#define MODEL "y ~ x1 + x2 + x3"
+static const spec specs[] = {
+    {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = MODEL " | year + firm", .cluster = "town", .vcov = PFX_VCOV_CLUSTER, .ssc = PFX_SSC_REGHDFE},
+    {.formula = MODEL " | firm + year", .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .ssc = PFX_SSC_STATA},
+    {.formula = MODEL " | firm + year", .cluster = "year", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_HC1, .where = "year >= 2002"},
+    {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_IID, .keep_singletons = true},
+    {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
+    {.formula = MODEL " | firm + region", .vcov = PFX_VCOV_HC1, .weights = "f", .kind = PFX_W_FREQUENCY},
+    {.formula = "log(y + 50) ~ x1 + x2:x3 + x1 | firm", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = "y ~ x1 + x2 + w | firm", .vcov = PFX_VCOV_IID, .weights = "w", .kind = PFX_W_PROBABILITY},
+    {.formula = MODEL, .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = MODEL, .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
+    {.formula = MODEL " - 1", .vcov = PFX_VCOV_HC1},
+    {.formula = "y ~ x1 + x2 + I(x1 + x2) + town | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* collinear: QR */
+};
+
+static void bits_are_those_in_memory(void **state)
+{
+    (void)state;
+    memory_panel m = make_panel(4000, 3, 7);
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        for (int nth = 1; nth <= 7; nth += nth < 3 ? 1 : 4) {
+            compare(&m, &specs[i], 50, 0, nth);
+            compare(&m, &specs[i], 3000, 5000, nth);
+        }
+    memory_free(&m);
+}
+
+/* A group of blocks has about 600 rows here: windows by the dozen. */
+static void many_windows(void **state)
+{
+    (void)state;
+    char formula[600] = "y ~ x1";
+    memory_panel m = make_panel(30000, MAX_K, 11);
+    for (int j = 2; j <= MAX_K; j++) snprintf(formula + strlen(formula), 16, " + x%d", j);
+    strcat(formula, " | firm + year");
+    const spec s = {.formula = formula, .cluster = "town", .vcov = PFX_VCOV_CLUSTER};
+    compare(&m, &s, 20, 0, 3);
+    memory_free(&m);
+}
+
+/* Two passes; one more for each round of singletons of the year. */
+static void passes(void **state)
+{
+    (void)state;
+    memory_panel m = make_panel(2000, 3, 5);
+    spec s = specs[0];
+    int rounds = compare(&m, &s, 100, 0, 2);
+    s.where = "year >= 2000";
+    assert_int_equal(compare(&m, &s, 100, 0, 2), 2);
+    assert_true(rounds > 2);
+    memory_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bits_are_those_in_memory),
+        cmocka_unit_test(many_windows),
+        cmocka_unit_test(passes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
