@@ -82,6 +82,9 @@ $(TESTS): %: %.o $(TEST_HELP) $(LIB)
 	@echo "  link $@"
 	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LINK_LIBS)
 
+# Designs that the test of accuracy uses too.
+$(BUILD)/bench/bench_accuracy: $(addprefix $(BUILD)/tests/est/,hard_designs.o wide_ols.o)
+
 $(BENCHES): %: %.o $(BENCH_HELP) $(LIB)
 	@echo "  link $@"
 	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
