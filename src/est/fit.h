@@ -76,7 +76,7 @@ typedef struct pfx_fit {
     /* Weights other than frequencies are scaled to a mean of one in ssr, tss and log_likelihood, as Stata
      * does. */
     double r2, adj_r2, within_r2, adj_within_r2, rmse, rmse_df, ssr, tss, log_likelihood;
-    double condition;   /* pivot ratio of the demeaned, scaled regressors */
+    double condition;   /* 2-norm condition number of the demeaned, scaled regressors, estimated */
     const char *solver; /* "cholesky", "qr" */
     const char *route;  /* of the absorber */
     bool converged;

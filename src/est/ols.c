@@ -1,6 +1,7 @@
 /* Ordinary least squares with absorbed effects: absorb, solve, refine, variance. */
 #include "src/est/ols_private.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <string.h>
 #include "src/base/log.h"
@@ -14,6 +15,8 @@ static const double KAPPA_REFINE = 1e4, KAPPA_WARN = 1e5;
 /* Refinement ends when a step changes the fitted values by less than 1e-10 of the residuals' length. */
 static const double STEP2 = 1e-20;
 enum { MAX_MORE_STEPS = 2 };
+/* Collinear columns that a message names; the fit lists all. */
+enum { MAX_NAMED = 5 };
 
 static bool is_clustered(pfx_vcov_type t)
 {
@@ -76,8 +79,10 @@ static pfx_status list_collinear(pfx_ols *m, pfx_err *err)
             st = PFX_ENOMEM;
             goto done;
         }
-        pfx_str_addf(&text, "%s%s (%s)", i ? ", " : "", name, pfx_drop_text(s->reason[i]));
+        if (i < MAX_NAMED || s->n_dropped == MAX_NAMED + 1)
+            pfx_str_addf(&text, "%s%s (%s)", i ? ", " : "", name, pfx_drop_text(s->reason[i]));
     }
+    if (s->n_dropped > MAX_NAMED + 1) pfx_str_addf(&text, ", and %d more", s->n_dropped - MAX_NAMED);
     if (text.failed)
         st = pfx_fail(err, PFX_ENOMEM, "out of memory for a message");
     else if (s->k == 0)
@@ -165,11 +170,12 @@ void pfx_ols_combination(pfx_ols *m)
 static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *cluster, pfx_err *err)
 {
     const double *mean = pfx_absorber_mean(m->a);
-    int before = m->s->condition > KAPPA_WARN ? 2 : m->s->condition > KAPPA_REFINE ? 1 : 0;
+    int before = m->s->pivot_ratio > KAPPA_WARN ? 2 : m->s->pivot_ratio > KAPPA_REFINE ? 1 : 0;
     double *g = m->gradient + m->q; /* [k] of the kept regressors */
     pfx_scores sc = {.d = m->d,
                      .a = m->a,
                      .c = m->c,
+                     .whiten = m->s->whitened ? m->s : NULL,
                      .nth = m->o->nth,
                      .isa = m->o->isa,
                      .gradient = m->gradient,
@@ -181,7 +187,7 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
         pfx_ols_combination(m);
         pfx_status st = pfx_scores_run(&sc, err);
         if (st != PFX_OK) return st;
-        for (int i = 0; i < m->s->k; i++) g[i] = m->gradient[m->s->keep[i]];
+        for (int i = 0; i < m->s->k; i++) g[i] = m->gradient[m->s->whitened ? i : m->s->keep[i]];
         double step2 = pfx_solve_refine(m->s, g);
         if (last && (step2 <= STEP2 * m->ssr || step >= before + MAX_MORE_STEPS)) break;
     }
@@ -192,38 +198,53 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
     return PFX_OK;
 }
 
-/* Bread over the reported coefficients: rows of (X'WX)^-1 of the centred design, the intercept's turned back
- * from the centred one: b0 = c0 - mean'b. Without centring the two agree. H, A [k x k]; A is symmetric, H A_c
- * H' = A. */
+/* Over the reported coefficients: A = (X'WX)^-1, and the bread H that turns scores into coefficients, A itself or,
+ * for whitened scores, its half T with TT' = A. Both are those of the centred design, the intercept's row turned
+ * back from the centred intercept c0: b0 = c0 - mean'b. H, A [k x k], work [k x k]. */
 static void fill_bread(const pfx_ols *m, double *H, double *A, double *work)
 {
     const double *mean = pfx_absorber_mean(m->a);
     int k = m->k, i0 = m->intercept, ks = m->s->k;
-    pfx_solve_inverse(m->s, A, work);
-    for (int i = ks - 1; i >= 0; i--) /* [ks x ks] spread to its place in [k x k], from the end */
-        for (int j = ks - 1; j >= 0; j--) A[(i + i0) * k + j + i0] = A[i * ks + j];
+    double *T = work, *x = T + (pfx_idx)ks * ks, *A1 = A + (pfx_idx)i0 * (k + 1);
+    pfx_solve_half(m->s, T);
+    if (ks > 0) cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, ks, ks, 1, T, ks, 0, A1, k);
     for (int i = 0; i < ks; i++)
-        for (int j = 0; j < ks; j++) H[(i + i0) * k + j + i0] = A[(i + i0) * k + j + i0];
+        for (int j = 0; j < ks; j++) {
+            double *a = A1 + (pfx_idx)i * k + j;
+            if (j < i) *a = A1[(pfx_idx)j * k + i];
+            H[(pfx_idx)(i + i0) * k + j + i0] = m->s->whitened ? T[(pfx_idx)i * ks + j] : *a;
+        }
     if (!i0) return;
-    double *x = work, *y = work + ks;
-    for (int i = 0; i < ks; i++) x[i] = mean[m->s->keep[i]];
-    A[0] = 1 / m->sum_w + pfx_solve_apply(m->s, x, y);
-    H[0] = 1 / m->sum_w;
-    for (int i = 0; i < ks; i++) {
-        A[i + 1] = A[(i + 1) * k] = H[i + 1] = -y[i];
-        H[(i + 1) * k] = 0;
+    /* x = T'mean, so that mean'A mean = x'x: nothing cancels. */
+    A[0] = H[0] = 1 / m->sum_w;
+    for (int j = 0; j < ks; j++) {
+        x[j] = 0;
+        for (int i = 0; i <= j; i++) x[j] += T[(pfx_idx)i * ks + j] * mean[m->s->keep[i]];
+        A[0] += x[j] * x[j];
     }
+    for (int i = 0; i < ks; i++) {
+        double y = 0;
+        for (int j = i; j < ks; j++) y += T[(pfx_idx)i * ks + j] * x[j];
+        A[i + 1] = A[(pfx_idx)(i + 1) * k] = -y;
+        H[i + 1] = m->s->whitened ? -x[i] : -y;
+        H[(pfx_idx)(i + 1) * k] = 0;
+    }
+}
+
+/* Where the score of coefficient i stands among the q columns of a meat. */
+static int score_column(const pfx_ols *m, int i)
+{
+    int j = i - m->intercept;
+    return j < 0 ? m->p : m->s->whitened ? j : m->s->keep[j];
 }
 
 /* The [k x k] part of a [q x q] meat, in coefficient order. */
 static void add_meat(const pfx_ols *m, double factor, const double *from, double *to)
 {
-    int i0 = m->intercept;
-    for (int i = 0; i < m->k; i++)
-        for (int j = 0; j < m->k; j++) {
-            int r = i < i0 ? m->p : m->s->keep[i - i0], c = j < i0 ? m->p : m->s->keep[j - i0];
-            to[i * m->k + j] += factor * from[r * m->q + c];
-        }
+    for (pfx_idx i = 0; i < m->k; i++) {
+        pfx_idx row = score_column(m, (int)i) * (pfx_idx)m->q;
+        for (int j = 0; j < m->k; j++) to[i * m->k + j] += factor * from[row + score_column(m, j)];
+    }
 }
 
 static pfx_status variance(pfx_ols *m, int n_meats, pfx_err *err)
@@ -269,6 +290,18 @@ static pfx_status allocate(pfx_ols *m, pfx_err *err)
     return PFX_OK;
 }
 
+/* Squares and their sums must lie within the range of a double, with room for digits. */
+static pfx_status check_range(const pfx_ols *m, pfx_err *err)
+{
+    static const double least = 1e-280;
+    const double *raw = pfx_absorber_raw(m->a);
+    for (int j = 0; j < m->p; j++)
+        if (!isfinite(raw[j]) || (raw[j] > 0 && raw[j] < least))
+            return pfx_fail(err, PFX_EDATA, "%s: its numbers are too %s for their squares (sum of squares %.1e): rescale it",
+                            m->d->name[j], isfinite(raw[j]) ? "small" : "large", raw[j]);
+    return PFX_OK;
+}
+
 static pfx_status absorb(pfx_ols *m, pfx_err *err)
 {
     pfx_absorb_options ao = {.tol = m->o->tol, .maxiter = m->o->maxiter, .nth = m->o->nth, .isa = m->o->isa};
@@ -279,17 +312,17 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
     m->f->converged = m->info->converged;
     m->f->iterations = m->info->iterations;
     m->f->rank_absorbed = m->d->n_absorbed > 0 ? m->info->rank : 0;
-    if ((st = pfx_solve_create(m->d, m->a, m->o->nth, &m->s, err)) != PFX_OK) return st;
+    if ((st = check_range(m, err)) != PFX_OK || (st = pfx_solve_create(m->d, m->a, m->o->nth, m->o->isa, &m->s, err)) != PFX_OK) return st;
     m->intercept = m->d->intercept && m->d->n_absorbed == 0;
     m->k = m->s->k + m->intercept;
     m->f->condition = m->s->condition;
     m->f->solver = m->s->qr ? "qr" : "cholesky";
     if ((st = list_collinear(m, err)) != PFX_OK) return st;
-    if (m->s->condition > KAPPA_WARN)
-        pfx_warn("the regressors are ill-conditioned (pivot ratio %.1e): about %d digits of the estimates "
+    if (m->s->pivot_ratio > KAPPA_WARN)
+        pfx_warn("the regressors are ill-conditioned (condition number %.1e): about %d digits of the estimates "
                  "are sound; "
                  "centre or rescale them, or drop one",
-                 m->s->condition, (int)(16 - log10(m->s->condition)));
+                 m->s->condition, (int)fmax(0, 16 - log10(m->s->condition)));
     return PFX_OK;
 }
 

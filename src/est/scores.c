@@ -7,6 +7,7 @@
 #include "kernels/score.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
+#include "src/est/solve.h"
 #include "src/model/design.h"
 
 /* Clusters are summed in slices of this many: part of the result's definition, as the absorber's groups of blocks are,
@@ -213,6 +214,7 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
         if (b.n == 0) continue;
         pfx_absorber_block(s->a, i, rows);
         pfx_k_resid(s->isa, b.n, ps->p, ps->p, rows, s->c, e);
+        if (s->whiten) pfx_solve_whiten(s->whiten, b.n, rows);
         b.w = s->d->w ? s->d->w + b.row0 : NULL;
         take_block(ps, &b, &ps->chunks[k]);
     }

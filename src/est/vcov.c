@@ -1,5 +1,6 @@
 #include "src/est/vcov.h"
 
+#include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
 #include <string.h>
@@ -71,18 +72,11 @@ pfx_status pfx_factor_nested(pfx_idx n, const pfx_factor *f, const pfx_factor *g
 
 void pfx_sandwich(int k, const double *H, const double *M, double *V, double *work)
 {
-    for (int i = 0; i < k; i++)
-        for (int j = 0; j < k; j++) {
-            double v = 0;
-            for (int l = 0; l < k; l++) v += H[i * k + l] * M[l * k + j];
-            work[i * k + j] = v;
-        }
-    for (int i = 0; i < k; i++)
-        for (int j = 0; j <= i; j++) {
-            double v = 0;
-            for (int l = 0; l < k; l++) v += work[i * k + l] * H[j * k + l];
-            V[i * k + j] = V[j * k + i] = v;
-        }
+    if (k == 0) return;
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, k, k, k, 1, H, k, M, k, 0, work, k);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, k, k, k, 1, work, k, H, k, 0, V, k);
+    for (pfx_idx i = 0; i < k; i++)
+        for (pfx_idx j = 0; j < i; j++) V[j * k + i] = V[i * k + j];
 }
 
 pfx_status pfx_vcov_floor(int k, double *V, bool *floored, pfx_err *err)

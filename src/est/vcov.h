@@ -9,6 +9,7 @@
 
 struct pfx_design;
 struct pfx_factor;
+struct pfx_solve;
 
 /* One meat: sum over groups of s s', s the sum of the scores of a group's rows. */
 typedef struct pfx_meat {
@@ -22,6 +23,7 @@ typedef struct pfx_scores {
     const struct pfx_design *d;
     pfx_absorber *a;
     const double *c; /* [p] residual = row of Z~ times c: -b at the regressors, 0 where dropped, 1 last */
+    const struct pfx_solve *whiten; /* scores of the rows whitened by it, its k columns first; NULL: as they are */
     int nth;
     pfx_isa isa;
     int n_meats; /* <= PFX_MAX_MEATS */

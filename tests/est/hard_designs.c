@@ -227,15 +227,6 @@ static pfx_design *denormals(double size)
     return d;
 }
 
-static pfx_design *unit_of(double size)
-{
-    pfx_design *d = panel(40, YEARS, 3, FIRM | YEAR);
-    double b[] = {1 / size, 1, 1};
-    for (pfx_idx i = 0; i < d->n; i++) *cell(d, i, 0) *= size;
-    outcome(d, b, 1);
-    return d;
-}
-
 static pfx_design *long_units(double mean) { return means(panel(2, 6000, 2, FIRM | YEAR), mean); }
 
 static pfx_design *few_treated(double firms)
@@ -247,47 +238,45 @@ static pfx_design *few_treated(double firms)
 }
 
 const hard_design hard_designs[] = {
-    {"plain", plain, 1, 0, 0},
-    {"R2 of 1 - 1e-14", plain, 1e-7, 0, 0},
-    {"large mean, no effects", means_none, 1e6, 0, 0},
-    {"large mean, no effects", means_none, 1e10, 0, 0},
-    {"large mean, firm", means_one, 1e10, 0, 0},
-    {"large mean, firm + year", means_two, 1e6, 0, 0},
-    {"large mean, firm + year", means_two, 1e10, 0, 0},
-    {"large firm means", firm_means, 1e6, 0, 0},
-    {"large firm means", firm_means, 1e10, 0, 0},
-    {"near collinear, no effects", near_none, 1e3, 0, 0},
-    {"near collinear, no effects", near_none, 1e6, 0, 0},
-    {"near collinear, firm + year", near_two, 1e1, 0, 0},
-    {"near collinear, firm + year", near_two, 1e2, 0, 0},
-    {"near collinear, firm + year", near_two, 1e3, 0, 0},
-    {"near collinear, firm + year", near_two, 5e3, 0, 0},
-    {"near collinear, firm + year", near_two, 1e5, 0, 0},
-    {"near collinear, firm + year", near_two, 1e6, 0, 0},
-    {"near collinear, firm + year", near_two, 1e7, 0, 0},
-    {"near collinear, firm + year", near_two, 1e8, 0, 0},
-    {"near collinear, three effects", near_three, 1e1, 0, 0},
-    {"near collinear, three effects", near_three, 1e3, 0, 0},
-    {"near collinear, three effects", near_three, 1e6, 0, 0},
-    {"Filip with firms, degree", filip, 5, 0, 0},
-    {"Filip with firms, degree", filip, 10, 0, 0},
-    {"Wampler with firms, degree", wampler, 5, 0, 0},
-    {"Wampler, firm + year, degree", wampler_two, 5, 0, 0},
-    {"Longley with firms, level", longley, 1e4, 0, 0},
-    {"scales", scales, 1e12, 0, 0},
-    {"share left by firm", absorbed_one, 1e-6, 0, 0},
-    {"share left by firm", absorbed_one, 2e-9, 0, 0},
-    {"share left by firm + year", absorbed_two, 1e-2, 0, 0},
-    {"share left by firm + year", absorbed_two, 1e-4, 0, 0},
-    {"share left by firm + year", absorbed_two, 1e-6, 0, 0},
-    {"share left by firm + year", absorbed_two, 4e-9, 0, 0},
-    {"one mover", one_mover, 1, 0, 0},
-    {"weights over", weights, 1e12, 0, 0},
-    {"singletons, share", singletons, 0.6, 0, 0},
-    {"denormal cells", denormals, 5e-324, 0, 0},
-    {"a column of size", unit_of, 1e-160, 0, 0},
-    {"a column of size", unit_of, 1e160, 0, 0},
-    {"long units, mean", long_units, 1e8, 0, 0},
-    {"treated firms", few_treated, 2, 0, 0},
+    {"plain", plain, 1, 14.5, 13.8},
+    {"R2 of 1 - 1e-14", plain, 1e-7, 14.5, 7.5},
+    {"large mean, no effects", means_none, 1e6, 14.5, 14},
+    {"large mean, no effects", means_none, 1e10, 14.5, 14},
+    {"large mean, firm", means_one, 1e10, 14.5, 14},
+    {"large mean, firm + year", means_two, 1e6, 14.5, 14},
+    {"large mean, firm + year", means_two, 1e10, 14.5, 14},
+    {"large firm means", firm_means, 1e6, 14.5, 14},
+    {"large firm means", firm_means, 1e8, 14.2, 14},
+    {"near collinear, no effects", near_none, 1e3, 11.2, 12.4},
+    {"near collinear, no effects", near_none, 1e6, 8.4, 8.8},
+    {"near collinear, firm + year", near_two, 1e1, 14.5, 12.3},
+    {"near collinear, firm + year", near_two, 1e2, 13.8, 13.2},
+    {"near collinear, firm + year", near_two, 1e3, 13, 12.2},
+    {"near collinear, firm + year", near_two, 5e3, 11.7, 11.4},
+    {"near collinear, firm + year", near_two, 1e5, 10.8, 10.4},
+    {"near collinear, firm + year", near_two, 1e6, 9.6, 9.6},
+    {"near collinear, firm + year", near_two, 1e7, 8.4, 8},
+    {"near collinear, firm + year", near_two, 1e8, 8, 6.6},
+    {"near collinear, three effects", near_three, 1e1, 14.3, 12.4},
+    {"near collinear, three effects", near_three, 1e3, 13, 12.8},
+    {"near collinear, three effects", near_three, 1e6, 9.3, 9.2},
+    {"Filip with firms, degree", filip, 5, 10.7, 11.4},
+    {"Filip with firms, degree", filip, 10, 6.5, 6.3},
+    {"Wampler with firms, degree", wampler, 5, 11.8, 12.4},
+    {"Wampler, firm + year, degree", wampler_two, 5, 11.8, 12.8},
+    {"Longley with firms, level", longley, 1e4, 12.5, 12.8},
+    {"scales", scales, 1e12, 14.5, 13.8},
+    {"share left by firm", absorbed_one, 1e-6, 14.3, 14},
+    {"share left by firm", absorbed_one, 2e-9, 14.5, 13.8},
+    {"share left by firm + year", absorbed_two, 1e-2, 13.1, 14.2},
+    {"share left by firm + year", absorbed_two, 1e-4, 11.3, 11.8},
+    {"share left by firm + year", absorbed_two, 1e-6, 10.1, 9.7},
+    {"share left by firm + year", absorbed_two, 4e-9, 6.9, 7},
+    {"one mover", one_mover, 1, 14.5, 14.2},
+    {"weights over", weights, 1e12, 14.3, 12.7},
+    {"singletons, share", singletons, 0.6, 14.5, 14.2},
+    {"denormal cells", denormals, 5e-324, 14.5, 14},
+    {"long units, mean", long_units, 1e8, 13.7, 11.8},
+    {"treated firms", few_treated, 2, 14.5, 13.9},
 };
 const int n_hard_designs = sizeof hard_designs / sizeof *hard_designs;

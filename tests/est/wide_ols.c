@@ -165,7 +165,10 @@ wide_fit wide_ols(const pfx_design *d)
         f.b[j] = (double)b[j];
     }
     f.ssr = (double)dot(d->n, e, e);
+    double sum_w = 0;
+    for (pfx_idx i = 0; d->w && i < d->n; i++) sum_w += d->w[i];
     f.r2 = 1 - f.ssr / pow(centred_length(d, d->p - 1, mean_out), 2);
+    if (d->w && d->weights_kind != PFX_W_FREQUENCY) f.ssr *= (double)d->n / sum_w;
     standard_errors(d, k, X, R, e, &f);
     free(Q);
     free(r);

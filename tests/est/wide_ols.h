@@ -17,7 +17,7 @@ enum { WIDE_MAX_K = 16 };
 typedef struct wide_fit {
     int k;                             /* the intercept, if any, first */
     double b[WIDE_MAX_K], se[WIDE_MAX_K]; /* clustered by clusters[0], no small-sample factor */
-    double ssr, r2;
+    double ssr, r2; /* ssr with analytic weights scaled to a mean of one, as the fit's */
     double kappa; /* 2-norm condition number of the demeaned regressors scaled to length one */
     double loss;  /* largest ratio of a regressor's length about its mean to that of its demeaned column */
 } wide_fit;
