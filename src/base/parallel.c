@@ -1,7 +1,6 @@
 #include "src/base/parallel.h"
 
 #include <cblas.h>
-#include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +33,6 @@ int pfx_par_threads(int asked)
     if (slurm && pfx_text_idx(slurm, strlen(slurm), &given) && given > 0 && given <= 1 << 20) n = (int)given;
     int quota = pfx_cgroup_cpus("");
     return quota > 0 && quota < n ? quota : n;
-}
-
-void pfx_par_for(pfx_idx n, int nth, pfx_par_fn fn, void *ctx)
-{
-    if (n < nth) nth = n > 0 ? (int)n : 1;
-    if (nth <= 1) {
-        for (pfx_idx b = 0; b < n; b++) fn(ctx, b, 0);
-        return;
-    }
-#pragma omp parallel for num_threads(nth) schedule(dynamic) default(none) shared(n, fn, ctx)
-    for (pfx_idx b = 0; b < n; b++) fn(ctx, b, omp_get_thread_num());
 }
 
 pfx_status pfx_par_single_thread_blas(pfx_err *err)

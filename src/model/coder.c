@@ -4,10 +4,13 @@
 #include <string.h>
 #include "src/base/mem.h"
 
+enum { SMALL = 4096 }; /* whole numbers in the table: 16 KiB, which stay in the first-level cache */
+
 void pfx_coder_free(pfx_coder *c)
 {
     pfx_mem_free(c->keys);
     pfx_mem_free(c->slots);
+    pfx_mem_free(c->small);
     *c = (pfx_coder){0};
 }
 
@@ -26,7 +29,26 @@ static pfx_idx find_slot(const pfx_coder *c, uint64_t key)
     return s;
 }
 
-static pfx_status grow(pfx_coder *c, pfx_err *err)
+/* Put the keys that are not yet there into the table, with room for one more. */
+static pfx_status hash_keys(pfx_coder *c, pfx_err *err)
+{
+    if (2 * ((pfx_idx)c->n + 1) > c->n_slots) {
+        pfx_idx n_slots = c->n_slots ? c->n_slots : 128;
+        while (2 * ((pfx_idx)c->n + 1) > n_slots) n_slots *= 2;
+        int32_t *slots = pfx_mem_alloc(n_slots, sizeof *slots, err);
+        if (!slots) return PFX_ENOMEM;
+        memset(slots, 0xff, (size_t)n_slots * sizeof *slots);
+        pfx_mem_free(c->slots);
+        c->slots = slots;
+        c->n_slots = n_slots;
+        c->n_hashed = 0;
+    }
+    for (; c->n_hashed < c->n; c->n_hashed++) c->slots[find_slot(c, c->keys[c->n_hashed])] = c->n_hashed;
+    return PFX_OK;
+}
+
+/* A key that has no code yet gets the next one. */
+static pfx_status append(pfx_coder *c, uint64_t key, int32_t *code, pfx_err *err)
 {
     if (c->n == INT32_MAX) return pfx_fail(err, PFX_EDATA, "a factor has more than %d levels", INT32_MAX);
     if (c->n == c->cap_keys) {
@@ -37,49 +59,86 @@ static pfx_status grow(pfx_coder *c, pfx_err *err)
         c->keys = keys;
         c->cap_keys = (int32_t)cap;
     }
-    if (2 * ((pfx_idx)c->n + 1) <= c->n_slots) return PFX_OK;
-    pfx_idx n_slots = c->n_slots ? 2 * c->n_slots : 128;
-    int32_t *slots = pfx_mem_alloc(n_slots, sizeof *slots, err);
-    if (!slots) return PFX_ENOMEM;
-    memset(slots, 0xff, (size_t)n_slots * sizeof *slots);
-    pfx_mem_free(c->slots);
-    c->slots = slots;
-    c->n_slots = n_slots;
-    for (int32_t k = 0; k < c->n; k++) slots[find_slot(c, c->keys[k])] = k;
+    c->keys[c->n] = key;
+    *code = c->n++;
     return PFX_OK;
 }
 
 pfx_status pfx_coder_code(pfx_coder *c, uint64_t key, int32_t *code, pfx_err *err)
 {
-    pfx_idx s = c->n_slots ? find_slot(c, key) : -1;
-    if (s >= 0 && c->slots[s] >= 0) {
+    pfx_status st = c->n_hashed == c->n && c->n_slots ? PFX_OK : hash_keys(c, err);
+    if (st != PFX_OK) return st;
+    pfx_idx s = find_slot(c, key);
+    if (c->slots[s] >= 0) {
         *code = c->slots[s];
         return PFX_OK;
     }
-    pfx_status st = grow(c, err);
-    if (st != PFX_OK) return st;
-    c->keys[c->n] = key;
-    c->slots[find_slot(c, key)] = c->n;
-    *code = c->n++;
+    return append(c, key, code, err); /* and into the table when the next one is looked for */
+}
+
+double pfx_coder_number(const pfx_coder *c, int32_t code)
+{
+    double v;
+    memcpy(&v, &c->keys[code], sizeof v);
+    return v;
+}
+
+/* Place of a number in the table of small ones, or -1. */
+static int small_place(const pfx_coder *c, double v)
+{
+    double d = v - c->base;
+    if (!(d >= 0 && d < SMALL)) return -1;
+    int i = (int)d;
+    return c->base + i == v ? i : -1;
+}
+
+static pfx_status make_small(pfx_coder *c, double first, pfx_err *err)
+{
+    if (!(c->small = pfx_mem_alloc(SMALL, sizeof *c->small, err))) return PFX_ENOMEM;
+    memset(c->small, 0xff, SMALL * sizeof *c->small);
+    c->base = floor(first) - SMALL / 2;
     return PFX_OK;
+}
+
+/* Code of a finite number that is not the one before. */
+static pfx_status code_number(pfx_coder *c, double v, int32_t *code, pfx_err *err)
+{
+    pfx_status st;
+    uint64_t key;
+    if (!c->small && (st = make_small(c, v, err)) != PFX_OK) return st;
+    int i = small_place(c, v);
+    if (i >= 0 && c->small[i] >= 0) {
+        *code = c->small[i];
+        return PFX_OK;
+    }
+    memcpy(&key, &v, sizeof key);
+    if (!c->not_rising && c->n > 0) {
+        double largest = pfx_coder_number(c, c->n - 1);
+        c->not_rising = v < largest;
+        if (v == largest) {
+            *code = c->n - 1;
+            return PFX_OK;
+        }
+    }
+    st = c->not_rising ? pfx_coder_code(c, key, code, err) : append(c, key, code, err);
+    if (st == PFX_OK && i >= 0) c->small[i] = *code;
+    return st;
 }
 
 pfx_status pfx_coder_numbers(pfx_coder *c, pfx_idx n, const double *x, int32_t *code, pfx_err *err)
 {
-    uint64_t last = 0;
-    int32_t last_code = -1;
+    double last = NAN;
+    int32_t last_code = PFX_NA_CODE;
     for (pfx_idx i = 0; i < n; i++) {
         double v = x[i] + 0.0; /* -0 is 0 */
-        uint64_t key;
-        memcpy(&key, &v, sizeof key);
-        if (!isfinite(v)) {
-            code[i] = PFX_NA_CODE;
-            continue;
-        }
-        if (key != last || last_code < 0) {
-            pfx_status st = pfx_coder_code(c, key, &last_code, err);
+        if (v != last) {
+            if (!isfinite(v)) {
+                code[i] = PFX_NA_CODE;
+                continue;
+            }
+            pfx_status st = code_number(c, v, &last_code, err);
             if (st != PFX_OK) return st;
-            last = key;
+            last = v;
         }
         code[i] = last_code;
     }
@@ -104,11 +163,4 @@ pfx_status pfx_coder_pairs(pfx_coder *c, pfx_idx n, int32_t *a, const int32_t *b
         a[i] = last_code;
     }
     return PFX_OK;
-}
-
-double pfx_coder_number(const pfx_coder *c, int32_t code)
-{
-    double v;
-    memcpy(&v, &c->keys[code], sizeof v);
-    return v;
 }

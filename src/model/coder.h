@@ -2,15 +2,22 @@
 #ifndef PFX_MODEL_CODER_H
 #define PFX_MODEL_CODER_H
 
+#include <stdbool.h>
 #include "src/base/status.h"
 
 /* Start from {0}. */
 typedef struct pfx_coder {
     int32_t n; /* codes given */
     int32_t cap_keys;
-    uint64_t *keys;  /* [n] key of each code */
-    pfx_idx n_slots; /* of the hash table: a power of two, at least twice n */
-    int32_t *slots;  /* [n_slots] a code, or -1 */
+    uint64_t *keys; /* [n] key of each code */
+    /* The hash table. Keys are put into it when one is looked for that the short ways do not decide. */
+    pfx_idx n_slots;  /* a power of two, at least twice n_hashed */
+    int32_t *slots;   /* [n_slots] a code, or -1 */
+    int32_t n_hashed; /* codes below it are in the table */
+    /* Short ways for numbers: small whole ones by a table, and a new one that is larger than all so far. */
+    bool not_rising; /* some number was smaller than one before it */
+    double base;     /* the table's first number */
+    int32_t *small;  /* code of base + i, or -1; NULL before the first number */
 } pfx_coder;
 
 void pfx_coder_free(pfx_coder *c);

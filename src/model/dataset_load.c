@@ -1,18 +1,11 @@
 /* Loading: one pass over the source. Each block is evaluated column by column, then the rows that stay are
  * appended: values to the row-major table, codes, weights and slopes to arrays of their own. */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <stdlib.h>
 #include "src/base/mem.h"
+#include "src/base/parallel.h"
 #include "src/model/dataset_private.h"
-
-typedef pfx_ds_loader loader;
-
-static bool is_finite(double v)
-{
-    return fabs(v) <= DBL_MAX;
-}
 
 /* `at` is the address of a pointer to any type, which is why it is read and written by memcpy. */
 static bool resize(void *at, pfx_idx n, size_t size, pfx_err *err)
@@ -59,118 +52,132 @@ static pfx_status reserve(pfx_dataset *ds, pfx_idx need, pfx_idx n_panel, pfx_er
     return resize_stores(ds, cap, err) ? PFX_OK : PFX_ENOMEM;
 }
 
-static bool resize_values(int n, pfx_ds_value *v, pfx_idx cap, pfx_idx *scratch, pfx_err *err)
+/* ---- buffers ---- */
+
+/* The expression becomes a job of every block unless it is a column as it lies. */
+static bool add_job(pfx_ds_loader *ld, const pfx_program *prog, double **buf, pfx_idx n)
 {
+    pfx_idx s = pfx_program_scratch(prog, n);
+    if (pfx_program_plain(prog) >= 0) return true;
+    if (s > ld->n_scratch) ld->n_scratch = s;
+    if (!resize(buf, n, sizeof **buf, ld->err)) return false;
+    ld->jobs[ld->n_jobs++] = (pfx_eval_job){.prog = prog, .out = *buf};
+    return true;
+}
+
+static bool add_jobs(pfx_ds_loader *ld, pfx_idx n)
+{
+    pfx_dataset *ds = ld->ds;
     bool ok = true;
-    for (int k = 0; k < n && ok; k++) {
-        pfx_idx s = pfx_program_scratch(v[k].prog, cap);
-        if (pfx_program_plain(v[k].prog) < 0) ok = resize(&v[k].buf, cap, sizeof(double), err);
-        if (s > *scratch) *scratch = s;
+    int most = 1 + ds->n_values + ds->n_extras;
+    for (int k = 0; k < ds->n_factors; k++) most += ds->factors[k].n_vars;
+    if (!resize(&ld->jobs, most, sizeof *ld->jobs, ld->err)) return false;
+    ld->n_jobs = 0;
+    ld->n_scratch = 0;
+    if (ds->where) {
+        ok = resize(&ld->where, n, sizeof(double), ld->err);
+        ld->n_scratch = pfx_program_scratch(ds->where, n);
+        ld->jobs[ld->n_jobs++] = (pfx_eval_job){.prog = ds->where, .out = ld->where};
     }
+    for (int k = 0; k < ds->n_values && ok; k++) ok = add_job(ld, ds->values[k].prog, &ds->values[k].buf, n);
+    for (int k = 0; k < ds->n_extras && ok; k++) ok = add_job(ld, ds->extras[k].prog, &ds->extras[k].buf, n);
+    for (int k = 0; k < ds->n_factors && ok; k++)
+        for (int j = 0; j < ds->factors[k].n_vars && ok; j++)
+            ok = add_job(ld, ds->factors[k].vars[j].prog, &ds->factors[k].vars[j].buf, n);
     return ok;
 }
 
-/* Buffers for blocks of n rows. */
-static pfx_status resize_buffers(loader *ld, pfx_idx n)
+/* A row of counters for each thread. */
+static pfx_status make_counters(pfx_ds_loader *ld)
 {
-    pfx_dataset *ds = ld->ds;
+    const pfx_dataset *ds = ld->ds;
+    if (!(ld->missing = pfx_mem_calloc(ld->nth, sizeof *ld->missing, ld->err))) return PFX_ENOMEM;
+    for (int t = 0; t < ld->nth; t++) {
+        ld->missing[t] =
+            pfx_mem_calloc(ds->n_values + ds->n_extras + ds->n_factors, sizeof **ld->missing, ld->err);
+        if (!ld->missing[t]) return PFX_ENOMEM;
+    }
+    return PFX_OK;
+}
+
+/* Buffers for blocks of n rows. */
+static pfx_status resize_buffers(pfx_ds_loader *ld, pfx_idx n)
+{
+    const pfx_dataset *ds = ld->ds;
     pfx_err *err = ld->err;
     if (n <= ld->cap) return PFX_OK;
-    pfx_idx scratch = ds->where ? pfx_program_scratch(ds->where, n) : 0;
+    if (ld->nth < 1) ld->nth = 1;
+    if (!ld->missing && make_counters(ld) != PFX_OK) return PFX_ENOMEM;
+    n += n / 8; /* blocks differ by a few rows */
     bool ok = resize(&ld->in, n, 1, err) && resize(&ld->keep, n, 1, err) &&
-              resize(&ld->pick, n, sizeof *ld->pick, err) && resize(&ld->by, n, sizeof *ld->by, err) &&
-              resize(&ld->pair, n, sizeof *ld->pair, err) && resize(&ld->where, n, sizeof(double), err) &&
-              resize(&ld->numbers, n, sizeof(double), err) &&
-              resize_values(ds->n_values, ds->values, n, &scratch, err) &&
-              resize_values(ds->n_extras, ds->extras, n, &scratch, err);
-    for (int k = 0; k < ds->n_factors && ok; k++)
-        for (int j = 0; j < ds->factors[k].n_vars && ok; j++) {
-            pfx_ds_var *v = &ds->factors[k].vars[j];
-            pfx_idx s = pfx_program_scratch(v->prog, n);
-            if (pfx_program_plain(v->prog) < 0) ok = resize(&v->buf, n, sizeof(double), err);
-            if (s > scratch) scratch = s;
-        }
-    if (ok) ok = resize(&ld->scratch, scratch, sizeof(double), err);
+              resize(&ld->pick, n, sizeof *ld->pick, err) &&
+              resize(&ld->range_n, n / PFX_DATASET_RANGE + 1, sizeof *ld->range_n, err) &&
+              resize(&ld->by, n, sizeof *ld->by, err) &&
+              resize(&ld->pair, ld->nth * n, sizeof *ld->pair, err) &&
+              resize(&ld->numbers, ld->nth * n, sizeof *ld->numbers, err) &&
+              resize(&ld->factor_st, ds->n_factors, sizeof *ld->factor_st, err) &&
+              resize(&ld->factor_err, ds->n_factors, sizeof *ld->factor_err, err) && add_jobs(ld, n) &&
+              resize(&ld->scratch, ld->nth * ld->n_scratch, sizeof *ld->scratch, err);
     if (ok) ld->cap = n;
     return ok ? PFX_OK : PFX_ENOMEM;
 }
 
 /* ---- evaluation ---- */
 
-static pfx_status eval_values(loader *ld, int n, pfx_ds_value *v)
+static void eval_one(void *ctx, pfx_idx k, int thread)
 {
-    pfx_status st = PFX_OK;
-    for (int k = 0; k < n && st == PFX_OK; k++) {
-        int col = pfx_program_plain(v[k].prog);
-        v[k].x = col >= 0 ? ld->f->cols[col].num : v[k].buf;
-        if (col < 0) st = pfx_program_eval(v[k].prog, ld->f, ld->scratch, v[k].buf, ld->err);
-    }
-    return st;
+    const pfx_ds_loader *ld = ctx;
+    pfx_eval_job *job = &ld->jobs[k];
+    pfx_err_clear(&job->err);
+    job->st = pfx_program_eval(job->prog, ld->f, ld->scratch + thread * ld->n_scratch, job->out, &job->err);
 }
 
-static pfx_status eval_factor(loader *ld, pfx_ds_factor *f)
+static void point_at_values(const pfx_frame *f, int n, pfx_ds_value *v)
 {
-    pfx_status st = PFX_OK;
-    for (int k = 0; k < f->n_vars && st == PFX_OK; k++) {
+    for (int k = 0; k < n; k++) {
+        int col = pfx_program_plain(v[k].prog);
+        v[k].x = col >= 0 ? f->cols[col].num : v[k].buf;
+    }
+}
+
+static void point_at_factor(const pfx_frame *frame, pfx_ds_factor *f)
+{
+    for (int k = 0; k < f->n_vars; k++) {
         pfx_ds_var *v = &f->vars[k];
         int col = pfx_program_plain(v->prog);
-        v->code = col >= 0 && v->category ? ld->f->cols[col].code : NULL;
-        v->x = col >= 0 ? ld->f->cols[col].num : v->buf;
-        if (col < 0) st = pfx_program_eval(v->prog, ld->f, ld->scratch, v->buf, ld->err);
+        v->code = col >= 0 && v->category ? frame->cols[col].code : NULL;
+        v->x = col >= 0 ? frame->cols[col].num : v->buf;
     }
-    return st;
 }
 
-static pfx_status eval_block(loader *ld)
+static pfx_status eval_block(pfx_ds_loader *ld)
 {
     pfx_dataset *ds = ld->ds;
-    pfx_status st = PFX_OK;
-    if (ds->where) st = pfx_program_eval(ds->where, ld->f, ld->scratch, ld->where, ld->err);
-    if (st == PFX_OK) st = eval_values(ld, ds->n_values, ds->values);
-    if (st == PFX_OK) st = eval_values(ld, ds->n_extras, ds->extras);
-    for (int k = 0; k < ds->n_factors && st == PFX_OK; k++) st = eval_factor(ld, &ds->factors[k]);
-    return st;
-}
-
-/* Codes of n rows of a factor: those of the block in pick, or the first n. */
-static pfx_status code_var(loader *ld, pfx_ds_var *v, pfx_idx n, const pfx_idx *pick, int32_t *out)
-{
-    if (v->code) {
-        for (pfx_idx i = 0; i < n; i++) out[i] = v->code[pick ? pick[i] : i];
-        return PFX_OK;
-    }
-    for (pfx_idx i = 0; i < n; i++) ld->numbers[i] = v->x[pick ? pick[i] : i];
-    if (!v->category) return pfx_coder_numbers(&v->coder, n, ld->numbers, out, ld->err);
-    for (pfx_idx i = 0; i < n; i++)
-        out[i] = is_finite(ld->numbers[i]) ? (int32_t)ld->numbers[i] : PFX_NA_CODE;
+    pfx_par_for(ld->n_jobs, ld->nth, eval_one, ld);
+    for (int k = 0; k < ld->n_jobs; k++)
+        if (ld->jobs[k].st != PFX_OK) return pfx_fail(ld->err, ld->jobs[k].st, "%s", ld->jobs[k].err.msg);
+    point_at_values(ld->f, ds->n_values, ds->values);
+    point_at_values(ld->f, ds->n_extras, ds->extras);
+    for (int k = 0; k < ds->n_factors; k++) point_at_factor(ld->f, &ds->factors[k]);
     return PFX_OK;
 }
 
-static pfx_status code_factor(loader *ld, pfx_ds_factor *f, pfx_idx n, const pfx_idx *pick, int32_t *out)
-{
-    pfx_status st = code_var(ld, &f->vars[0], n, pick, out);
-    for (int k = 1; k < f->n_vars && st == PFX_OK; k++) {
-        st = code_var(ld, &f->vars[k], n, pick, ld->pair);
-        if (st == PFX_OK) st = pfx_coder_pairs(&f->pairs[k - 1], n, out, ld->pair, ld->err);
-    }
-    return st;
-}
-
-/* ---- which rows stay ---- */
+/* ---- which rows --where and --by keep ---- */
 
 /* in = what --where and --by keep. */
-static pfx_status mark_in(loader *ld)
+static pfx_status mark_in(pfx_ds_loader *ld)
 {
     pfx_dataset *ds = ld->ds;
     pfx_idx n = ld->f->n_rows, kept = 0;
-    for (pfx_idx i = 0; i < n; i++) {
-        ld->in[i] = !ds->where || (ld->where[i] == ld->where[i] && ld->where[i] != 0);
+    if (!ds->where) memset(ld->in, 1, (size_t)n), kept = n;
+    for (pfx_idx i = 0; i < n && ds->where; i++) {
+        ld->in[i] = ld->where[i] == ld->where[i] && ld->where[i] != 0;
         kept += ld->in[i];
     }
     ds->n_panel += n;
     ds->n_where += kept;
     if (ds->by < 0) return PFX_OK;
-    pfx_status st = code_factor(ld, &ds->factors[ds->by], n, NULL, ld->by);
+    pfx_status st = pfx_dataset_code_factor(ld, &ds->factors[ds->by], n, NULL, 0, ld->by, ld->err);
     for (pfx_idx i = 0; i < n && st == PFX_OK; i++) {
         if (ld->by[i] != PFX_NA_CODE) continue;
         ds->n_by_missing += ld->in[i];
@@ -179,34 +186,7 @@ static pfx_status mark_in(loader *ld)
     return st;
 }
 
-static void mark_value(loader *ld, pfx_ds_value *v)
-{
-    pfx_idx n = ld->f->n_rows, missing = 0;
-    const double *x = v->x;
-    unsigned char *keep = ld->keep, *in = ld->in, soft = !v->all;
-    for (pfx_idx i = 0; i < n; i++) {
-        unsigned char ok = is_finite(x[i]);
-        missing += in[i] & !ok;
-        keep[i] &= ok | soft;
-    }
-    v->n_missing += missing;
-}
-
-static void mark_factor(loader *ld, pfx_ds_factor *f)
-{
-    pfx_idx n = ld->f->n_rows;
-    unsigned char soft = !f->all;
-    for (int k = 0; k < f->n_vars; k++) {
-        const pfx_ds_var *v = &f->vars[k];
-        for (pfx_idx i = 0; i < n; i++) {
-            unsigned char ok = v->code ? v->code[i] != PFX_NA_CODE : is_finite(v->x[i]);
-            f->n_missing += ld->in[i] & !ok;
-            ld->keep[i] &= ok | soft;
-        }
-    }
-}
-
-static pfx_status check_weights(const loader *ld)
+static pfx_status check_weights(const pfx_ds_loader *ld)
 {
     const pfx_dataset *ds = ld->ds;
     if (ds->weights < 0) return PFX_OK;
@@ -221,10 +201,10 @@ static pfx_status check_weights(const loader *ld)
 }
 
 /* Count a row that is in but not kept, at its level of --by. */
-static pfx_status count_dropped(loader *ld)
+static pfx_status count_dropped(pfx_ds_loader *ld)
 {
     pfx_dataset *ds = ld->ds;
-    for (pfx_idx i = 0; i < ld->f->n_rows; i++) {
+    for (pfx_idx i = 0; i < ld->f->n_rows && ld->n_pick < ld->f->n_rows; i++) {
         if (!ld->in[i] || ld->keep[i]) continue;
         pfx_idx level = ds->by < 0 ? 0 : ld->by[i];
         if (level >= ds->cap_dropped) {
@@ -238,84 +218,22 @@ static pfx_status count_dropped(loader *ld)
     return PFX_OK;
 }
 
-static pfx_status choose_rows(loader *ld)
+pfx_status pfx_dataset_append(pfx_ds_loader *ld, pfx_idx n_room)
 {
     pfx_dataset *ds = ld->ds;
-    pfx_status st = mark_in(ld);
-    if (st == PFX_OK) st = check_weights(ld);
-    if (st != PFX_OK) return st;
-    memcpy(ld->keep, ld->in, (size_t)ld->f->n_rows);
-    for (int k = 0; k < ds->n_values; k++) mark_value(ld, &ds->values[k]);
-    for (int k = 0; k < ds->n_extras; k++) mark_value(ld, &ds->extras[k]);
-    for (int k = 0; k < ds->n_factors; k++)
-        if (k != ds->by) mark_factor(ld, &ds->factors[k]);
-    ld->n_pick = 0;
-    for (pfx_idx i = 0; i < ld->f->n_rows; i++) {
-        ld->pick[ld->n_pick] = i;
-        ld->n_pick += ld->keep[i];
-    }
-    return count_dropped(ld);
-}
-
-/* ---- storing ---- */
-
-/* Columns to rows, a tile of rows at a time: the tile's part of the table stays in the first-level cache
- * while each column adds its values. */
-static void store_table(const loader *ld)
-{
-    enum { TILE = 64 };
-    const pfx_dataset *ds = ld->ds;
-    pfx_idx p = ds->n_values;
-    bool all = ld->n_pick == ld->f->n_rows;
-    for (pfx_idx i0 = 0; i0 < ld->n_pick; i0 += TILE) {
-        pfx_idx n = ld->n_pick - i0 < TILE ? ld->n_pick - i0 : TILE;
-        double *row = ds->table + (ds->n + i0) * p;
-        for (pfx_idx j = 0; j < p; j++) {
-            const double *x = ds->values[j].x;
-            if (all)
-                for (pfx_idx i = 0; i < n; i++) row[i * p + j] = x[i0 + i];
-            else
-                for (pfx_idx i = 0; i < n; i++) row[i * p + j] = x[ld->pick[i0 + i]];
-        }
-    }
-}
-
-static void gather(pfx_idx n, const pfx_idx *pick, const double *x, double *out)
-{
-    for (pfx_idx i = 0; i < n; i++) out[i] = x[pick[i]];
-}
-
-static pfx_status store_block(loader *ld)
-{
-    pfx_dataset *ds = ld->ds;
-    pfx_idx n = ld->n_pick;
-    store_table(ld);
-    for (int k = 0; k < ds->n_extras; k++) gather(n, ld->pick, ds->extras[k].x, ds->extras[k].store + ds->n);
-    for (int k = 0; k < ds->n_factors; k++) {
-        if (ds->factors[k].running) continue;
-        pfx_status st = code_factor(ld, &ds->factors[k], n, ld->pick, ds->factors[k].store + ds->n);
-        if (st != PFX_OK) return st;
-    }
-    if (ds->want_rows)
-        for (pfx_idx i = 0; i < n; i++) ds->row[ds->n + i] = ld->f->row0 + ld->pick[i];
-    if (ds->want_time) {
-        if (!ld->f->time) return pfx_fail(ld->err, PFX_EFORMAT, "these rows have no time");
-        gather(n, ld->pick, ld->f->time, ds->time + ds->n);
-    }
-    ds->n += n;
-    return PFX_OK;
-}
-
-pfx_status pfx_dataset_append(loader *ld, pfx_idx n_room)
-{
     pfx_status st = resize_buffers(ld, ld->f->n_rows);
     if (st == PFX_OK) st = eval_block(ld);
-    if (st == PFX_OK) st = choose_rows(ld);
-    if (st == PFX_OK) st = reserve(ld->ds, ld->ds->n + ld->n_pick, n_room, ld->err);
-    return st == PFX_OK ? store_block(ld) : st;
+    if (st == PFX_OK) st = mark_in(ld);
+    if (st == PFX_OK) st = check_weights(ld);
+    /* All rows of the block at first: where each goes is not known before they are counted. */
+    if (st == PFX_OK) st = reserve(ds, ds->n + ld->f->n_rows, n_room, ld->err);
+    if (st == PFX_OK) st = pfx_dataset_store(ld);
+    if (st == PFX_OK) st = count_dropped(ld);
+    if (st == PFX_OK) ds->n += ld->n_pick;
+    return st;
 }
 
-static pfx_status load_rows(pfx_row_source *src, loader *ld)
+static pfx_status load_rows(pfx_row_source *src, pfx_ds_loader *ld)
 {
     pfx_status st = src->rewind(src->ctx, ld->err);
     while (st == PFX_OK) {
@@ -395,7 +313,7 @@ done:
     return st;
 }
 
-void pfx_dataset_loader_free(loader *ld)
+void pfx_dataset_loader_free(pfx_ds_loader *ld)
 {
     pfx_mem_free(ld->in);
     pfx_mem_free(ld->keep);
@@ -405,6 +323,12 @@ void pfx_dataset_loader_free(loader *ld)
     pfx_mem_free(ld->where);
     pfx_mem_free(ld->numbers);
     pfx_mem_free(ld->scratch);
+    pfx_mem_free(ld->range_n);
+    pfx_mem_free(ld->jobs);
+    pfx_mem_free(ld->factor_st);
+    pfx_mem_free(ld->factor_err);
+    for (int t = 0; ld->missing && t < ld->nth; t++) pfx_mem_free(ld->missing[t]);
+    pfx_mem_free(ld->missing);
     for (int k = 0; k < ld->ds->n_values; k++)
         pfx_mem_free(ld->ds->values[k].buf), ld->ds->values[k].buf = NULL;
     for (int k = 0; k < ld->ds->n_extras; k++)
@@ -430,7 +354,7 @@ pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx
     *out = NULL;
     pfx_dataset *ds = pfx_mem_calloc(1, sizeof *ds, err);
     if (!ds) return PFX_ENOMEM;
-    loader ld = {.ds = ds, .err = err};
+    pfx_ds_loader ld = {.ds = ds, .nth = o->nth, .err = err};
     pfx_status st = pfx_dataset_plan(src, f, o, ds, err);
     if (st == PFX_OK) st = load_rows(src, &ld);
     if (st == PFX_OK) st = pfx_dataset_check_rows(ds, err);

@@ -103,18 +103,38 @@ struct pfx_dataset {
 pfx_status pfx_dataset_plan(const pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
                             pfx_dataset *ds, pfx_err *err) PFX_MUST;
 
-/* dataset_load.c: what the current block needs beside the dataset itself. */
+/* An expression to be evaluated over a block. */
+typedef struct pfx_eval_job {
+    const pfx_program *prog;
+    double *out;
+    pfx_status st;
+    pfx_err err;
+} pfx_eval_job;
+
+enum { PFX_DATASET_RANGE = 2048 }; /* rows that are marked and stored together */
+
+/* dataset_load.c: what the current block needs beside the dataset itself. Start with ds, nth and err. */
 typedef struct pfx_ds_loader {
     pfx_dataset *ds;
     const pfx_frame *f;
-    pfx_idx cap;         /* rows that the buffers hold */
-    unsigned char *in;   /* [cap] --where and --by keep the row */
-    unsigned char *keep; /* [cap] and nothing is missing that every model needs */
-    pfx_idx *pick;       /* [n_pick] rows of the block to be stored */
+    int nth;               /* threads; 0: one */
+    pfx_idx cap;           /* rows that the buffers hold */
+    unsigned char *in;     /* [cap] --where and --by keep the row */
+    unsigned char *keep;   /* [cap] and nothing is missing that every model needs */
+    pfx_idx *pick;         /* [n_pick] rows of the block that are stored, ascending */
     pfx_idx n_pick;
-    int32_t *by, *pair; /* [cap] codes of --by; codes of a factor's variable */
-    double *where, *numbers, *scratch;
-    pfx_idx cap_scratch;
+    pfx_idx *range_n;      /* [ranges of cap] how many of each range */
+    int32_t *by;           /* [cap] codes of --by */
+    int32_t *pair;         /* [nth x cap] codes of a factor's variable */
+    double *where;         /* [cap] */
+    double *numbers;       /* [nth x cap] */
+    pfx_idx n_scratch;
+    double *scratch;       /* [nth x n_scratch] of programs */
+    int n_jobs;
+    pfx_eval_job *jobs;    /* [n_jobs] expressions that are not columns */
+    pfx_idx **missing;     /* [nth][n_values + n_extras + n_factors] rows that are in and lack it */
+    pfx_status *factor_st; /* [n_factors] */
+    pfx_err *factor_err;   /* [n_factors] */
     pfx_err *err;
 } pfx_ds_loader;
 /* Evaluate the block ld->f and add the rows that stay to those stored; ld->pick tells which. n_room: rows to make room
@@ -123,6 +143,12 @@ pfx_status pfx_dataset_append(pfx_ds_loader *ld, pfx_idx n_room) PFX_MUST;
 void pfx_dataset_loader_free(pfx_ds_loader *ld);
 /* DATA: no rows in the panel, none that --where or --by keeps. */
 pfx_status pfx_dataset_check_rows(const pfx_dataset *ds, pfx_err *err) PFX_MUST;
+/* dataset_store.c: codes of n rows of a factor, those of the block in pick, or the first n. thread: whose buffers. */
+pfx_status pfx_dataset_code_factor(pfx_ds_loader *ld, pfx_ds_factor *f, pfx_idx n, const pfx_idx *pick, int thread,
+                                   int32_t *out, pfx_err *err) PFX_MUST;
+/* Mark which rows of the block stay, and put them behind the rows stored so far, where there is room for all of the
+ * block. Everything is evaluated, and `in` is set. */
+pfx_status pfx_dataset_store(pfx_ds_loader *ld) PFX_MUST;
 /* labels of a level in the reports, "" for none */
 const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code);
 

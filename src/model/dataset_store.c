@@ -1,0 +1,246 @@
+/* Rows of a block to the dataset's arrays, on several threads. Each range of rows goes to the place it has if
+ * no row before it is dropped; where some were, the gaps are closed afterwards, in order. So where a row ends
+ * up does not depend on the threads. Levels are coded in the order of the rows: one thread for each factor.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+#include "src/base/mem.h"
+#include "src/base/parallel.h"
+#include "src/model/dataset_private.h"
+
+/* Rows of a block are marked and stored in ranges: a range's part of a dozen columns fits the second-level
+ * cache. */
+enum { RANGE_ROWS = PFX_DATASET_RANGE };
+
+/* ---- which rows stay ---- */
+
+static bool is_finite(double v)
+{
+    return fabs(v) <= DBL_MAX;
+}
+
+/* 0 x is 0 for a finite x, NaN for the others. */
+static bool all_finite(pfx_idx n, const double *x)
+{
+    double lane[8] = {0};
+    pfx_idx i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++) lane[l] += 0.0 * x[i + l];
+    for (; i < n; i++) lane[0] += 0.0 * x[i];
+    for (int l = 1; l < 8; l++) lane[0] += lane[l];
+    return lane[0] == 0;
+}
+
+static bool all_coded(pfx_idx n, const int32_t *code)
+{
+    int missing = 0;
+    for (pfx_idx i = 0; i < n; i++) missing |= code[i] == PFX_NA_CODE;
+    return !missing;
+}
+
+/* A variable over rows i0 .. i0+n-1 of the block: x or, where that is NULL, code. all: rows without it go. */
+static pfx_idx mark(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, const double *x, const int32_t *code,
+                    bool all)
+{
+    pfx_idx missing = 0;
+    if (x ? all_finite(n, x + i0) : all_coded(n, code + i0)) return 0;
+    for (pfx_idx i = i0; i < i0 + n; i++) {
+        unsigned char ok = x ? is_finite(x[i]) : code[i] != PFX_NA_CODE;
+        missing += ld->in[i] & !ok;
+        ld->keep[i] &= ok | !all;
+    }
+    return missing;
+}
+
+static void mark_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, pfx_idx *missing)
+{
+    const pfx_dataset *ds = ld->ds;
+    memcpy(ld->keep + i0, ld->in + i0, (size_t)n);
+    for (int k = 0; k < ds->n_values; k++)
+        *missing++ += mark(ld, i0, n, ds->values[k].x, NULL, ds->values[k].all);
+    for (int k = 0; k < ds->n_extras; k++)
+        *missing++ += mark(ld, i0, n, ds->extras[k].x, NULL, ds->extras[k].all);
+    for (int k = 0; k < ds->n_factors; k++, missing++) {
+        const pfx_ds_factor *f = &ds->factors[k];
+        if (k == ds->by) continue;
+        for (int j = 0; j < f->n_vars; j++)
+            *missing += mark(ld, i0, n, f->vars[j].code ? NULL : f->vars[j].x, f->vars[j].code, f->all);
+    }
+}
+
+/* ---- storing a range ---- */
+
+/* Columns to rows, a tile of rows at a time: the tile's part of the table stays in the first-level cache
+ * while each column adds its values. pick [n]: rows of the block; NULL: i0, i0 + 1, .. */
+static void store_table(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, const pfx_idx *pick, double *table)
+{
+    enum { TILE = 64 };
+    const pfx_dataset *ds = ld->ds;
+    pfx_idx p = ds->n_values;
+    for (pfx_idx t = 0; t < n; t += TILE) {
+        pfx_idx m = n - t < TILE ? n - t : TILE;
+        double *row = table + t * p;
+        for (pfx_idx j = 0; j < p; j++) {
+            const double *x = ds->values[j].x;
+            if (pick)
+                for (pfx_idx i = 0; i < m; i++) row[i * p + j] = x[pick[t + i]];
+            else
+                for (pfx_idx i = 0; i < m; i++) row[i * p + j] = x[i0 + t + i];
+        }
+    }
+}
+
+static void gather(pfx_idx i0, pfx_idx n, const pfx_idx *pick, const double *x, double *out)
+{
+    if (!pick)
+        memcpy(out, x + i0, (size_t)n * sizeof *out);
+    else
+        for (pfx_idx i = 0; i < n; i++) out[i] = x[pick[i]];
+}
+
+/* Rows that stay of rows i0 .. i0+n-1, to the place of row i0 on. Returns how many. */
+static pfx_idx store_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
+{
+    const pfx_dataset *ds = ld->ds;
+    const pfx_idx at = ds->n + i0;
+    pfx_idx kept = 0, *pick = ld->pick + i0;
+    for (pfx_idx i = i0; i < i0 + n; i++) kept += ld->keep[i];
+    pfx_idx k = 0;
+    for (pfx_idx i = i0; i < i0 + n; i++) {
+        pick[k] = i;
+        k += ld->keep[i];
+    }
+    if (kept == n) pick = NULL;
+    store_table(ld, i0, kept, pick, ds->table + at * ds->n_values);
+    for (int k = 0; k < ds->n_extras; k++) gather(i0, kept, pick, ds->extras[k].x, ds->extras[k].store + at);
+    if (ds->want_time) gather(i0, kept, pick, ld->f->time, ds->time + at);
+    for (pfx_idx i = 0; ds->want_rows && i < kept; i++)
+        ds->row[at + i] = ld->f->row0 + (pick ? pick[i] : i0 + i);
+    return kept;
+}
+
+static pfx_idx n_ranges(const pfx_ds_loader *ld)
+{
+    return (ld->f->n_rows + RANGE_ROWS - 1) / RANGE_ROWS;
+}
+
+/* Ranges in a row for each thread: its part of the table is a piece of its own, whose pages no other touches.
+ */
+static void store_part(void *ctx, pfx_idx part, int thread)
+{
+    const pfx_ds_loader *ld = ctx;
+    pfx_idx n = n_ranges(ld), end = n * (part + 1) / ld->nth;
+    for (pfx_idx r = n * part / ld->nth; r < end; r++) {
+        pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
+        pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
+        mark_range(ld, i0, rows, ld->missing[thread]);
+        ld->range_n[r] = store_range(ld, i0, rows);
+    }
+}
+
+/* ---- closing the gaps ---- */
+
+static void move(void *base, size_t size, pfx_idx to, pfx_idx from, pfx_idx n)
+{
+    char *b = base;
+    if (b) memmove(b + (size_t)to * size, b + (size_t)from * size, (size_t)n * size);
+}
+
+static void move_rows(pfx_dataset *ds, pfx_idx to, pfx_idx from, pfx_idx n)
+{
+    move(ds->table, sizeof *ds->table * (size_t)ds->n_values, to, from, n);
+    for (int k = 0; k < ds->n_extras; k++)
+        move(ds->extras[k].store, sizeof *ds->extras[k].store, to, from, n);
+    if (ds->want_rows) move(ds->row, sizeof *ds->row, to, from, n);
+    if (ds->want_time) move(ds->time, sizeof *ds->time, to, from, n);
+}
+
+static void close_gaps(pfx_ds_loader *ld)
+{
+    pfx_idx n = n_ranges(ld), kept = 0, to = 0;
+    for (pfx_idx r = 0; r < n; r++) kept += ld->range_n[r];
+    ld->n_pick = kept;
+    if (kept == ld->f->n_rows) return;
+    for (pfx_idx r = 0; r < n; r++) {
+        pfx_idx i0 = r * RANGE_ROWS, m = ld->range_n[r];
+        move(ld->pick, sizeof *ld->pick, to, i0, m);
+        if (to != i0) move_rows(ld->ds, ld->ds->n + to, ld->ds->n + i0, m);
+        to += m;
+    }
+}
+
+/* Add up what the threads counted. */
+static void count_missing(pfx_ds_loader *ld)
+{
+    pfx_dataset *ds = ld->ds;
+    int all = ds->n_values + ds->n_extras + ds->n_factors;
+    for (int t = 0; t < ld->nth; t++) {
+        const pfx_idx *m = ld->missing[t];
+        for (int k = 0; k < ds->n_values; k++) ds->values[k].n_missing += *m++;
+        for (int k = 0; k < ds->n_extras; k++) ds->extras[k].n_missing += *m++;
+        for (int k = 0; k < ds->n_factors; k++) ds->factors[k].n_missing += *m++;
+        memset(ld->missing[t], 0, (size_t)all * sizeof *m);
+    }
+}
+
+/* ---- levels ---- */
+
+static pfx_status code_var(const pfx_ds_loader *ld, pfx_ds_var *v, pfx_idx n, const pfx_idx *pick, int thread,
+                           int32_t *out, pfx_err *err)
+{
+    double *numbers = ld->numbers + thread * ld->cap;
+    const double *x = v->x;
+    if (v->code) {
+        if (!pick)
+            memcpy(out, v->code, (size_t)n * sizeof *out);
+        else
+            for (pfx_idx i = 0; i < n; i++) out[i] = v->code[pick[i]];
+        return PFX_OK;
+    }
+    if (pick) {
+        for (pfx_idx i = 0; i < n; i++) numbers[i] = x[pick[i]];
+        x = numbers;
+    }
+    if (!v->category) return pfx_coder_numbers(&v->coder, n, x, out, err);
+    for (pfx_idx i = 0; i < n; i++) out[i] = is_finite(x[i]) ? (int32_t)x[i] : PFX_NA_CODE;
+    return PFX_OK;
+}
+
+pfx_status pfx_dataset_code_factor(pfx_ds_loader *ld, pfx_ds_factor *f, pfx_idx n, const pfx_idx *pick,
+                                   int thread, int32_t *out, pfx_err *err)
+{
+    int32_t *pair = ld->pair + thread * ld->cap;
+    pfx_status st = code_var(ld, &f->vars[0], n, pick, thread, out, err);
+    for (int k = 1; k < f->n_vars && st == PFX_OK; k++) {
+        st = code_var(ld, &f->vars[k], n, pick, thread, pair, err);
+        if (st == PFX_OK) st = pfx_coder_pairs(&f->pairs[k - 1], n, out, pair, err);
+    }
+    return st;
+}
+
+static void code_one(void *ctx, pfx_idx k, int thread)
+{
+    pfx_ds_loader *ld = ctx;
+    pfx_ds_factor *f = &ld->ds->factors[k];
+    const pfx_idx *pick = ld->n_pick == ld->f->n_rows ? NULL : ld->pick;
+    pfx_err_clear(&ld->factor_err[k]);
+    ld->factor_st[k] = PFX_OK;
+    if (f->running) return;
+    ld->factor_st[k] =
+        pfx_dataset_code_factor(ld, f, ld->n_pick, pick, thread, f->store + ld->ds->n, &ld->factor_err[k]);
+}
+
+pfx_status pfx_dataset_store(pfx_ds_loader *ld)
+{
+    pfx_dataset *ds = ld->ds;
+    if (ds->want_time && !ld->f->time) return pfx_fail(ld->err, PFX_EFORMAT, "these rows have no time");
+    pfx_par_for(ld->nth, ld->nth, store_part, ld);
+    close_gaps(ld);
+    count_missing(ld);
+    pfx_par_for(ds->n_factors, ld->nth, code_one, ld);
+    for (int k = 0; k < ds->n_factors; k++)
+        if (ld->factor_st[k] != PFX_OK)
+            return pfx_fail(ld->err, ld->factor_st[k], "%s", ld->factor_err[k].msg);
+    return PFX_OK;
+}
