@@ -120,6 +120,15 @@ static pfx_status check_target(const char *path, bool force, pfx_err *err)
     return PFX_OK;
 }
 
+pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err)
+{
+    struct stat out, in;
+    if (!output || strcmp(output, "-") == 0 || stat(output, &out) != 0 || stat(input, &in) != 0)
+        return PFX_OK;
+    if (out.st_dev != in.st_dev || out.st_ino != in.st_ino) return PFX_OK;
+    return pfx_fail(err, PFX_EUSAGE, "-o %s is the file that is read; name another", output);
+}
+
 pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err)
 {
     *o = (pfx_out){0};

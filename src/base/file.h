@@ -16,6 +16,9 @@ typedef struct pfx_out {
  * if the folder is not writable. Creates nothing. The temporary is registered, so that a terminating signal
  * removes it. */
 pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err) PFX_MUST;
+/* Refuse to replace what is being read: USAGE if both names lead to one file, whatever --force says. output NULL
+ * or "-": fine. */
+pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err) PFX_MUST;
 /* fsync the temporary, rename it, fsync the folder. IO: names path and the reason, and removes the temporary. */
 pfx_status pfx_out_commit(pfx_out *o, pfx_err *err) PFX_MUST;
 /* Remove the temporary if it is there; free. Accepts {0} and a committed one. */

@@ -262,6 +262,7 @@ static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
         st = pfx_fail(err, PFX_EUSAGE, "%s is a formula; the panel comes first: panelfx fit PANEL.h5 FORMULA",
                       pos[0]);
     if (st || (st = fit_check_options(&r.o, err))) goto done;
+    if ((st = pfx_out_spare(r.o.output, pos[0], err))) goto done;
     if ((st = fit_save_plan(&r.o, &r.save, err))) goto done;
     if ((st = check_output(&r.o, err))) goto done;
     if ((st = parse_formulas(&r, n_pos - 1, pos + 1, err))) goto done;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/calendar.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
@@ -132,6 +133,7 @@ typedef struct label_column {
 
 typedef struct label_cache {
     pfx_panel *panel;
+    pfx_time_unit time_unit;
     int n;
     label_column col[32];
 } label_cache;
@@ -189,9 +191,13 @@ static pfx_status cache_column(label_cache *k, const char *name, size_t len, con
     return PFX_OK;
 }
 
-static void put_label(csv_file *f, const label_column *c, pfx_idx row)
+static void put_label(csv_file *f, const label_cache *k, const label_column *c, pfx_idx row)
 {
-    if (c->num)
+    if (c->num && c->spec->kind == PFX_TIME && !isnan(c->num[row])) {
+        char time[32];
+        pfx_time_write(k->time_unit, c->num[row], sizeof time, time);
+        csv_text(f, time);
+    } else if (c->num)
         csv_num(f, c->num[row]);
     else if (c->code[row] != PFX_NA_CODE)
         csv_text(f, c->spec->levels[c->code[row]]);
@@ -230,8 +236,8 @@ static pfx_status write_rows(csv_file *f, const fit_save *s, label_cache *k, int
         for (pfx_idx r = 0; r < n_rows && st == PFX_OK; r++) {
             if (at[r] < 0) continue;
             pfx_str_addf(&f->text, "%d,%lld", m + 1, (long long)r + 1);
-            if (unit) pfx_str_add(&f->text, ","), put_label(f, unit, r);
-            if (time) pfx_str_add(&f->text, ","), put_label(f, time, r);
+            if (unit) pfx_str_add(&f->text, ","), put_label(f, k, unit, r);
+            if (time) pfx_str_add(&f->text, ","), put_label(f, k, time, r);
             if (s->resid) pfx_str_add(&f->text, ","), csv_num(f, fits[m]->resid[at[r]]);
             if (s->fitted) pfx_str_add(&f->text, ","), csv_num(f, fits[m]->fitted[at[r]]);
             st = csv_end_line(f, err);
@@ -281,7 +287,7 @@ static pfx_status write_effects(csv_file *f, label_cache *k, int n, pfx_fit *con
                 pfx_str_add(&f->text, ",");
                 for (int i = 0; i < n_parts; i++) {
                     if (i) pfx_str_add(&f->text, "^");
-                    put_label(f, part[i], s->first_row[l]);
+                    put_label(f, k, part[i], s->first_row[l]);
                 }
                 pfx_str_addf(&f->text, ",%lld,", (long long)s->first_row[l] + 1);
                 csv_num(f, s->alpha[l]);
@@ -296,7 +302,7 @@ pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *c
                           pfx_err *err)
 {
     csv_file rows = {.fd = -1}, effects = {.fd = -1};
-    label_cache cache = {.panel = panel};
+    label_cache cache = {.panel = panel, .time_unit = pfx_panel_structure(panel)->time_unit};
     pfx_status st = PFX_OK;
 
     if (s->rows_path[0]) {

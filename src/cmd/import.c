@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hdf5_io/panel.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
@@ -152,6 +153,7 @@ static pfx_status import_run(int argc, char **argv, pfx_err *err)
     if (!o.output) return pfx_fail(err, PFX_EUSAGE, "no output named: panelfx import FILE -o PANEL.h5");
     if (o.deflate < 0 || o.deflate > 9)
         return pfx_fail(err, PFX_EUSAGE, "--deflate %lld: want 0 to 9", (long long)o.deflate);
+    if ((st = pfx_out_spare(o.output, path, err))) return st;
     if ((st = cut_at_commas(&o.types, &lists[0], err)) == PFX_OK &&
         (st = cut_at_commas(&o.missing, &lists[1], err)) == PFX_OK &&
         (st = cut_at_commas(&o.columns, &lists[2], err)) == PFX_OK) {

@@ -303,6 +303,7 @@ static pfx_status info_run(int argc, char **argv, pfx_err *err)
     pfx_str out = {0};
     pfx_status st = pfx_opt_parse(&pfx_cmd_info, argc, argv, &o, 1, 1, pos, &n_pos, err);
     if (st != PFX_OK || o.common.help) return st;
+    if ((st = pfx_out_spare(o.output, pos[0], err))) return st;
     st = describe(&o, pos[0], &out, err);
     if (st == PFX_OK && out.failed) st = pfx_fail(err, PFX_ENOMEM, "out of memory for the output of info");
     if (st == PFX_OK) st = pfx_file_write_text(o.output, out.s, out.len, o.common.force, err);

@@ -127,6 +127,7 @@ static pfx_status summary_run(int argc, char **argv, pfx_err *err)
     if (st || o.common.help) return st;
     if (o.top < 0 || o.top > 1000000)
         return pfx_fail(err, PFX_EUSAGE, "--top %lld: want 0 or more", (long long)o.top);
+    if ((st = pfx_out_spare(o.output, pos[0], err))) return st;
     /* Refuse an output that cannot be written before the work, not after it. */
     if (o.output && strcmp(o.output, "-") != 0) {
         if ((st = pfx_out_begin(&out, o.output, o.common.force, err))) return st;

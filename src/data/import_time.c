@@ -1,151 +1,10 @@
 #include "src/data/import_time.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const unit_names[] = {"index", "year", "half", "quarter", "month", "week", "day"};
-
-/* ---- calendar: 400-year cycles of 146,097 days, years that begin in March so that the leap day comes last
- * ---- */
-
-enum { CYCLE = 146097, TO_1970 = 719468 };
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-int64_t pfx_time_days(int year, int month, int day)
-{
-    int64_t y = month <= 2 ? year - 1 : year, cycle = floor_div(y, 400), in = y - cycle * 400;
-    int64_t from_march = (month + 9) % 12;
-    int64_t of_year = (153 * from_march + 2) / 5 + day - 1;
-    return cycle * CYCLE + in * 365 + in / 4 - in / 100 + of_year - TO_1970;
-}
-
-void pfx_time_civil(int64_t days, int *year, int *month, int *day)
-{
-    int64_t z = days + TO_1970, cycle = floor_div(z, CYCLE), d = z - cycle * CYCLE;
-    int64_t y = (d - d / 1460 + d / 36524 - d / 146096) / 365;
-    int64_t of_year = d - (365 * y + y / 4 - y / 100), from_march = (5 * of_year + 2) / 153;
-    *day = (int)(of_year - (153 * from_march + 2) / 5 + 1);
-    *month = (int)(from_march < 10 ? from_march + 3 : from_march - 9);
-    *year = (int)(y + cycle * 400 + (*month <= 2));
-}
-
-static bool is_leap(int y)
-{
-    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-}
-
-static int month_days(int y, int m)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return m == 2 && is_leap(y) ? 29 : days[m - 1];
-}
-
-static bool is_date(int y, int m, int d)
-{
-    return y >= 1 && y <= 9999 && m >= 1 && m <= 12 && d >= 1 && d <= month_days(y, m);
-}
-
-/* ---- a time as written: a unit, and steps of it ---- */
-
-typedef struct moment {
-    pfx_time_unit unit;
-    int64_t step;
-} moment;
-
-/* Up to `most` digits at *p; how many there were. */
-static int read_int(const char **p, int most, int *out)
-{
-    int k = 0;
-    *out = 0;
-    for (; k < most && isdigit((unsigned char)**p); k++) *out = *out * 10 + (*(*p)++ - '0');
-    return k;
-}
-
-static bool is_clock_zero(const char *p)
-{
-    if (*p == 'T' || *p == ' ')
-        p++;
-    else
-        return *p == '\0';
-    if (!isdigit((unsigned char)*p)) return false;
-    while (*p == '0' || *p == ':' || *p == '.') p++;
-    return *p == '\0' || (*p == 'Z' && p[1] == '\0');
-}
-
-/* 31dec1999, 31-Dec-1999, 31 dec 1999, after the day. */
-static bool read_month_name(const char *p, int day, moment *out)
-{
-    static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
-    if (*p == '-' || *p == ' ' || *p == '/') p++;
-    int m = 0, y;
-    while (m < 12 && strncasecmp(p, names + 3 * m, 3)) m++;
-    if (m == 12) return false;
-    p += 3;
-    if (*p == '-' || *p == ' ' || *p == '/') p++;
-    if (read_int(&p, 4, &y) != 4 || !is_date(y, m + 1, day) || !is_clock_zero(p)) return false;
-    *out = (moment){PFX_TIME_DAY, pfx_time_days(y, m + 1, day)};
-    return true;
-}
-
-/* What follows the year: q1, m3, h2, w5, with an optional blank, hyphen or colon before the letter. */
-static bool read_period(const char *p, int y, moment *out)
-{
-    static const struct {
-        char letter;
-        pfx_time_unit unit;
-        int per_year;
-    } kinds[] = {{'h', PFX_TIME_HALF, 2},
-                 {'s', PFX_TIME_HALF, 2},
-                 {'q', PFX_TIME_QUARTER, 4},
-                 {'m', PFX_TIME_MONTH, 12},
-                 {'w', PFX_TIME_WEEK, 52}};
-    if (*p == '-' || *p == ' ' || *p == ':') p++;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (tolower((unsigned char)*p) != kinds[i].letter) continue;
-        int k;
-        p++;
-        if (!read_int(&p, 2, &k) || *p || k < 1 || k > kinds[i].per_year) return false;
-        *out = (moment){kinds[i].unit, (int64_t)(y - 1970) * kinds[i].per_year + k - 1};
-        return true;
-    }
-    return false;
-}
-
-static bool read_moment(const char *p, moment *out)
-{
-    int y, m, d;
-    while (*p == ' ') p++;
-    const char *start = p;
-    int k = read_int(&p, 8, &y);
-    if ((k == 1 || k == 2) && *p) return read_month_name(p, y, out);
-    if (k == 8 && *p == '\0' && is_date(y / 10000, y / 100 % 100, y % 100)) {
-        *out = (moment){PFX_TIME_DAY, pfx_time_days(y / 10000, y / 100 % 100, y % 100)};
-        return true;
-    }
-    if (k && *p == '\0') { /* a plain number among texts */
-        *out = (moment){k == 4 && *start != '0' ? PFX_TIME_YEAR : PFX_TIME_INDEX, y};
-        return true;
-    }
-    if (k != 4) return false;
-    if (*p != '-' && *p != '/' && *p != '.') return read_period(p, y, out);
-    if (!isdigit((unsigned char)p[1])) return read_period(p, y, out);
-    char mark = *p++;
-    if (!read_int(&p, 2, &m) || m < 1 || m > 12) return false;
-    if (*p == '\0') {
-        *out = (moment){PFX_TIME_MONTH, (int64_t)(y - 1970) * 12 + m - 1};
-        return true;
-    }
-    if (*p++ != mark || !read_int(&p, 2, &d) || !is_date(y, m, d) || !is_clock_zero(p)) return false;
-    *out = (moment){PFX_TIME_DAY, pfx_time_days(y, m, d)};
-    return true;
-}
 
 /* ---- scan ---- */
 
@@ -173,14 +32,14 @@ static void scan_date(pfx_time_scan *s, int64_t days)
     s->same_month &= m == s->month;
     s->same_day &= m == s->month && d == s->day;
     s->all_first &= d == 1;
-    s->all_last &= d == month_days(y, m);
+    s->all_last &= d == pfx_time_month_days(y, m);
     s->months |= 1u << m;
 }
 
 bool pfx_time_scan_text(pfx_time_scan *s, const char *text)
 {
-    moment t;
-    if (!read_moment(text, &t)) return false;
+    pfx_moment t;
+    if (!pfx_moment_read(text, &t)) return false;
     s->n++;
     s->has[t.unit] = true;
     if (t.unit == PFX_TIME_DAY) scan_date(s, t.step);
@@ -210,7 +69,7 @@ void pfx_time_scan_number(pfx_time_scan *s, double v)
     int64_t k = (int64_t)v;
     s->all_ym = s->all_ym && k >= 100001 && k <= 299912 && k % 100 >= 1 && k % 100 <= 12;
     s->all_ymd = s->all_ymd && k >= 10000101 && k <= 29991231 &&
-                 is_date((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100));
+                 pfx_time_is_date((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100));
     if (s->all_ymd) scan_date(s, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100)));
 }
 
@@ -269,14 +128,6 @@ static pfx_status written_unit(const pfx_time_scan *s, const char *what, pfx_tim
     return PFX_OK;
 }
 
-/* Whether steps of `from` have a meaning in `to`. */
-static bool can_become(pfx_time_unit from, pfx_time_unit to)
-{
-    if (from == to || from == PFX_TIME_DAY || from == PFX_TIME_INDEX)
-        return to != PFX_TIME_INDEX || from != PFX_TIME_DAY;
-    return from != PFX_TIME_WEEK && from > to && to != PFX_TIME_INDEX;
-}
-
 pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *what, pfx_time_plan *out,
                            pfx_err *err)
 {
@@ -291,7 +142,7 @@ pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *wha
             out->unit = (pfx_time_unit) override;
             return PFX_OK;
         }
-        if (!can_become(written, (pfx_time_unit) override))
+        if (!pfx_time_can_become(written, (pfx_time_unit) override))
             return pfx_fail(err, PFX_EUSAGE,
                             "--time-unit %s: %s holds times in steps of a %s; leave the option out, or "
                             "choose a coarser unit",
@@ -320,29 +171,10 @@ pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *wha
 
 /* ---- apply ---- */
 
-/* Steps of a coarser unit. */
-static double coarsen(pfx_time_unit from, int64_t step, pfx_time_unit to)
-{
-    static const int per_year[] = {
-        [PFX_TIME_YEAR] = 1, [PFX_TIME_HALF] = 2, [PFX_TIME_QUARTER] = 4, [PFX_TIME_MONTH] = 12};
-    if (from == to || from == PFX_TIME_INDEX || to == PFX_TIME_INDEX) return (double)step;
-    if (to == PFX_TIME_WEEK) return (double)floor_div(step + 3, 7); /* 1970-01-01 was a Thursday */
-    int64_t months;
-    if (from == PFX_TIME_DAY) {
-        int y, m, d;
-        pfx_time_civil(step, &y, &m, &d);
-        months = (int64_t)(y - 1970) * 12 + m - 1;
-    } else {
-        months = step * (12 / per_year[from]);
-    }
-    int64_t t = floor_div(months, 12 / per_year[to]);
-    return (double)(to == PFX_TIME_YEAR ? t + 1970 : t);
-}
-
 double pfx_time_of_text(const pfx_time_plan *plan, const char *text)
 {
-    moment t;
-    return read_moment(text, &t) ? coarsen(t.unit, t.step, plan->unit) : NAN;
+    pfx_moment t;
+    return pfx_moment_read(text, &t) ? pfx_moment_in(t, plan->unit) : NAN;
 }
 
 double pfx_time_of_number(const pfx_time_plan *plan, double v)
@@ -351,34 +183,15 @@ double pfx_time_of_number(const pfx_time_plan *plan, double v)
     int64_t k = (int64_t)v;
     switch (plan->number) {
     case PFX_TIME_YM:
-        return coarsen(PFX_TIME_MONTH, (k / 100 - 1970) * 12 + k % 100 - 1, plan->unit);
+        return pfx_moment_in((pfx_moment){PFX_TIME_MONTH, (k / 100 - 1970) * 12 + k % 100 - 1}, plan->unit);
     case PFX_TIME_YMD:
-        return coarsen(PFX_TIME_DAY, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100)),
-                       plan->unit);
+        return pfx_moment_in(
+            (pfx_moment){PFX_TIME_DAY, pfx_time_days((int)(k / 10000), (int)(k / 100 % 100), (int)(k % 100))},
+            plan->unit);
     case PFX_TIME_CODED:
-        return coarsen(plan->code.unit, (int64_t)decode(plan->code, v), plan->unit);
+        return pfx_moment_in((pfx_moment){plan->code.unit, (int64_t)decode(plan->code, v)}, plan->unit);
     case PFX_TIME_AS_IS:
         break;
     }
     return v;
-}
-
-void pfx_time_write(pfx_time_unit unit, double t, size_t n, char *buf)
-{
-    int64_t k = (int64_t)t;
-    int y, m, d, per_year = unit == PFX_TIME_HALF ? 2 : unit == PFX_TIME_QUARTER ? 4 : 12;
-    switch (unit) {
-    case PFX_TIME_DAY:
-        pfx_time_civil(k, &y, &m, &d);
-        snprintf(buf, n, "%04d-%02d-%02d", y, m, d);
-        break;
-    case PFX_TIME_HALF:
-    case PFX_TIME_QUARTER:
-    case PFX_TIME_MONTH:
-        snprintf(buf, n, "%lld%c%lld", (long long)(1970 + floor_div(k, per_year)),
-                 "hqm"[unit - PFX_TIME_HALF], (long long)(k - floor_div(k, per_year) * per_year + 1));
-        break;
-    default:
-        snprintf(buf, n, "%lld", (long long)k);
-    }
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "src/base/frame.h"
+#include "src/base/calendar.h"
 
 /* How a number stands for a time. */
 typedef struct pfx_time_code {
@@ -56,12 +56,5 @@ pfx_status pfx_time_decide(const pfx_time_scan *s, int override, const char *wha
 /* Steps of plan->unit; NaN if the text is no time. */
 double pfx_time_of_text(const pfx_time_plan *plan, const char *text);
 double pfx_time_of_number(const pfx_time_plan *plan, double v);
-
-/* How a time is written: "2019", "2019h1", "2019q3", "2019m12", "2019-12-31", a week or an index as a number.
- */
-void pfx_time_write(pfx_time_unit unit, double t, size_t n, char *buf);
-/* Days since 1970-01-01 of a proleptic Gregorian date, and back. */
-int64_t pfx_time_days(int year, int month, int day);
-void pfx_time_civil(int64_t days, int *year, int *month, int *day);
 
 #endif

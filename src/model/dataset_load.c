@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include <stdlib.h>
+#include "src/base/calendar.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/model/dataset_private.h"
@@ -250,6 +251,8 @@ static pfx_status finish_factor(const pfx_row_source *src, pfx_ds_factor *f, pfx
 {
     const pfx_ds_var *v = &f->vars[0];
     const pfx_col_spec *spec = v->category ? &src->cols[pfx_program_levels_of(v->prog)] : NULL;
+    int plain = pfx_program_plain(v->prog);
+    bool time = plain >= 0 && src->cols[plain].kind == PFX_TIME;
     f->n_levels = f->n_vars > 1 ? f->pairs[f->n_vars - 2].n : spec ? spec->n_levels : v->coder.n;
     if (!f->labelled || f->n_vars > 1) return PFX_OK;
     if (!(f->labels = pfx_mem_calloc(f->n_levels, sizeof *f->labels, err))) return PFX_ENOMEM;
@@ -257,6 +260,7 @@ static pfx_status finish_factor(const pfx_row_source *src, pfx_ds_factor *f, pfx
     for (pfx_idx k = 0; k < f->n_levels; k++) {
         char number[32];
         if (!spec) pfx_expr_print_number(f->numbers[k] = pfx_coder_number(&v->coder, (int32_t)k), number);
+        if (time) pfx_time_write(src->panel.time_unit, f->numbers[k], sizeof number, number);
         const char *label = !spec ? number : spec->levels ? spec->levels[k] : "?";
         if (!(f->labels[k] = pfx_mem_strdup(label, err))) return PFX_ENOMEM;
     }

@@ -37,7 +37,7 @@ static int level_order(const void *pa, const void *pb)
 static bool is_level(const pfx_ds_factor *f, pfx_idx code, const char *ref)
 {
     double v;
-    if (f->numbers) return pfx_text_double(ref, strlen(ref), &v) && v == f->numbers[code];
+    if (f->numbers && pfx_text_double(ref, strlen(ref), &v)) return v == f->numbers[code];
     return strcmp(f->labels[code], ref) == 0;
 }
 

@@ -23,7 +23,8 @@
  * missing | true is true. A --where condition that is missing does not keep the row: as R's subset(), unlike
  * Stata, where missing is larger than every number. missing(x) is never missing. Truth: 0 is false, any other
  * number true; comparisons give 1 and 0. Category columns: compared with == and != to a text or to another
- * category column, and `in` texts; their lags are categories too. */
+ * category column, and `in` texts; their lags are categories too. The time column is compared with texts that
+ * read as times of its unit, as "2019q3" (base/calendar.h). */
 #ifndef PFX_MODEL_EXPR_H
 #define PFX_MODEL_EXPR_H
 

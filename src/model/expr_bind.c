@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/calendar.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
@@ -147,6 +148,52 @@ static pfx_status not_comparable(const binder *b, const pfx_expr *at, int catego
                     b->what, b->cols[category].name, at->column);
 }
 
+/* A text that a time column is compared with, as "2019q3": its steps. */
+static pfx_status time_of_text(const binder *b, const pfx_expr *text, double *step)
+{
+    static const char *const example[] = {"1", "2019", "2019h2", "2019q3", "2019m12", "2019w5", "2019-12-31"};
+    pfx_time_unit unit = b->panel->time_unit;
+    pfx_moment m;
+    if (!pfx_moment_read(text->text, &m) || !pfx_time_can_become(m.unit, unit))
+        return pfx_fail(b->err, PFX_EUSAGE,
+                        "%s: the text \"%s\" at column %d is compared with a time: write it as \"%s\"",
+                        b->what, text->text, text->column, example[unit]);
+    *step = pfx_moment_in(m, unit);
+    return PFX_OK;
+}
+
+static bool is_time(const binder *b, const pfx_expr *e)
+{
+    if (!b->panel || e->op != PFX_X_NAME) return false;
+    for (int c = 0; c < b->n_cols; c++)
+        if (strcmp(b->cols[c].name, e->text) == 0) return b->cols[c].kind == PFX_TIME;
+    return false;
+}
+
+/* A comparison of the time column with a text. */
+static bool compares_time(const binder *b, const pfx_expr *e)
+{
+    bool compares = e->op == PFX_X_EQ || e->op == PFX_X_NE || e->op == PFX_X_LT || e->op == PFX_X_LE ||
+                    e->op == PFX_X_GT || e->op == PFX_X_GE;
+    if (!compares) return false;
+    const pfx_expr *x = e->args[0], *y = e->args[1];
+    return (is_time(b, x) && y->op == PFX_X_TEXT) || (is_time(b, y) && x->op == PFX_X_TEXT);
+}
+
+static pfx_status compile_time_comparison(binder *b, const pfx_expr *e)
+{
+    pfx_status st = PFX_OK;
+    for (int i = 0; i < 2 && st == PFX_OK; i++) {
+        double step = 0;
+        type t;
+        if (e->args[i]->op != PFX_X_TEXT)
+            st = compile(b, e->args[i], &t);
+        else if ((st = time_of_text(b, e->args[i], &step)) == PFX_OK)
+            st = emit(b, (pfx_step){.kind = PFX_STEP_CONST, .num = step}, 0, 1);
+    }
+    return st == PFX_OK ? emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = e->op}, 2, 1) : st;
+}
+
 /* == and !=, the comparisons that categories have. */
 static pfx_status compile_equality(binder *b, const pfx_expr *e)
 {
@@ -174,8 +221,9 @@ static pfx_status compile_equality(binder *b, const pfx_expr *e)
     return st == PFX_OK ? emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = e->op}, 2, 1) : st;
 }
 
-static pfx_status in_value(binder *b, const pfx_expr *v, type t, double *out)
+static pfx_status in_value(binder *b, const pfx_expr *list, const pfx_expr *v, type t, double *out)
 {
+    if (v->op == PFX_X_TEXT && is_time(b, list->args[0])) return time_of_text(b, v, out);
     if (v->op == PFX_X_TEXT) return t.category ? find_level(b, v, t.levels_of, out) : text_misplaced(b, v);
     bool minus = v->op == PFX_X_NEG && v->args[0]->op == PFX_X_NUM;
     if (v->op != PFX_X_NUM && !minus)
@@ -196,7 +244,7 @@ static pfx_status compile_in(binder *b, const pfx_expr *e)
     int n = e->n_args - 1;
     double *table = pfx_mem_alloc(n, sizeof *table, b->err);
     if (!table) return PFX_ENOMEM;
-    for (int i = 0; i < n && st == PFX_OK; i++) st = in_value(b, e->args[i + 1], t, &table[i]);
+    for (int i = 0; i < n && st == PFX_OK; i++) st = in_value(b, e, e->args[i + 1], t, &table[i]);
     if (st != PFX_OK) {
         pfx_mem_free(table);
         return st;
@@ -254,6 +302,7 @@ static pfx_status compile_numeric(binder *b, const pfx_expr *e)
 static pfx_status compile(binder *b, const pfx_expr *e, type *t)
 {
     *t = (type){false, -1};
+    if (compares_time(b, e)) return compile_time_comparison(b, e);
     switch (e->op) {
     case PFX_X_NUM:
         return emit(b, (pfx_step){.kind = PFX_STEP_CONST, .num = e->num}, 0, 1);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/calendar.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/report/summary_moments.h"
@@ -105,6 +106,8 @@ static pfx_status order_groups(const first_pass *a, pfx_summary *s, summary_orde
     for (pfx_idx j = 0; j < s->n_groups; j++) {
         const char *label = "all";
         snprintf(text, sizeof text, "%.10g", (*order)[j].key);
+        if (p->by_col >= 0 && p->src.cols[p->by_col].kind == PFX_TIME)
+            pfx_time_write(p->src.panel.time_unit, (*order)[j].key, sizeof text, text);
         if (p->by_col >= 0) label = number ? text : p->src.cols[p->by_col].levels[(*order)[j].code];
         if (!(s->groups[j] = pfx_mem_strdup(label, err))) return PFX_ENOMEM;
     }

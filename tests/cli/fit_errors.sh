@@ -70,6 +70,12 @@ expect 2 "--force" "$P" fit "$panel" 'y ~ x' -o "$dir/mine.txt"
 expect 2 "--force" "$P" fit "$panel" 'y ~ x' -o "$dir/mine.txt" --save resid
 expect 2 "--force" "$P" fit "$dir/absent.h5" 'y ~ x' -o "$dir/mine.txt" # before anything is read
 [ "$(cat "$dir/mine.txt")" = mine ] || fault "an existing file was touched"
+before=$(cksum "$panel")
+for c in "fit $panel y~x" "fit $panel y~x --save resid" "info $panel" "summary $panel"; do
+    expect 2 "is the file that is read" "$P" $c -o "$panel" --force
+done
+expect 2 "is the file that is read" "$P" fit "$panel" 'y ~ x' -o "$dir/../$(basename "$dir")/panel.h5" --force
+[ "$(cksum "$panel")" = "$before" ] || fault "the panel was overwritten"
 expect 1 "$dir/nowhere" "$P" fit "$panel" 'y ~ x' -o "$dir/nowhere/table.txt"
 if [ -w /dev/full ]; then
     "$P" fit "$panel" 'y ~ x' >/dev/full 2>"$dir/stderr"

@@ -76,6 +76,7 @@ grep -q '1 row' "$dir/stderr" || fault "dropped duplicates are not counted"
 expect 1 'cannot open' "$P" import "$dir/none.csv" -o "$dir/out/p.h5"
 expect 1 'none.dta: cannot open' "$P" import "$dir/none.dta" -o "$dir/out/p.h5"
 expect 1 'is a folder' "$P" import "$dir" -o "$dir/out/p.h5"
+expect 2 'is the file that is read' "$P" import "$dir/a.csv" -o "$dir/a.csv" --force
 expect 2 'no output named' "$P" import "$dir/a.csv"
 expect 1 '/nowhere' "$P" import "$dir/a.csv" -o "$dir/nowhere/p.h5"
 cp "$dir/a.csv" "$dir/x.dta"; expect 3 'cannot be read as a .dta file' "$P" import "$dir/x.dta" -o "$dir/out/p.h5"
