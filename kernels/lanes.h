@@ -25,8 +25,10 @@
 #define PFX_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define PFX_UNROLL _Pragma("clang loop unroll(full)")
+#define PFX_UNROLL_LONG PFX_UNROLL
 #else
 #define PFX_UNROLL _Pragma("GCC unroll 8")
+#define PFX_UNROLL_LONG _Pragma("GCC unroll 32")
 #endif
 
 #if defined(__AVX512F__)
@@ -46,6 +48,13 @@ PFX_INLINE v8 v8_sub(v8 a, v8 b) { return _mm512_sub_pd(a, b); }
 PFX_INLINE v8 v8_mul(v8 a, v8 b) { return _mm512_mul_pd(a, b); }
 PFX_INLINE v8 v8_fma(v8 a, v8 b, v8 c) { return _mm512_fmadd_pd(a, b, c); }
 PFX_INLINE v8 v8_fnma(v8 a, v8 b, v8 c) { return _mm512_fnmadd_pd(a, b, c); }
+PFX_INLINE v8 v8_div(v8 a, v8 b) { return _mm512_div_pd(a, b); }
+PFX_INLINE v8 v8_sqrt(v8 a) { return _mm512_sqrt_pd(a); }
+/* x where a > b, else 0. */
+PFX_INLINE v8 v8_where_gt(v8 a, v8 b, v8 x)
+{
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), x);
+}
 PFX_INLINE double v8_sum(v8 a)
 {
     __m256d q = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
@@ -95,6 +104,13 @@ PFX_INLINE v8 v8_fnma(v8 a, v8 b, v8 c)
 {
     return (v8){_mm256_fnmadd_pd(a.lo, b.lo, c.lo), _mm256_fnmadd_pd(a.hi, b.hi, c.hi)};
 }
+PFX_INLINE v8 v8_div(v8 a, v8 b) { return (v8){_mm256_div_pd(a.lo, b.lo), _mm256_div_pd(a.hi, b.hi)}; }
+PFX_INLINE v8 v8_sqrt(v8 a) { return (v8){_mm256_sqrt_pd(a.lo), _mm256_sqrt_pd(a.hi)}; }
+PFX_INLINE v8 v8_where_gt(v8 a, v8 b, v8 x)
+{
+    return (v8){_mm256_and_pd(_mm256_cmp_pd(a.lo, b.lo, _CMP_GT_OQ), x.lo),
+                _mm256_and_pd(_mm256_cmp_pd(a.hi, b.hi, _CMP_GT_OQ), x.hi)};
+}
 PFX_INLINE double v8_sum(v8 a)
 {
     __m256d q = _mm256_add_pd(a.lo, a.hi);
@@ -118,6 +134,9 @@ PFX_INLINE v8 v8_sub(v8 a, v8 b) { V8_EACH(a.l[i] - b.l[i]); }
 PFX_INLINE v8 v8_mul(v8 a, v8 b) { V8_EACH(a.l[i] * b.l[i]); }
 PFX_INLINE v8 v8_fma(v8 a, v8 b, v8 c) { V8_EACH(fma(a.l[i], b.l[i], c.l[i])); }
 PFX_INLINE v8 v8_fnma(v8 a, v8 b, v8 c) { V8_EACH(fma(-a.l[i], b.l[i], c.l[i])); }
+PFX_INLINE v8 v8_div(v8 a, v8 b) { V8_EACH(a.l[i] / b.l[i]); }
+PFX_INLINE v8 v8_sqrt(v8 a) { V8_EACH(sqrt(a.l[i])); }
+PFX_INLINE v8 v8_where_gt(v8 a, v8 b, v8 x) { V8_EACH(a.l[i] > b.l[i] ? x.l[i] : 0.0); }
 PFX_INLINE double v8_sum(v8 a)
 {
     return ((a.l[0] + a.l[4]) + (a.l[2] + a.l[6])) + ((a.l[1] + a.l[5]) + (a.l[3] + a.l[7]));

@@ -1,0 +1,13 @@
+/* What the files of the cluster statistics share. */
+#ifndef PFX_REP_CLUSTERSTAT_PRIVATE_H
+#define PFX_REP_CLUSTERSTAT_PRIVATE_H
+
+#include "src/rep/clusterstat.h"
+
+/* A design of its own with the columns in the order of the statistics: regressors that the fit kept and that
+ * are not tested, columns of the effects that are not nested in the clusters, tested terms, outcome; absorbed
+ * are the nested effects alone, and there is no intercept besides columns. USAGE, NOMEM. */
+pfx_status pfx_clusterstat_design(const struct pfx_design *d, const pfx_clusterstat_options *o,
+                                  struct pfx_design **out, pfx_err *err) PFX_MUST;
+
+#endif

@@ -1,0 +1,101 @@
+#include "src/rep/driver.h"
+
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/parallel.h"
+
+/* Batches between two looks at sinks, stop and progress, for each thread: enough that threads rarely wait. */
+enum { BATCHES_PER_THREAD = 4 };
+
+typedef struct loop {
+    const pfx_rep_method *m;
+    pfx_rep_run *run;
+    int n_fields;
+    pfx_idx cells;  /* of a field in a batch */
+    pfx_idx round0; /* first batch of the round */
+    double *values; /* [batches of a round][n_fields][cells] */
+    char *scratch;  /* [nth][scratch_step] */
+    pfx_idx scratch_step;
+    const double **field; /* [n_fields] for the sinks */
+    double **out;         /* [nth][n_fields] for the method */
+} loop;
+
+static double *batch_values(const loop *l, pfx_idx slot, int field)
+{
+    return l->values + (slot * l->n_fields + field) * l->cells;
+}
+
+static void run_batch(void *ctx, pfx_idx slot, int thread)
+{
+    loop *l = ctx;
+    double **out = l->out + (pfx_idx)thread * l->n_fields;
+    for (int f = 0; f < l->n_fields; f++) out[f] = batch_values(l, slot, f);
+    l->m->batch(l->m->ctx, l->run->seed, (l->round0 + slot) * l->m->width,
+                l->scratch + thread * l->scratch_step, out);
+}
+
+/* Hand a batch's draws within the range on. */
+static pfx_status deliver(loop *l, pfx_idx slot, bool *stop, pfx_err *err)
+{
+    pfx_rep_run *run = l->run;
+    pfx_idx batch0 = (l->round0 + slot) * l->m->width, first = batch0, last = batch0 + l->m->width;
+    if (first < run->first) first = run->first;
+    if (last > run->last) last = run->last;
+    for (int f = 0; f < l->n_fields; f++)
+        l->field[f] = batch_values(l, slot, f) + (first - batch0) * l->m->n_terms;
+    for (int s = 0; s < run->n_sinks; s++) {
+        const pfx_draw_sink *sink = &run->sinks[s];
+        pfx_status st = sink->put(sink->ctx, first, last - first, l->field, err);
+        if (st != PFX_OK) return st;
+    }
+    run->done += last - first;
+    *stop = run->stop && run->stop(run->stop_ctx, first, last - first, l->field);
+    return PFX_OK;
+}
+
+static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
+{
+    pfx_rep_run *run = l->run;
+    pfx_idx end = (run->last + l->m->width - 1) / l->m->width;
+    bool stop = false;
+    for (l->round0 = run->first / l->m->width; l->round0 < end && !stop; l->round0 += per_round) {
+        pfx_idx n = end - l->round0 < per_round ? end - l->round0 : per_round;
+        pfx_par_for(n, run->nth, run_batch, l);
+        for (pfx_idx b = 0; b < n && !stop; b++) {
+            pfx_status st = deliver(l, b, &stop, err);
+            if (st != PFX_OK) return st;
+        }
+        if (run->what) pfx_progress_set((double)run->done);
+    }
+    return PFX_OK;
+}
+
+pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    pfx_idx per_round = (pfx_idx)run->nth * BATCHES_PER_THREAD;
+    loop l = {.m = m,
+              .run = run,
+              .n_fields = PFX_DRAW_FIELDS + m->n_extra,
+              .cells = (pfx_idx)m->width * m->n_terms};
+    run->done = 0;
+    if (run->last <= run->first) return PFX_OK;
+    l.scratch_step = (m->scratch + 63) / 64 * 64;
+    l.values = pfx_mem_alloc(per_round * l.n_fields * l.cells, sizeof *l.values, err);
+    l.scratch = pfx_mem_alloc(run->nth, (size_t)l.scratch_step, err);
+    l.field = pfx_mem_alloc(l.n_fields, sizeof *l.field, err);
+    l.out = pfx_mem_alloc((pfx_idx)run->nth * l.n_fields, sizeof *l.out, err);
+    if (!l.values || !l.scratch || !l.field || !l.out) {
+        st = PFX_ENOMEM;
+        goto done;
+    }
+    if (run->what) pfx_progress_begin(run->what, "replicates", (double)(run->last - run->first));
+    st = run_rounds(&l, per_round, err);
+    if (run->what) pfx_progress_end();
+done:
+    pfx_mem_free(l.values);
+    pfx_mem_free(l.scratch);
+    pfx_mem_free(l.field);
+    pfx_mem_free(l.out);
+    return st;
+}

@@ -1,0 +1,47 @@
+/* The replication driver: one loop for every method. A method gives what one batch of replicates computes and
+ * what a draw is (a pfx_rep_method, filled by the method's own create function); the driver owns batches,
+ * threads, progress, stop conditions, ranges and the sinks that take the draws.
+ *
+ * A draw's bits depend on (seed, replicate) alone. Batches have the method's fixed width and start at
+ * multiples of it; one that crosses a bound of the range is computed whole, and the part within is kept. */
+#ifndef PFX_REP_DRIVER_H
+#define PFX_REP_DRIVER_H
+
+#include <stdbool.h>
+#include "src/base/stream.h"
+
+typedef struct pfx_rep_method {
+    const char *name;         /* "pairs" */
+    int width;                /* replicates in a batch, >= 1, a constant of the method */
+    int n_terms;              /* values of each field in a draw */
+    int n_extra;              /* fields beyond the three of every draw, */
+    const char *const *extra; /* [n_extra] and their names */
+    pfx_idx scratch;          /* bytes that a thread needs, aligned to 64 */
+    const void *ctx;
+    /* Compute replicates first .. first + width - 1 (counted from 0) into field [PFX_DRAW_FIELDS + n_extra],
+     * each [width x n_terms]. Random numbers come from src/base/rng.h, or kernels that agree with it, keyed
+     * by (seed, the method's purpose, replicate). Cannot fail: a draw that is not identified is NaN. Threads:
+     * any, with a scratch each. */
+    void (*batch)(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field);
+} pfx_rep_method;
+
+/* Looked at after each batch, in the order of replicates whatever the threads do, so that where it stops is
+ * part of the result: n draws from replicate `first` on, as for a sink. true: these are the last. */
+typedef bool (*pfx_rep_stop)(void *ctx, pfx_idx first, pfx_idx n, const double *const *field);
+
+typedef struct pfx_rep_run {
+    uint64_t seed;
+    pfx_idx first, last; /* replicates first .. last - 1, counted from 0 */
+    int nth;             /* threads; nothing depends on it but time */
+    const char *what;    /* of the progress bar; NULL: none */
+    int n_sinks;
+    const pfx_draw_sink *sinks; /* [n_sinks] begun; put is called in the order of replicates */
+    pfx_rep_stop stop;          /* or NULL */
+    void *stop_ctx;
+    pfx_idx done; /* out: draws that the sinks were given */
+} pfx_rep_run;
+
+/* Run. NOMEM, and whatever a sink fails with. */
+pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err) PFX_MUST;
+
+#endif

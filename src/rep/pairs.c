@@ -1,0 +1,234 @@
+#include "src/rep/pairs.h"
+
+#include <math.h>
+#include <string.h>
+#include "kernels/multinomial.h"
+#include "kernels/replicate.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/rep/clusterstat.h"
+
+/* A batch is eight panels of 24 replicates: a block of statistics is read once for all eight. */
+enum { LANES = PFX_REP_LANES, PANELS = 8, WIDTH = PANELS * LANES };
+/* Bytes of a block of statistics: with the panel's own arrays it stays in a second-level cache. */
+enum { BLOCK_BYTES = 192 * 1024 };
+/* In whitened columns a dependent one leaves a pivot of rounding noise, about 1e-16 of its diagonal. */
+static const double DEPENDENT = 1e-11;
+/* Share of a null vector (columns in units of their norm) at which a term is part of the dependence. */
+static const double IN_NULL = 1e-6;
+
+struct pfx_pairs {
+    const pfx_clusterstat *s;
+    pfx_pairs_options o;
+    pfx_rep_method method;
+    int k, n_terms;
+    pfx_idx ldc;        /* clusters in whole cache lines */
+    pfx_idx block;      /* clusters in a block of M, a multiple of 8 */
+    double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
+    double *norm;       /* [n_terms] of the tested columns, demeaned */
+    double factor;      /* G / (G - 1) */
+};
+
+/* Where things lie in a thread's scratch. */
+typedef struct work {
+    double *W;      /* [block x LANES] */
+    double *C;      /* [PANELS][ld x LANES] products, then L */
+    double *d;      /* [PANELS][k x LANES] */
+    double *x;      /* [PANELS][k x LANES] delta in whitened columns */
+    double *h;      /* [k x LANES] */
+    double *Q;      /* [PANELS][ld x LANES] */
+    double *v;      /* [PANELS][LANES] */
+    double *term;   /* [2 n_terms + k] */
+    uint8_t *count; /* [WIDTH x ldc] */
+    pfx_idx bytes;
+} work;
+
+/* scratch NULL: the bytes alone. */
+static work lay_out(const pfx_pairs *p, void *scratch)
+{
+    pfx_idx ld = p->s->ld, k = p->k, at = 0;
+    work w = {0};
+#define TAKE(field, n) w.field = scratch ? (double *)scratch + at : NULL, at += ((n) + 7) / 8 * 8
+    TAKE(W, p->block * LANES);
+    TAKE(C, PANELS * ld * LANES);
+    TAKE(d, PANELS * k * LANES);
+    TAKE(x, PANELS * k * LANES);
+    TAKE(h, k * LANES);
+    TAKE(Q, p->o.std_error ? PANELS * ld * LANES : 0);
+    TAKE(v, PANELS * LANES);
+    TAKE(term, 2 * p->n_terms + k);
+#undef TAKE
+    w.count = scratch ? (uint8_t *)((double *)scratch + at) : NULL;
+    w.bytes = at * (pfx_idx)sizeof(double) + WIDTH * p->ldc;
+    return w;
+}
+
+static pfx_idx block_size(const pfx_pairs *p, pfx_idx g)
+{
+    return p->s->rows - g < p->block ? p->s->rows - g : p->block;
+}
+
+/* Products of all replicates. */
+static void sum_products(const pfx_pairs *p, const uint8_t *count, work *w)
+{
+    const pfx_clusterstat *s = p->s;
+    memset(w->C, 0, (size_t)(PANELS * s->ld * LANES) * sizeof *w->C);
+    for (pfx_idx g = 0; g < s->rows; g += p->block)
+        for (int i = 0; i < PANELS; i++) {
+            pfx_idx n = block_size(p, g);
+            pfx_k_rep_pack(n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            pfx_k_rep_sums(p->o.isa, n, w->W, s->ld, s->M + g * s->ld, w->C + i * s->ld * LANES);
+        }
+}
+
+/* Sums of squared scores of term t, into v. */
+static void sum_squares(const pfx_pairs *p, const uint8_t *count, int t, work *w)
+{
+    const pfx_clusterstat *s = p->s;
+    pfx_idx ld = s->ld, k = p->k, n_stats = k * (k + 1) / 2 + k;
+    int first = p->k - p->n_terms;
+    for (int i = 0; i < PANELS; i++) {
+        memset(w->h, 0, (size_t)(k * LANES) * sizeof *w->h);
+        for (int j = 0; j < p->n_terms; j++)
+            for (int l = 0; l < LANES; l++) w->h[(first + j) * LANES + l] = p->functional[t * p->n_terms + j];
+        pfx_k_rep_solve(p->o.isa, p->k, w->C + i * ld * LANES, w->d + i * k * LANES, first, w->h);
+        pfx_k_rep_form(p->o.isa, p->k, w->h, w->x + i * k * LANES, w->Q + i * ld * LANES);
+    }
+    memset(w->v, 0, (size_t)(PANELS * LANES) * sizeof *w->v);
+    for (pfx_idx g = 0; g < s->rows; g += p->block)
+        for (int i = 0; i < PANELS; i++) {
+            pfx_idx n = block_size(p, g);
+            pfx_k_rep_pack(n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            pfx_k_rep_squares(p->o.isa, n, w->W, n_stats, ld, s->M + g * ld, w->Q + i * ld * LANES,
+                              w->v + i * LANES);
+        }
+}
+
+/* Which terms a dropped tested column takes with it: those in its null vector. lost [n_terms] is set to 1
+ * there. */
+static void mark_lost(const pfx_pairs *p, const double *L, const double *d, int col, double *c, double *null,
+                      double *lost)
+{
+    int k = p->k, n = p->n_terms, first = k - n;
+    double top = 0;
+    for (int i = col - 1; i >= 0; i--) { /* column col as a combination of those before it */
+        double v = L[((pfx_idx)col * (col + 1) / 2 + i) * LANES];
+        for (int j = i + 1; j < col; j++) v -= L[((pfx_idx)j * (j + 1) / 2 + i) * LANES] * c[j];
+        c[i] = v * d[i * LANES];
+    }
+    for (int j = 0; j < n; j++) null[j] = first + j < col ? -c[first + j] : first + j == col ? 1 : 0;
+    pfx_clusterstat_unwhiten(p->s, null);
+    for (int j = 0; j < n; j++)
+        if (fabs(null[j]) * p->norm[j] > top) top = fabs(null[j]) * p->norm[j];
+    for (int j = 0; j < n; j++)
+        if (fabs(null[j]) * p->norm[j] > IN_NULL * top) lost[j] = 1;
+}
+
+/* Coefficients of one replicate, NaN where not identified. */
+static void coefficients(const pfx_pairs *p, work *w, int rep, double *out)
+{
+    int lane = rep % LANES, n = p->n_terms, first = p->k - n;
+    const double *x = w->x + (pfx_idx)(rep / LANES) * p->k * LANES + lane;
+    const double *d = w->d + (pfx_idx)(rep / LANES) * p->k * LANES + lane;
+    const double *L = w->C + rep / LANES * p->s->ld * LANES + lane;
+    double *lost = w->term, *null = lost + n, *c = null + n;
+    memset(lost, 0, (size_t)n * sizeof *lost);
+    for (int j = 0; j < n; j++) {
+        out[j] = x[(first + j) * LANES];
+        if (!(d[(first + j) * LANES] > 0)) mark_lost(p, L, d, first + j, c, null, lost);
+    }
+    pfx_clusterstat_unwhiten(p->s, out);
+    for (int j = 0; j < n; j++) out[j] = lost[j] != 0 ? NAN : p->s->b[j] + out[j];
+}
+
+void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
+{
+    work w = lay_out(p, scratch);
+    pfx_idx ld = p->s->ld, k = p->k;
+    int n = p->n_terms;
+    sum_products(p, count, &w);
+    for (int i = 0; i < PANELS; i++) {
+        double *C = w.C + i * ld * LANES, *x = w.x + i * k * LANES;
+        memcpy(x, C + k * (k + 1) / 2 * LANES, (size_t)(k * LANES) * sizeof *x);
+        pfx_k_rep_factor(p->o.isa, p->k, DEPENDENT, C, w.d + i * k * LANES);
+        pfx_k_rep_solve(p->o.isa, p->k, C, w.d + i * k * LANES, 0, x);
+    }
+    for (int r = 0; r < WIDTH; r++) coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
+    for (int t = 0; t < n; t++) {
+        if (p->o.std_error) sum_squares(p, count, t, &w);
+        for (int r = 0; r < WIDTH; r++) {
+            pfx_idx at = (pfx_idx)r * n + t;
+            double b = field[PFX_DRAW_ESTIMATE][at];
+            double se = p->o.std_error && !isnan(b) ? sqrt(p->factor * w.v[r]) : NAN;
+            field[PFX_DRAW_STD_ERROR][at] = se;
+            field[PFX_DRAW_STATISTIC][at] = se > 0 ? (b - p->s->b[t]) / se : NAN;
+        }
+    }
+}
+
+static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
+{
+    const pfx_pairs *p = ctx;
+    work w = lay_out(p, scratch);
+    for (int r = 0; r < WIDTH; r++) {
+        uint8_t *count = w.count + r * p->ldc;
+        pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), p->s->G, count);
+        memset(count + p->s->G, 0, (size_t)(p->ldc - p->s->G));
+    }
+    pfx_pairs_batch(p, w.count, scratch, field);
+}
+
+pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o, pfx_pairs **out,
+                            pfx_err *err)
+{
+    int n = s->n_terms, k = s->k;
+    pfx_pairs *p = pfx_mem_calloc(1, sizeof *p, err);
+    if (!p) return PFX_ENOMEM;
+    p->s = s;
+    p->o = *o;
+    p->k = k;
+    p->n_terms = n;
+    p->ldc = (s->G + 63) / 64 * 64;
+    p->block = BLOCK_BYTES / ((pfx_idx)sizeof(double) * s->ld) / 8 * 8;
+    if (p->block < 8) p->block = 8;
+    p->factor = (double)s->G / (double)(s->G - 1);
+    p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
+    p->norm = pfx_mem_calloc(n, sizeof *p->norm, err);
+    if (!p->functional || !p->norm) {
+        pfx_pairs_free(p);
+        return PFX_ENOMEM;
+    }
+    for (int t = 0; t < n; t++) {
+        int col = k - n + t;
+        p->functional[t * n + t] = 1;
+        pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
+        for (int i = 0; i <= col; i++) p->norm[t] += s->R[(pfx_idx)i * k + col] * s->R[(pfx_idx)i * k + col];
+        p->norm[t] = sqrt(p->norm[t]);
+    }
+    p->method = (pfx_rep_method){.name = "pairs",
+                                 .width = WIDTH,
+                                 .n_terms = n,
+                                 .scratch = lay_out(p, NULL).bytes,
+                                 .ctx = p,
+                                 .batch = draw_batch};
+    *out = p;
+    return PFX_OK;
+}
+
+void pfx_pairs_free(pfx_pairs *p)
+{
+    if (!p) return;
+    pfx_mem_free(p->functional);
+    pfx_mem_free(p->norm);
+    pfx_mem_free(p);
+}
+
+const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p)
+{
+    return &p->method;
+}
+
+pfx_idx pfx_pairs_ld(const pfx_pairs *p)
+{
+    return p->ldc;
+}

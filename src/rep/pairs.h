@@ -1,0 +1,34 @@
+/* Pairs cluster bootstrap: whole clusters drawn with replacement, as weights on cluster statistics. Equal to
+ * resampling rows with fresh identifiers for each copy and fitting again. Source: methods.md section 3;
+ * Cameron, Gelbach and Miller (2008). */
+#ifndef PFX_REP_PAIRS_H
+#define PFX_REP_PAIRS_H
+
+#include <stdbool.h>
+#include "src/base/cpu.h"
+#include "src/rep/driver.h"
+
+struct pfx_clusterstat;
+
+typedef struct pfx_pairs pfx_pairs;
+
+typedef struct pfx_pairs_options {
+    bool std_error; /* standard error and t of each draw; without, they are NaN and the draw costs half */
+    pfx_isa isa;
+} pfx_pairs_options;
+
+/* A draw is, for each tested term, the coefficient b_r; its cluster-robust standard error with the factor
+ * G/(G-1) alone; and (b_r - b) over it. A nuisance column that vanishes or turns collinear in a replicate is
+ * left out of it, as a refit would; a term that is not identified in a replicate is NaN. s must outlive the
+ * method. NOMEM. */
+pfx_status pfx_pairs_create(const struct pfx_clusterstat *s, const pfx_pairs_options *o, pfx_pairs **out,
+                            pfx_err *err) PFX_MUST;
+void pfx_pairs_free(pfx_pairs *p);
+const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p);
+
+/* One batch for given counts: count [width x ld], ld = pfx_pairs_ld, how often each replicate takes each
+ * cluster, zero beyond the clusters; scratch and field as the method's batch. For enumerations and tests. */
+pfx_idx pfx_pairs_ld(const pfx_pairs *p);
+void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field);
+
+#endif
