@@ -67,6 +67,14 @@ $(BUILD)/sources: FORCE
 $(BUILD)/kernels/%_v3.o: ISA_FLAGS := -march=x86-64-v3
 $(BUILD)/kernels/%_v4.o: ISA_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512
 
+# One file knows how the program was built; it is compiled anew when the commit changes.
+COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+$(BUILD)/src/base/build.o: ISA_FLAGS := '-DPFX_COMMIT="$(COMMIT)"' '-DPFX_FLAGS="$(CFLAGS) -ffp-contract=off -fno-fast-math"'
+$(BUILD)/src/base/build.o: $(BUILD)/commit
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+
 $(BUILD)/%.o: %.c | $(BUILD)/packages
 	@mkdir -p $(@D)
 	@echo "  compile $<"
@@ -161,10 +169,15 @@ analyze:  ## clang-tidy, gating at zero findings
 format:  ## clang-format all C sources in place
 	clang-format -i $(LIB_SRC) $(MAIN) $(TEST_SRC) $(TEST_HELP_SRC) $(wildcard src/*/*.h hdf5_io/*.h kernels/*.h tests/*.h)
 
-.PHONY: bench bench-programs
-bench-programs: all $(BENCHES)
-bench: bench-programs  ## run the benchmark programs
-	@set -e; for b in $(BENCHES); do $$b; done
+.PHONY: bench bench-compare bench-programs
+BENCH_OPTIONS ?=
+bench: all  ## measure this machine and the engine; a new record in bench/results (BENCH_OPTIONS='--rows N ...')
+	@mkdir -p bench/results
+	./panelfx bench $(BENCH_OPTIONS) -o bench/results/$(shell date -u +%Y%m%d-%H%M%S)-$(COMMIT).tsv
+bench-compare: all  ## measure anew and print ratios to the last record; a slower run is no failure
+	./panelfx bench $(BENCH_OPTIONS) -o $(BUILD)/bench.tsv --force --quiet >$(BUILD)/bench.txt
+	@bench/compare.sh "$$(ls bench/results/*.tsv | tail -n 1)" $(BUILD)/bench.tsv
+bench-programs: all $(BENCHES)  ## build the benchmark programs of single parts (bench/bench_*.c)
 
 MAN := $(wildcard src/man/*.1)
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
