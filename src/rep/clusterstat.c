@@ -20,7 +20,7 @@ static const double HELD_BYTES = 64.0 * 1048576.0;
 
 typedef struct pass {
     const pfx_design *d;
-    const pfx_absorber *a;
+    pfx_absorber *a;
     const pfx_solve *s;
     pfx_clusterstat *out;
     pfx_isa isa;
@@ -214,7 +214,7 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     pfx_status st = pfx_absorber_create(d, &ao, &a, err);
     if (st != PFX_OK) return st;
     ps->a = a;
-    if ((st = pfx_solve_create(d, a, o->nth, &s, err)) != PFX_OK) goto done;
+    if ((st = pfx_solve_create(d, a, o->nth, o->isa, &s, err)) != PFX_OK) goto done;
     ps->s = s;
     if ((st = check_kept(d, s, o->n_terms, err)) != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK ||
         (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
