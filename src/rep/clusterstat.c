@@ -133,7 +133,14 @@ static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
     const pfx_design *d = ps->d;
     double *g = pfx_mem_alloc(d->p + 1 + s->k, sizeof *g, err), ssr;
     if (!g) return PFX_ENOMEM;
-    pfx_scores sc = {.d = d, .a = ps->a, .c = ps->c, .nth = nth, .isa = ps->isa, .gradient = g, .ssr = &ssr};
+    pfx_scores sc = {.d = d,
+                     .a = ps->a,
+                     .c = ps->c,
+                     .whiten = s->whitened ? s : NULL,
+                     .nth = nth,
+                     .isa = ps->isa,
+                     .gradient = g,
+                     .ssr = &ssr};
     pfx_status st = PFX_OK;
     for (int step = 0; step <= REFINE_STEPS && st == PFX_OK; step++) {
         memset(ps->c, 0, (size_t)d->p * sizeof *ps->c);
@@ -141,7 +148,7 @@ static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
         ps->c[d->p - 1] = 1;
         if (step == REFINE_STEPS) break;
         if ((st = pfx_scores_run(&sc, err)) != PFX_OK) break;
-        for (int i = 0; i < s->k; i++) g[d->p + 1 + i] = g[s->keep[i]];
+        for (int i = 0; i < s->k; i++) g[d->p + 1 + i] = g[s->whitened ? i : s->keep[i]];
         pfx_solve_refine(s, g + d->p + 1);
     }
     pfx_mem_free(g);
