@@ -26,6 +26,9 @@ typedef struct fit_run {
     int n_fits, cap_fits;
     pfx_fit **fits;
     bool synthetic;
+    bool streamed; /* rows stay in the panel */
+    fit_stream stream;
+    int passes; /* over the rows */
     double read_s, compute_s;
 } fit_run;
 
@@ -103,12 +106,31 @@ static void note_provenance(fit_run *r)
 }
 
 /* The --estimate answer. */
-static pfx_status print_need(fit_need need, pfx_err *err)
+static pfx_status print_need(fit_need need, bool streamed, pfx_err *err)
 {
     char text[160];
-    int n =
-        snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", need.bytes / 1048576.0, need.seconds);
+    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s%s\n", need.bytes / 1048576.0, need.seconds,
+                     streamed ? ", streamed" : "");
     return pfx_file_write_text(NULL, text, (size_t)n, false, err);
+}
+
+/* The rows do not fit into memory: leave them in the panel. Turns need into what that takes. */
+static pfx_status plan_stream(fit_run *r, int n, const pfx_dataset_options *d, fit_need *need, pfx_err *err)
+{
+    size_t memory = r->o.common.memory;
+    r->stream = (fit_stream){r->panel, r->formula, *d, memory, need->bytes};
+    r->streamed = true;
+    pfx_status st = fit_stream_check(&r->stream, err);
+    if (st) return st;
+    *need = fit_predict_stream(r->panel, n, r->formula, d->nth);
+    if (!r->o.estimate && need->bytes > (double)memory)
+        return pfx_fail(err, PFX_ENOMEM,
+                        "%s: a streamed fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or fewer --threads",
+                        pfx_panel_path(r->panel), need->bytes / 1048576.0, (double)memory / 1048576.0);
+    if (!r->o.estimate)
+        pfx_note("the rows would need %.0f MiB, --memory allows %.0f MiB: streamed from the panel",
+                 r->stream.in_memory / 1048576.0, (double)memory / 1048576.0);
+    return PFX_OK;
 }
 
 /* Read what the models need; with --estimate, tell what that takes instead. */
@@ -125,16 +147,12 @@ static pfx_status load(fit_run *r, pfx_err *err)
                             pfx_panel_cols(r->panel), &n, &names, err);
     if (st) return st;
     fit_need need = fit_predict(r->panel, n, r->formula, &r->o);
-    if (r->o.estimate) {
-        st = print_need(need, err);
-        goto done;
-    }
     if (need.bytes > (double)r->o.common.memory) {
-        st = pfx_fail(err, PFX_ENOMEM,
-                      "%s: the fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or fit "
-                      "fewer models at once",
-                      pfx_panel_path(r->panel), need.bytes / 1048576.0,
-                      (double)r->o.common.memory / 1048576.0);
+        st = plan_stream(r, n, &d, &need, err);
+        if (st || !r->o.estimate) goto done;
+    }
+    if (r->o.estimate) {
+        st = print_need(need, r->streamed, err);
         goto done;
     }
     const pfx_panel_source_options so = {.nth = (int)r->o.common.threads};
@@ -168,6 +186,12 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
 {
     pfx_design *design = NULL;
     pfx_fit *fit = NULL;
+    if (r->streamed) {
+        int passes = 0;
+        pfx_status failed = fit_stream_model(&r->stream, m, o, &fit, &passes, err);
+        r->passes += passes;
+        return failed ? failed : keep_fit(r, fit, err);
+    }
     pfx_status st = pfx_dataset_design(r->data, m, by, last, &design, err);
     if (st == PFX_OK) st = pfx_fit_ols(design, o, &fit, err);
     pfx_design_free(design);
@@ -190,7 +214,7 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
         .n_tests = r->o.tests.n,
         .tests = r->o.tests.v,
     };
-    pfx_idx n_by = pfx_dataset_n_by(r->data), left_out = 0;
+    pfx_idx n_by = r->streamed ? 1 : pfx_dataset_n_by(r->data), left_out = 0;
     double t0 = pfx_wall_s();
 
     for (int m = 0; m < r->formula->n_models; m++) {
@@ -221,6 +245,8 @@ static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)
         .read_s = r->read_s,
         .compute_s = r->compute_s,
         .total_s = pfx_run_s(),
+        .streamed = r->streamed,
+        .passes = r->streamed ? r->passes : 1,
         .threads = (int)r->o.common.threads,
         .peak_memory_bytes = pfx_peak_rss(),
     };

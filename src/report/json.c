@@ -215,6 +215,8 @@ pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, p
     set(k, time, "compute_s", real(run->compute_s));
     set(k, time, "total_s", real(run->total_s));
     set(k, root, "time", time);
+    set(k, root, "streamed", json_boolean(run->streamed));
+    set(k, root, "passes", count(run->passes));
     set(k, root, "threads", count(run->threads));
     set(k, root, "peak_memory_bytes", count(run->peak_memory_bytes));
     if (!k->failed)

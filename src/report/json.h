@@ -14,6 +14,8 @@ typedef struct pfx_json_run {
     const char *panel;              /* path, or NULL */
     bool synthetic;                 /* the panel was simulated */
     double read_s, compute_s, total_s;
+    bool streamed;                  /* the rows stayed in the panel */
+    int passes;                     /* over the panel's rows, all models together */
     int threads;
     pfx_idx peak_memory_bytes;
 } pfx_json_run;
