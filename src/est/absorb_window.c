@@ -5,15 +5,18 @@
 #include "src/model/design.h"
 
 /* A block's demeaned rows are written and read again by several kernels: three quarters of a 32 KiB first-level
- * cache, between 32 and 512 rows. */
+ * cache, between 32 and 512 rows; of many columns more rows, as each block reads and writes their products. */
 #define BLOCK_BYTES 24576
+#define MANY_COLUMNS 128
+#define MANY_ROWS 192
 /* Blocks of a group: what a group sums must be more work than adding up its sums. */
 #define GROUP_BLOCKS 8
 
 static pfx_idx target_rows(const pfx_absorber *a)
 {
     pfx_idx target = BLOCK_BYTES / (8 * a->ldp);
-    return target < 32 ? 32 : target > 512 ? 512 : target;
+    pfx_idx least = a->ldp > MANY_COLUMNS ? MANY_ROWS : 32;
+    return target < least ? least : target > 512 ? 512 : target;
 }
 
 /* A group has rows for each column that sums are kept of: of Z, and of the other effects where they are not few. It

@@ -1,5 +1,6 @@
 #include "src/est/wald.h"
 
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 #include "src/base/mem.h"
@@ -7,22 +8,18 @@
 
 double pfx_quadratic_form(int q, const double *S, const double *x, double *work)
 {
-    double *L = work, *z = work + q * q, form = 0;
+    double *L = work, *z = work + (pfx_idx)q * q, form = 0;
+    if (q == 0) return 0;
+    memcpy(L, S, (size_t)q * (size_t)q * sizeof *L);
+    memcpy(z, x, (size_t)q * sizeof *z);
+    /* Row-major lower is LAPACK's upper. */
+    if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', q, L, q) != 0) return NAN;
     for (int i = 0; i < q; i++) {
-        double v = x[i];
-        for (int j = 0; j <= i; j++) {
-            double s = S[i * q + j];
-            for (int l = 0; l < j; l++) s -= L[i * q + l] * L[j * q + l];
-            if (j < i) {
-                L[i * q + j] = s / L[j * q + j];
-                v -= L[i * q + j] * z[j];
-            } else {
-                /* A pivot this far below its diagonal is rounding: the matrix has no full rank. */
-                if (!(s > 1e-12 * S[i * q + i])) return NAN;
-                L[i * q + i] = sqrt(s);
-            }
-        }
-        z[i] = v / L[i * q + i];
+        const double *row = L + (pfx_idx)i * q;
+        /* A pivot this far below its diagonal is rounding: the matrix has no full rank. */
+        if (!(row[i] * row[i] > 1e-12 * S[(pfx_idx)i * q + i])) return NAN;
+        for (int j = 0; j < i; j++) z[i] -= row[j] * z[j];
+        z[i] /= row[i];
         form += z[i] * z[i];
     }
     return form;

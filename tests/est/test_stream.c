@@ -182,7 +182,9 @@ static const spec specs[] = {
     {.formula = MODEL, .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
     {.formula = MODEL, .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
     {.formula = MODEL " - 1", .vcov = PFX_VCOV_HC1},
-    {.formula = "y ~ x1 + x2 + I(x1 + x2) + town | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* collinear: QR */
+    {.formula = "y ~ x1 + x2 + I(x1 + x2) + town | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* collinear */
+    {.formula = "y ~ x1 + I(x1 + 1e-3*x2) + x3 | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* whitened */
+    {.formula = "y ~ x1 + I(x1 + 1e-6*x2) + I(2*x1) | firm + year", .cluster = "town", .vcov = PFX_VCOV_CLUSTER}, /* QR */
 };
 
 static void bits_are_those_in_memory(void **state)
