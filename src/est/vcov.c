@@ -57,10 +57,11 @@ done:
 
 pfx_status pfx_factor_nested(pfx_idx n, const pfx_factor *f, const pfx_factor *g, bool *nested, pfx_err *err)
 {
+    *nested = true;
+    if (f->code == g->code) return PFX_OK;
     int32_t *parent = pfx_mem_alloc(f->n_levels, sizeof *parent, err);
     if (!parent) return PFX_ENOMEM;
     for (pfx_idx l = 0; l < f->n_levels; l++) parent[l] = -1;
-    *nested = true;
     for (pfx_idx i = 0; i < n && *nested; i++) {
         int32_t *at = &parent[f->code[i]];
         if (*at < 0) *at = g->code[i];

@@ -15,8 +15,7 @@ typedef struct builder {
     const pfx_idx *rows; /* [n] stored rows, NULL: 0..n-1 */
     unsigned char *keep; /* [n] */
     bool in_place;       /* the dataset's arrays become the design's */
-    int *factor_uses;    /* [n_factors] still to come: the last one may take the array */
-    int *extra_uses;     /* [n_extras] */
+    int *extra_uses; /* [n_extras] still to come: the last one may take the array */
     pfx_design *d;
     pfx_err *err;
 } builder;
@@ -240,21 +239,32 @@ static double *take_extra(builder *b, int at)
     return x;
 }
 
+/* Codes of numbers, and of pairs, were given in the order of stored rows: where all rows stay they are as wanted. */
+static bool numbered_by_rows(const builder *b, const pfx_ds_factor *f)
+{
+    return b->ds->by < 0 && b->d->n == b->ds->n && (f->n_vars > 1 || !f->vars[0].category);
+}
+
 /* Codes of the kept rows, renumbered in the order of first rows. */
 static pfx_status take_factor(builder *b, int at, pfx_factor *out)
 {
     pfx_ds_factor *f = &b->ds->factors[at];
-    bool take = --b->factor_uses[at] == 0 && b->in_place;
+    int32_t *map = NULL;
     if (!(out->name = pfx_mem_strdup(f->text, b->err))) return PFX_ENOMEM;
-    int32_t *map = pfx_mem_alloc(f->n_levels, sizeof *map, b->err);
-    out->code = map && !take ? pfx_mem_alloc(b->d->n, sizeof *out->code, b->err) : f->store;
-    if (!map || !out->code) {
-        if (!map) out->code = NULL;
+    bool renumber = !numbered_by_rows(b, f);
+    if (renumber && !(map = pfx_mem_alloc(f->n_levels, sizeof *map, b->err))) return PFX_ENOMEM;
+    const int32_t *from = f->store;
+    out->code = b->in_place ? f->store : pfx_mem_alloc(b->d->n, sizeof *out->code, b->err);
+    if (b->in_place) f->store = NULL;
+    if (!out->code) {
         pfx_mem_free(map);
         return PFX_ENOMEM;
     }
-    if (take) f->store = NULL;
-    const int32_t *from = take ? out->code : f->store;
+    if (!renumber) {
+        if (out->code != from) memcpy(out->code, from, (size_t)b->d->n * sizeof *from);
+        out->n_levels = f->n_levels;
+        return PFX_OK;
+    }
     memset(map, 0xff, (size_t)f->n_levels * sizeof *map);
     pfx_idx to = 0;
     for (pfx_idx i = 0; i < b->n; i++) {
@@ -265,6 +275,35 @@ static pfx_status take_factor(builder *b, int at, pfx_factor *out)
     }
     pfx_mem_free(map);
     return PFX_OK;
+}
+
+/* A factor that the design has already: its codes are shared. */
+static pfx_status share_factor(builder *b, const pfx_factor *has, pfx_factor *out)
+{
+    if (!(out->name = pfx_mem_strdup(has->name, b->err))) return PFX_ENOMEM;
+    out->n_levels = has->n_levels;
+    out->code = has->code;
+    return PFX_OK;
+}
+
+static pfx_status make_absorbed(builder *b, int a)
+{
+    const int *factor = b->m->absorbed;
+    pfx_design *d = b->d;
+    for (int e = 0; e < a; e++)
+        if (factor[e] == factor[a]) return share_factor(b, &d->absorbed[e].factor, &d->absorbed[a].factor);
+    return take_factor(b, factor[a], &d->absorbed[a].factor);
+}
+
+static pfx_status make_cluster(builder *b, int c)
+{
+    const int *factor = b->ds->clusters;
+    pfx_design *d = b->d;
+    for (int e = 0; e < d->n_absorbed; e++)
+        if (b->m->absorbed[e] == factor[c]) return share_factor(b, &d->absorbed[e].factor, &d->clusters[c]);
+    for (int e = 0; e < c; e++)
+        if (factor[e] == factor[c]) return share_factor(b, &d->clusters[e], &d->clusters[c]);
+    return take_factor(b, factor[c], &d->clusters[c]);
 }
 
 static pfx_status make_slopes(builder *b, const pfx_absorb_spec *s, const int *extras, pfx_absorbed *e)
@@ -299,14 +338,14 @@ static pfx_status make_groups(builder *b)
     if (!(d->absorbed = pfx_mem_calloc(spec->n_absorbed, sizeof *d->absorbed, b->err))) return PFX_ENOMEM;
     d->n_absorbed = spec->n_absorbed;
     for (int a = 0; a < spec->n_absorbed; a++) {
-        pfx_status st = take_factor(b, b->m->absorbed[a], &d->absorbed[a].factor);
+        pfx_status st = make_absorbed(b, a);
         if (st == PFX_OK) st = make_slopes(b, &spec->absorbed[a], b->m->slopes[a], &d->absorbed[a]);
         if (st != PFX_OK) return st;
     }
     if (!(d->clusters = pfx_mem_calloc(ds->n_clusters, sizeof *d->clusters, b->err))) return PFX_ENOMEM;
     d->n_clusters = ds->n_clusters;
     for (int c = 0; c < ds->n_clusters; c++) {
-        pfx_status st = take_factor(b, ds->clusters[c], &d->clusters[c]);
+        pfx_status st = make_cluster(b, c);
         if (st != PFX_OK) return st;
         if ((st = pfx_dataset_check_cluster(ds, b->by, d, c, b->err)) != PFX_OK) return st;
     }
@@ -341,13 +380,10 @@ static pfx_status count_uses(builder *b)
 {
     const pfx_dataset *ds = b->ds;
     const pfx_ds_model *m = b->m;
-    if (!(b->factor_uses = pfx_mem_calloc(ds->n_factors, sizeof *b->factor_uses, b->err))) return PFX_ENOMEM;
     if (!(b->extra_uses = pfx_mem_calloc(ds->n_extras, sizeof *b->extra_uses, b->err))) return PFX_ENOMEM;
     for (int a = 0; a < m->spec->n_absorbed; a++) {
-        b->factor_uses[m->absorbed[a]]++;
         for (int s = 0; s < m->spec->absorbed[a].n_slopes; s++) b->extra_uses[m->slopes[a][s]]++;
     }
-    for (int c = 0; c < ds->n_clusters; c++) b->factor_uses[ds->clusters[c]]++;
     if (ds->weights >= 0) b->extra_uses[ds->weights]++;
     return PFX_OK;
 }
@@ -370,7 +406,6 @@ pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx
     if (st == PFX_OK) st = make_groups(&b);
     if (st == PFX_OK) st = make_rest(&b);
     pfx_mem_free(b.keep);
-    pfx_mem_free(b.factor_uses);
     pfx_mem_free(b.extra_uses);
     if (st != PFX_OK) {
         pfx_design_free(b.d);

@@ -454,7 +454,7 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
                                   .contiguous = stream_contiguous};
     s->ds = pfx_mem_calloc(1, sizeof *s->ds, err);
     pfx_status st = s->ds ? pfx_dataset_plan(src, &s->formula, o, s->ds, err) : PFX_ENOMEM;
-    s->ld = (pfx_ds_loader){.ds = s->ds, .err = err};
+    s->ld = (pfx_ds_loader){.ds = s->ds, .nth = o->nth, .err = err};
     if (st == PFX_OK) {
         find_unit(s);
         *why = why_not(s, o);

@@ -7,7 +7,7 @@
 #include "src/base/status.h"
 
 /* A grouping of the rows: absorbed effect or cluster. Every level 0..n_levels-1 occurs. Levels are numbered in
- * the order of their first row. */
+ * the order of their first row. Absorbed effects and clusters of one factor share its codes. */
 typedef struct pfx_factor {
     char *name;         /* "firm", "industry^year" */
     pfx_idx n_levels;
