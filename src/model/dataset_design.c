@@ -15,7 +15,7 @@ typedef struct builder {
     const pfx_idx *rows; /* [n] stored rows, NULL: 0..n-1 */
     unsigned char *keep; /* [n] */
     bool in_place;       /* the dataset's arrays become the design's */
-    int *extra_uses; /* [n_extras] still to come: the last one may take the array */
+    int *extra_uses;     /* [n_extras] still to come: the last one may take the array */
     pfx_design *d;
     pfx_err *err;
 } builder;
@@ -112,7 +112,8 @@ static const char *at_level(const pfx_dataset *ds, pfx_idx by, char buf[256])
 }
 
 /* Every row lacks something: say whether it is the outcome, else which column lacks most. */
-static pfx_status all_missing(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, long long n, pfx_err *err)
+static pfx_status all_missing(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, long long n,
+                              pfx_err *err)
 {
     const pfx_ds_value *y = &ds->values[m->outcome];
     char buf[256];
@@ -139,8 +140,8 @@ static pfx_status all_missing(const pfx_dataset *ds, const pfx_ds_model *m, pfx_
         m->spec->text, n, at_level(ds, by, buf), worst, (long long)most, (long long)ds->n_where);
 }
 
-pfx_status pfx_dataset_check_sample(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, const pfx_design *d,
-                                    pfx_err *err)
+pfx_status pfx_dataset_check_sample(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by,
+                                    const pfx_design *d, pfx_err *err)
 {
     long long n = (long long)(d->n + d->n_zero_weight + d->n_singletons);
     char buf[256];
@@ -239,7 +240,8 @@ static double *take_extra(builder *b, int at)
     return x;
 }
 
-/* Codes of numbers, and of pairs, were given in the order of stored rows: where all rows stay they are as wanted. */
+/* Codes of numbers, and of pairs, were given in the order of stored rows: where all rows stay they are as
+ * wanted. */
 static bool numbered_by_rows(const builder *b, const pfx_ds_factor *f)
 {
     return b->ds->by < 0 && b->d->n == b->ds->n && (f->n_vars > 1 || !f->vars[0].category);
@@ -320,14 +322,16 @@ static pfx_status make_slopes(builder *b, const pfx_absorb_spec *s, const int *e
     return PFX_OK;
 }
 
-pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pfx_design *d, int c, pfx_err *err)
+pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pfx_design *d, int c,
+                                     pfx_err *err)
 {
     char buf[256];
     if (d->clusters[c].n_levels >= 2) return PFX_OK;
-    return pfx_fail(err, PFX_EDATA,
-                    "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, "
-                    "or use --vcov",
-                    d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
+    return pfx_fail(
+        err, PFX_EDATA,
+        "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, "
+        "or use --vcov",
+        d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
 }
 
 static pfx_status make_groups(builder *b)
