@@ -1,7 +1,7 @@
 /* Rows of a panel to a design: time of pfx_dataset_load and pfx_dataset_design, without storage. One block of
  * rows is handed out again and again with new unit codes, so that reading costs nothing and what is timed is
- * the evaluation and the store into the row-major table. bench_dataset [rows [columns]] A line: what, rows,
- * columns, seconds, bytes of Z and codes a second, share of a plain copy of as many bytes, check. */
+ * the evaluation and the store into the row-major table. bench_dataset [rows [columns]] The limit is a plain copy
+ * of as many bytes, of Z and the codes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/model/dataset.h"
+#include "src/report/bench.h"
 
 enum { BLOCK = 65536, T = 8, MAX_COLS = 40 };
 
@@ -82,6 +83,8 @@ static double copy_seconds(size_t bytes)
     return t;
 }
 
+static pfx_bench_report report;
+
 static void run(source *s, const char *what, const char *text, const pfx_dataset_options *o, int k)
 {
     pfx_formula *f = NULL;
@@ -105,18 +108,21 @@ static void run(source *s, const char *what, const char *text, const pfx_dataset
     if (st == PFX_OK) st = pfx_dataset_design(ds, 0, 0, true, &d, &err);
     t2 = pfx_wall_s();
     cpu = pfx_cpu_s() - cpu;
-    bool pass = st == PFX_OK && d->n + d->n_missing + d->n_singletons > 0;
-    if (pass) {
+    pfx_bench_line l = pfx_bench_line_of(what, s->n_rows, k, 1);
+    if (st == PFX_OK && d->n + d->n_missing + d->n_singletons > 0 &&
+        (strcmp(what, "plain") != 0 || d->Z[d->p - 1] == s->col[2].num[0])) {
         double bytes = (double)d->n * (8.0 * d->p + 4.0 * (d->n_absorbed + d->n_clusters));
-        double peak = (double)pfx_peak_rss() / 1048576, copy = copy_seconds((size_t)bytes);
-        pass = strcmp(what, "plain") != 0 || d->Z[d->p - 1] == s->col[2].num[0];
-        printf("dataset\t%s\trows=%lld\tcolumns=%d\tload_s=%.3f\tdesign_s=%.3f\tcpu_s=%.3f\tGB/"
-               "s=%.2f\tshare_of_copy=%.2f\tpeak_MiB=%.0f	need_MiB=%.0f\t%s\n",
-               what, (long long)d->n, k, t1 - t0, t2 - t1, cpu, bytes / (t2 - t0) * 1e-9, copy / (t2 - t0),
-               peak, bytes / 1048576, pass ? "PASS" : "FAIL");
+        l.seconds = t2 - t0;
+        l.rate = bytes / l.seconds * 1e-9;
+        l.unit = "GB/s", l.limit = "copy";
+        l.peak_bytes = pfx_peak_rss();
+        l.limit_rate = bytes / copy_seconds((size_t)bytes) * 1e-9;
+        pfx_bench_verdict(&l, PFX_BENCH_PASS, "load %.3f s, design %.3f s, cpu %.3f s, result %.0f MiB", t1 - t0, t2 - t1, cpu,
+                          bytes / 1048576);
     } else {
-        printf("dataset\t%s\t%s\tFAIL\n", what, err.msg);
+        pfx_bench_verdict(&l, PFX_BENCH_FAIL, "%s", err.msg);
     }
+    if (pfx_bench_add(&report, &l, &err) != PFX_OK) exit(1);
     pfx_design_free(d);
     pfx_dataset_free(ds);
     pfx_formula_free(f);
@@ -140,5 +146,5 @@ int main(int argc, char **argv)
     o.where = NULL;
     strcpy(strchr(text, '~') + 2, "l(x1) + log(x2) + x1:x2 | firm + year");
     run(&s, "functions", text, &o, 4);
-    return 0;
+    return pfx_bench_print(&report, 1);
 }

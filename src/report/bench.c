@@ -9,6 +9,7 @@
 
 #include "src/base/build.h"
 #include "src/base/cpu.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
@@ -169,6 +170,19 @@ pfx_status pfx_bench_render(const pfx_bench_report *r, const pfx_bench_machine *
     pfx_status st = pfx_table_render(t, format, width, out, err);
     pfx_table_free(t);
     return st;
+}
+
+int pfx_bench_print(pfx_bench_report *r, int threads)
+{
+    const pfx_bench_machine m = {threads, pfx_isa_name(pfx_cpu_best()), ""};
+    pfx_err err = {0};
+    pfx_str out = {0};
+    int failures = pfx_bench_failures(r);
+    pfx_status st = pfx_bench_render(r, &m, PFX_FORMAT_TEXT, pfx_table_terminal_width(), &out, &err);
+    if (st == PFX_OK) st = pfx_file_write_text(NULL, out.s, out.len, false, &err);
+    pfx_str_free(&out);
+    pfx_bench_report_free(r);
+    return st || failures > 0;
 }
 
 static void head(const pfx_bench_machine *m, pfx_str *out)

@@ -53,6 +53,9 @@ typedef struct pfx_bench_machine {
 
 /* The table, in any format; width as pfx_table_render. */
 pfx_status pfx_bench_render(const pfx_bench_report *r, const pfx_bench_machine *m, pfx_format format, int width, pfx_str *out, pfx_err *err) PFX_MUST;
+/* For programs of bench/: the table as text on standard output, the report freed. Returns the exit status: 1 if a check or
+ * the printing failed. */
+int pfx_bench_print(pfx_bench_report *r, int threads);
 /* The record: lines "# KEY<TAB>VALUE" (date, version, commit, compiler, flags,
  * cpu, cores, threads, isa, openblas, openblas_core, hdf5), a line of column
  * names, then one line for each case. Nothing in it names this machine or its folders. */
