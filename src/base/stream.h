@@ -56,6 +56,7 @@ typedef struct pfx_draw_spec {
     const char *spec_digest;            /* of formula, options and method: what a merge must find equal */
     const char *panel_digest;           /* of the data behind the draws */
     const char *numerics;               /* instruction set that the draws' bits belong to */
+    const char *blas;                   /* which one, and for which processor it is set */
 } pfx_draw_spec;
 
 /* Where draws go. Calls come in this order: begin, any number of put, result once, then commit or abort; abort may
