@@ -115,14 +115,13 @@ static pfx_status print_need(fit_need need, bool streamed, pfx_err *err)
 }
 
 /* The rows do not fit into memory: leave them in the panel. Turns need into what that takes. */
-static pfx_status plan_stream(fit_run *r, int n, const pfx_dataset_options *d, fit_need *need, pfx_err *err)
+static pfx_status plan_stream(fit_run *r, const pfx_dataset_options *d, fit_need *need, pfx_err *err)
 {
     size_t memory = r->o.common.memory;
     r->stream = (fit_stream){r->panel, r->formula, *d, memory, need->bytes};
     r->streamed = true;
-    pfx_status st = fit_stream_check(&r->stream, err);
+    pfx_status st = fit_predict_stream(&r->stream, r->o.estimate, need, err);
     if (st) return st;
-    *need = fit_predict_stream(r->panel, n, r->formula, d->nth);
     if (!r->o.estimate && need->bytes > (double)memory)
         return pfx_fail(err, PFX_ENOMEM,
                         "%s: a streamed fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or fewer --threads",
@@ -148,7 +147,7 @@ static pfx_status load(fit_run *r, pfx_err *err)
     if (st) return st;
     fit_need need = fit_predict(r->panel, n, r->formula, &r->o);
     if (need.bytes > (double)r->o.common.memory) {
-        st = plan_stream(r, n, &d, &need, err);
+        st = plan_stream(r, &d, &need, err);
         if (st || !r->o.estimate) goto done;
     }
     if (r->o.estimate) {

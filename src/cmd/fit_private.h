@@ -68,10 +68,10 @@ typedef struct fit_stream {
     size_t memory;          /* allowed */
     double in_memory;       /* bytes the fit would need if the rows lay in memory */
 } fit_stream;
-/* NOMEM: a model has to lie in memory; says why, and the bytes. */
-pfx_status fit_stream_check(const fit_stream *f, pfx_err *err) PFX_MUST;
 /* *passes: over the panel's rows. */
 pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes, pfx_err *err) PFX_MUST;
-fit_need fit_predict_stream(const pfx_panel *panel, int n_read, const pfx_formula *f, int nth);
+/* What the streamed fits need; the seconds, where asked for, from loading some rows. NOMEM: a model has to lie in
+ * memory; says why, and the bytes. */
+pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need, pfx_err *err) PFX_MUST;
 
 #endif

@@ -46,15 +46,6 @@ static pfx_status open_stream(const fit_stream *f, int m, opened *s, pfx_err *er
     return st;
 }
 
-pfx_status fit_stream_check(const fit_stream *f, pfx_err *err)
-{
-    opened s;
-    pfx_status st = PFX_OK;
-    for (int m = 0; m < f->formula->n_models && st == PFX_OK; m++)
-        if ((st = open_stream(f, m, &s, err)) == PFX_OK) close_stream(&s);
-    return st;
-}
-
 pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes, pfx_err *err)
 {
     opened s;
@@ -74,19 +65,43 @@ pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o
 #define PROGRAM_BYTES (24.0 * 1048576.0)
 #define BYTES_PER_CELL (2 * 12.0 + 1.4 * 8 + 2)
 #define BYTES_PER_THREAD (4.0 * 1048576.0)
-/* Measured on two shared cores: a cell read and checked, and read again; a product of two columns in one row. */
-#define FIRST_S_PER_CELL 2.2e-9
-#define LATER_S_PER_CELL 1.6e-9
-#define S_PER_PRODUCT 0.15e-9
+/* Measured on two shared cores: a pass with its sums against one that only loads; a product of two columns in one
+ * row, of which a pass takes this share of the time; the program. */
+#define PASS_OVER_LOAD 1.5
 #define START_S 0.02
+#define PASSES 2
+/* Windows that are loaded to see how long that takes; the first is not timed. */
+#define PROBES 12
 
-fit_need fit_predict_stream(const pfx_panel *panel, int n_read, const pfx_formula *f, int nth)
+/* Seconds to load a row, from the first windows; 0 where the panel is too short to tell. */
+static double probe(opened *s)
 {
-    double rows = (double)pfx_panel_n_rows(panel), block = rows < WINDOW_ROWS ? rows : WINDOW_ROWS;
-    fit_need need = {PROGRAM_BYTES + block * n_read * BYTES_PER_CELL + nth * BYTES_PER_THREAD, START_S};
-    for (int m = 0; m < f->n_models; m++) {
-        double p = f->models[m].n_terms + 1;
-        need.seconds += rows * ((p + 2) * (FIRST_S_PER_CELL + LATER_S_PER_CELL) + 2 * p * p * S_PER_PRODUCT) * 2 / (nth < 2 ? 1 : 2);
+    const pfx_design_stream *walk = pfx_dataset_stream_design(s->stream)->stream;
+    pfx_err err = {0};
+    pfx_idx here = 0, rows = 0;
+    bool last = false;
+    double t0 = 0;
+    if (walk->rewind(walk->ctx, &err) != PFX_OK) return 0;
+    for (int i = 0; i < PROBES && !last; i++) {
+        if (walk->next(walk->ctx, 0, &here, &last, &err) != PFX_OK) break;
+        if (i == 0) t0 = pfx_wall_s();
+        else rows += here;
     }
-    return need;
+    return rows > 0 ? (pfx_wall_s() - t0) / (double)rows : 0;
+}
+
+pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need, pfx_err *err)
+{
+    double rows = (double)pfx_panel_n_rows(f->panel), block = rows < WINDOW_ROWS ? rows : WINDOW_ROWS;
+    *need = (fit_need){0, START_S};
+    for (int m = 0; m < f->formula->n_models; m++) {
+        opened s;
+        pfx_status st = open_stream(f, m, &s, err);
+        if (st != PFX_OK) return st;
+        double bytes = PROGRAM_BYTES + block * s.n * BYTES_PER_CELL + f->data.nth * BYTES_PER_THREAD;
+        if (bytes > need->bytes) need->bytes = bytes;
+        if (seconds) need->seconds += PASSES * PASS_OVER_LOAD * rows * probe(&s);
+        close_stream(&s);
+    }
+    return PFX_OK;
 }

@@ -12,6 +12,7 @@ typedef struct factor_state {
     int32_t *level;          /* [cap] in the order of first rows, -1: none yet */
     pfx_idx *count;          /* [cap] rows */
     unsigned char *excluded; /* [cap] it had one row, which was left out */
+    pfx_idx n_excluded;
     pfx_idx n_levels;
     int32_t last;     /* level of the row before */
     bool contiguous;  /* levels lie one after the other */
@@ -38,6 +39,7 @@ struct pfx_dataset_stream {
     int unit_factor;      /* in ds->factors, -1: none */
     unsigned char *keep;  /* [cap_keep] of the rows of a block */
     pfx_idx cap_keep;
+    pfx_idx n_left;       /* rows of the block that keep leaves out */
     pfx_idx n_units, n_rows; /* in this pass */
     bool known;              /* a pass was whole */
     bool again;
@@ -85,7 +87,7 @@ static void drop_zero_weights(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
     if (s->ds->weights < 0) return;
     const double *w = s->ds->extras[s->ds->weights].store + from;
     for (pfx_idx i = 0; i < n; i++)
-        if (!(w[i] > 0)) s->keep[i] = 0, s->d->n_zero_weight++;
+        if (!(w[i] > 0)) s->keep[i] = 0, s->n_left++, s->d->n_zero_weight++;
 }
 
 static void drop_excluded(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
@@ -94,9 +96,11 @@ static void drop_excluded(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
     for (int a = 0; a < s->d->n_absorbed; a++) {
         if (is_unit(s, m->absorbed[a])) continue;
         const factor_state *f = &s->factor[m->absorbed[a]];
+        if (f->n_excluded == 0) continue;
         const int32_t *code = s->ds->factors[m->absorbed[a]].store + from;
         for (pfx_idx i = 0; i < n; i++)
-            if (s->keep[i] && code[i] < f->cap && f->excluded[code[i]]) s->keep[i] = 0, s->d->n_singletons++;
+            if (s->keep[i] && code[i] < f->cap && f->excluded[code[i]])
+                s->keep[i] = 0, s->n_left++, s->d->n_singletons++;
     }
 }
 
@@ -105,16 +109,20 @@ static void number_units(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
 {
     const pfx_frame *f = s->ld.f;
     int32_t *code = s->unit_factor >= 0 ? s->ds->factors[s->unit_factor].store + from : NULL;
-    bool drop = s->walk.unit >= 0 && !s->ds->keep_singletons;
+    bool drop = s->walk.unit >= 0 && !s->ds->keep_singletons, all = s->n_left == 0, every = n == f->n_rows;
     pfx_idx i = 0;
 
     if (!code) return;
     for (pfx_idx u = 0; u < f->n_units; u++) {
         pfx_idx i0 = i, kept = 0;
-        for (; i < n && s->ld.pick[i] < f->unit_start[u + 1]; i++) kept += s->keep[i];
+        if (every) i = f->unit_start[u + 1];
+        while (i < n && s->ld.pick[i] < f->unit_start[u + 1]) i++;
+        if (all) kept = i - i0;
+        for (pfx_idx r = i0; r < i && !all; r++) kept += s->keep[r];
         if (kept == 1 && drop) {
             memset(s->keep + i0, 0, (size_t)(i - i0));
             s->d->n_singletons++;
+            s->n_left++;
         } else if (kept > 0) {
             for (pfx_idx r = i0; r < i; r++) code[r] = (int32_t)s->n_units;
             s->n_units++;
@@ -127,6 +135,7 @@ static pfx_idx compact(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
 {
     pfx_dataset *ds = s->ds;
     pfx_idx p = ds->n_values, to = from;
+    if (s->n_left == 0) return n;
     for (pfx_idx i = 0; i < n; i++) {
         if (!s->keep[i]) continue;
         if (to < from + i) {
@@ -150,16 +159,14 @@ static pfx_status number_levels(pfx_dataset_stream *s, int k, pfx_idx from, pfx_
     for (pfx_idx i = 0; i < n; i++) most = code[i] > most ? code[i] : most;
     pfx_status st = grow_factor(f, (pfx_idx)most + 1, err);
     if (st != PFX_OK) return st;
-    for (pfx_idx i = 0; i < n; i++) {
+    for (pfx_idx i = 0; i < n && !s->known; i++) {
         int32_t c = code[i];
-        if (!s->known) {
-            if (f->level[c] < 0) f->level[c] = (int32_t)f->n_levels++;
-            else if (f->level[c] != f->last) f->contiguous = false;
-            f->count[c]++;
-            f->last = f->level[c];
-        }
-        code[i] = f->level[c];
+        if (f->level[c] < 0) f->level[c] = (int32_t)f->n_levels++;
+        else if (f->level[c] != f->last) f->contiguous = false;
+        f->count[c]++;
+        f->last = f->level[c];
     }
+    for (pfx_idx i = 0; i < n; i++) code[i] = f->level[code[i]];
     return PFX_OK;
 }
 
@@ -206,6 +213,7 @@ static pfx_status take_block(pfx_dataset_stream *s, pfx_idx from, pfx_err *err)
     }
     if (n == 0) return PFX_OK;
     memset(s->keep, 1, (size_t)n);
+    s->n_left = 0;
     drop_zero_weights(s, from, n);
     drop_excluded(s, from, n);
     number_units(s, from, n);
@@ -308,7 +316,7 @@ static bool exclude_singletons(pfx_dataset_stream *s)
         int k = s->ds->models[0].absorbed[a];
         factor_state *f = &s->factor[k];
         for (pfx_idx i = 0; !is_unit(s, k) && i < f->cap; i++)
-            if (f->count[i] == 1) f->excluded[i] = 1, any = true;
+            if (f->count[i] == 1) f->excluded[i] = 1, f->n_excluded++, any = true;
     }
     return any;
 }
