@@ -1,0 +1,39 @@
+# A panel that does not fit --memory is streamed, with the digits of the fit in memory, or refused with the bytes.
+. tests/cli_lib.sh
+vars=EXPY,IDC,lnEmployee,lnFirmAge,ROA,Assetturn,Cashflow,TobinQ,industry
+ok "$P" simulate -o "$dir/p.h5" --firms 120000 --vars $vars --quiet
+x='EXPY ~ IDC + lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + TobinQ'
+
+# models MEMORY FORMULA OPTIONS...: the models of the JSON, without times; says whether they were streamed.
+models() {
+    memory=$1
+    shift
+    ok "$P" fit "$dir/p.h5" "$@" --memory "$memory" --format json
+    streamed=$(sed -n 's/.*"streamed": \([a-z]*\).*/\1/p' "$dir/stdout")
+    sed -n '/"models"/,/"warnings"/p' "$dir/stdout" | grep -v compute_s >"$dir/models"
+}
+
+same() {
+    models 4G "$@"
+    [ "$streamed" = false ] || fault "streamed with 4G: $*"
+    mv "$dir/models" "$dir/in_memory"
+    models 64M "$@"
+    [ "$streamed" = true ] || fault "not streamed with 64M: $*"
+    cmp -s "$dir/in_memory" "$dir/models" || fault "not the same: $*: $(diff "$dir/in_memory" "$dir/models" | head -n 4)"
+    peak=$(sed -n 's/.*"peak_memory_bytes": \([0-9]*\).*/\1/p' "$dir/stdout")
+    [ "$peak" -le 67108864 ] || fault "peak of $peak bytes, allowed 64 MiB: $*"
+}
+
+same "$x | firm + year"
+holds "streamed from the panel" "$dir/stderr"
+grep -q '"passes": 2' "$dir/stdout" || fault "more than two passes"
+same "$x | firm" "$x" --cluster industry --threads 1
+same "$x | firm + industry" --vcov HC1 --where 'year != 2019' --weights lnEmployee
+ok "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --estimate
+holds ", streamed"
+
+# What has to lie in memory, and what is less than a stream needs.
+expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --cluster firm+year -o "$dir/out/t.txt"
+expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | industry" --memory 64M -o "$dir/out/t.txt"
+expect 1 "a streamed fit needs about" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 24M -o "$dir/out/t.txt"
+finish
