@@ -141,18 +141,18 @@ check-det: all  ## the same bits at any thread count and instruction set (tests/
 check-layers:  ## no wrong-way include, no allocation or I/O in kernels, headers compile alone
 	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' .ci/check-layers.sh
 
-# Builds with other flags: the unit and estimator tests under a checker.
+# Builds with other flags: every test, and the program under the tests in tests/cli, under a checker.
 ASAN := CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined'
 TSAN := CC=clang CFLAGS='-O1 -g -fsanitize=thread'
 .PHONY: asan tsan test-programs
-test-programs: $(TESTS)  ## the unit and estimator tests alone
-	@tests/run.sh $(BUILD)/logs $(TESTS)
+test-programs: $(TESTS) $(PROGRAM)  ## every test of a build in its own folder
+	@PANELFX=$(CURDIR)/$(PROGRAM) tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS)
 asan: export ASAN_OPTIONS := allocator_may_return_null=1:$(ASAN_OPTIONS)
-asan:  ## AddressSanitizer and UBSan over the unit and estimator tests
+asan:  ## AddressSanitizer and UBSan over every test and the program
 	@+$(AGAIN) BUILD=build/asan $(ASAN) test-programs
 tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:allocator_may_return_null=1:$(TSAN_OPTIONS)
 tsan: export OMP_TOOL_LIBRARIES := $(shell clang -print-file-name=libarcher.so 2>/dev/null)
-tsan:  ## ThreadSanitizer (clang, libomp and its Archer) over the unit and estimator tests
+tsan:  ## ThreadSanitizer (clang, libomp and its Archer) over every test and the program
 	@+$(AGAIN) BUILD=build/tsan $(TSAN) test-programs
 
 .PHONY: cov cov-run
