@@ -91,14 +91,13 @@ static pfx_status csv_end_line(csv_file *c, pfx_err *err)
     return c->text.len >= CSV_BUFFER || c->text.failed ? csv_flush(c, err) : PFX_OK;
 }
 
-static pfx_status csv_commit(csv_file *c, pfx_err *err)
+static pfx_status csv_close(csv_file *c, pfx_err *err)
 {
     pfx_status st = csv_flush(c, err);
     if (st) return st;
     int failed = close(c->fd);
     c->fd = -1;
-    if (failed) return pfx_fail(err, PFX_EIO, "%s: cannot write: %s", c->out.path, strerror(errno));
-    return pfx_out_commit(&c->out, err);
+    return failed ? pfx_fail(err, PFX_EIO, "%s: cannot write: %s", c->out.path, strerror(errno)) : PFX_OK;
 }
 
 static void csv_abort(csv_file *c)
@@ -307,14 +306,15 @@ pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *c
 
     if (s->rows_path[0]) {
         if ((st = csv_open(&rows, s->rows_path, force, err))) goto done;
-        if ((st = write_rows(&rows, s, &cache, n, fits, err))) goto done;
+        if ((st = write_rows(&rows, s, &cache, n, fits, err)) || (st = csv_close(&rows, err))) goto done;
     }
     if (s->effects_path[0]) {
         if ((st = csv_open(&effects, s->effects_path, force, err))) goto done;
-        if ((st = write_effects(&effects, &cache, n, fits, err))) goto done;
+        if ((st = write_effects(&effects, &cache, n, fits, err)) || (st = csv_close(&effects, err))) goto done;
     }
-    if (s->rows_path[0] && (st = csv_commit(&rows, err))) goto done;
-    if (s->effects_path[0] && (st = csv_commit(&effects, err))) goto done;
+    /* Neither file gets its name before both are written. */
+    if (s->rows_path[0] && (st = pfx_out_commit(&rows.out, err))) goto done;
+    if (s->effects_path[0] && (st = pfx_out_commit(&effects.out, err))) goto done;
 done:
     csv_abort(&rows);
     csv_abort(&effects);

@@ -1,0 +1,57 @@
+# Every allocation and every write step of a command fails in turn, until the command succeeds: each time exit 1, one
+# line on stderr, no temporary, and no file under its final name that is not whole. (The last step of an output syncs
+# the folder, when the file already has its name.)
+. tests/cli_lib.sh
+small_panel
+awk 'BEGIN {print "firm,year,x"; for (i = 0; i < 4000; i++) {j = i * 7919 % 4000; printf "%d,%d,%d\n", j / 10, j % 10, i % 97}}' \
+    >"$dir/shuffled.csv"
+mkdir "$dir/out" "$dir/whole" "$dir/tmp"
+
+# Each file in out is the same as in whole.
+check_whole() {
+    for f in $(ls -A "$dir/out"); do
+        cmp -s "$dir/out/$f" "$dir/whole/$f" || fault "$1: left $f, which is not whole"
+    done
+    rm -rf "$dir/out"/*
+    [ -z "$(ls -A "$dir/tmp")" ] || { fault "$1: left $(ls -A "$dir/tmp")"; rm -rf "$dir/tmp"/*; }
+}
+
+# each KIND ARGUMENTS...: the output is below $dir/out, temporaries below $dir/tmp.
+each() {
+    kind=$1 k=0
+    shift
+    set -- "$@" --threads 2 --quiet
+    rm -rf "$dir/whole"
+    ok "$P" "$@"
+    mv "$dir/out" "$dir/whole"
+    mkdir "$dir/out"
+    while :; do
+        k=$((k + 1))
+        what="$kind:$k: $*"
+        [ $k -lt 20000 ] || { fault "$what: still fails"; return; }
+        PANELFX_FAULT=$kind:$k TMPDIR=$dir/tmp "$P" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        code=$?
+        [ $code = 0 ] && break
+        [ $code = 1 ] || fault "$what: exit $code: $(cat "$dir/stderr")"
+        [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "$what: want one line: $(cat "$dir/stderr")"
+        grep -q '^panelfx' "$dir/stderr" || fault "$what: $(cat "$dir/stderr")"
+        [ "$kind" = write ] || [ -z "$(ls -A "$dir/out")" ] || fault "$what: left $(ls -A "$dir/out")"
+        check_whole "$what"
+    done
+    [ $k -gt 1 ] || fault "$kind: no step of $* failed"
+    [ "$(ls -A "$dir/out")" = "$(ls -A "$dir/whole")" ] || fault "$what: gave $(ls -A "$dir/out")"
+    check_whole "$what"
+    echo "$kind: $((k - 1)) steps: $*"
+}
+
+for kind in alloc write; do
+    each $kind import "$dir/panel.csv" -o "$dir/out/p.h5" --unit firm --time year --types none=numeric
+    each $kind import "$dir/shuffled.csv" -o "$dir/out/p.h5" --unit firm --time year --memory 64M
+    each $kind simulate -o "$dir/out/p.h5" --firms 40 --years 4 --vars EXPY,IDC,ownership
+    each $kind fit "$dir/panel.h5" 'y ~ x | firm + year' -o "$dir/out/table.csv"
+    each $kind fit "$dir/panel.h5" 'c(y, z) ~ x + i(prov) | year[w]' --weights two --where 'x > 0' -o "$dir/out/table.tex"
+    each $kind fit "$dir/panel.h5" 'y ~ x | firm + year' --save resid,fitted,effects -o "$dir/out/saved.csv"
+    each $kind fit "$dir/panel.h5" 'y ~ x' --by prov --test 'x = 0' --vcov HC1 -o "$dir/out/table.html"
+    each $kind summary "$dir/panel.h5" y prov --by year --panel --quantiles 0.5 -o "$dir/out/table.csv"
+done
+finish
