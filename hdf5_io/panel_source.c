@@ -18,18 +18,19 @@ static void *read_ahead(void *ctx)
     source *s = ctx;
     for (;;) {
         slot *b = &s->slots[s->reading];
-        bool stop;
+        bool stop, end;
         pthread_mutex_lock(&s->mutex);
         while (b->full && !s->stop) pthread_cond_wait(&s->changed, &s->mutex);
         stop = s->stop;
         pthread_mutex_unlock(&s->mutex);
         if (stop) return NULL;
         pfx_block_fill(s, b);
+        end = b->end; /* a full slot is the consumer's, who may end it too */
         pthread_mutex_lock(&s->mutex);
         b->full = true;
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->mutex);
-        if (b->end) return NULL;
+        if (end) return NULL;
         s->reading ^= 1;
     }
 }
