@@ -147,7 +147,7 @@ TSAN := CC=clang CFLAGS='-O1 -g -fsanitize=thread'
 .PHONY: asan tsan test-programs
 test-programs: $(TESTS) $(PROGRAM)  ## every test of a build in its own folder
 	@PANELFX=$(CURDIR)/$(PROGRAM) tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS)
-asan: export ASAN_OPTIONS := allocator_may_return_null=1:$(ASAN_OPTIONS)
+asan: export ASAN_OPTIONS := allocator_may_return_null=1:verify_asan_link_order=0:$(ASAN_OPTIONS)
 asan:  ## AddressSanitizer and UBSan over every test and the program
 	@+$(AGAIN) BUILD=build/asan $(ASAN) test-programs
 tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1:allocator_may_return_null=1:$(TSAN_OPTIONS)

@@ -1,5 +1,6 @@
 #include "hdf5_io/panel_private.h"
 
+#include <assert.h>
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/base/text.h"
@@ -35,6 +36,7 @@ static pfx_status check_format(const pfx_h5 *f, pfx_idx *version, pfx_err *err)
     char *format = NULL;
     pfx_status st = read_format(f, &format, err);
     if (st != PFX_OK) goto done;
+    assert(format);
     if (!strcmp(format, "panelfx-draws"))
         st = pfx_fail(err, PFX_EFORMAT, "%s: holds draws, not a panel; panelfx inference reads it", f->path);
     else if (strcmp(format, PFX_PANEL_FORMAT) != 0)

@@ -91,15 +91,16 @@ int main(int argc, char **argv)
     char *none[] = {(char *)"", NULL};
     pfx_status st = start(&err);
 
-    if (st == PFX_OK && !c) st = unknown_command(argv[1], &err);
-    if (st == PFX_OK) st = c->run(argc > 1 ? argc - 1 : 1, argc > 1 ? argv + 1 : none, &err);
+    if (st == PFX_OK)
+        st = c ? c->run(argc > 1 ? argc - 1 : 1, argc > 1 ? argv + 1 : none, &err)
+               : unknown_command(argv[1], &err);
     pfx_mem_fail_at(0);
     pfx_status flushed = finish_stdout(&err);
     if (st == PFX_OK) st = flushed;
     pfx_progress_end();
     if (st)
         fprintf(stderr, "panelfx%s%s: %s\n", c ? " " : "", c ? c->name : "", err.msg);
-    else
+    else if (c)
         pfx_log_closing(PFX_VERSION, c->name);
     pfx_opt_cleanup();
     return pfx_status_exit_code(st);

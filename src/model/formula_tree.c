@@ -8,14 +8,14 @@ void pfx_piece_clear(pfx_piece *p)
 {
     pfx_expr_free(p->expr);
     pfx_mem_free(p->text);
-    for (int i = 0; i < p->n_refs; i++) pfx_mem_free(p->refs[i]);
+    for (int i = 0; p->refs && i < p->n_refs; i++) pfx_mem_free(p->refs[i]);
     pfx_mem_free(p->refs);
     *p = (pfx_piece){0};
 }
 
 void pfx_term_clear(pfx_term *t)
 {
-    for (int i = 0; i < t->n_pieces; i++) pfx_piece_clear(&t->pieces[i]);
+    for (int i = 0; t->pieces && i < t->n_pieces; i++) pfx_piece_clear(&t->pieces[i]);
     pfx_mem_free(t->pieces);
     pfx_mem_free(t->text);
     *t = (pfx_term){0};
@@ -23,7 +23,7 @@ void pfx_term_clear(pfx_term *t)
 
 void pfx_factor_spec_free(pfx_factor_spec *s)
 {
-    for (int i = 0; i < s->n_vars; i++) pfx_expr_free(s->vars[i]);
+    for (int i = 0; s->vars && i < s->n_vars; i++) pfx_expr_free(s->vars[i]);
     pfx_mem_free(s->vars);
     pfx_mem_free(s->text);
     *s = (pfx_factor_spec){0};
@@ -32,7 +32,7 @@ void pfx_factor_spec_free(pfx_factor_spec *s)
 void pfx_absorb_clear(pfx_absorb_spec *a)
 {
     pfx_factor_spec_free(&a->factor);
-    for (int i = 0; i < a->n_slopes; i++) {
+    for (int i = 0; a->slopes && a->slope_text && i < a->n_slopes; i++) {
         pfx_expr_free(a->slopes[i]);
         pfx_mem_free(a->slope_text[i]);
     }

@@ -113,7 +113,7 @@ static pfx_status lex_operator(const pfx_lexer *lx, pfx_token *t, pfx_err *err)
         return PFX_OK;
     }
     t->n = 1;
-    t->op = t->at[0];
+    t->op = (unsigned char)t->at[0];
     if (strchr("+-*/^<>&|!(),=~:[]", t->op)) return PFX_OK;
     if (t->op == '\'') return pfx_lex_fail(lx, t, err, "texts stand in double quotes");
     return pfx_lex_fail(lx, t, err, "a character that means nothing here");

@@ -26,6 +26,7 @@ static void gather(void *ctx, pfx_idx i, int thread)
     if (!a->x[v]) return;
     for (int c = 0; c < a->block->n_cols && !x; c++)
         if (strcmp(a->block->cols[c].spec.name, a->s->vars[v].name) == 0) x = a->block->cols[c].num;
+    if (!x) return;
     for (pfx_idx r = 0; r < a->block->n_rows; r++)
         if (a->p->group[r] >= 0 && isfinite(x[r])) a->x[v][a->next[v][a->rank[a->p->group[r]]]++] = x[r];
 }

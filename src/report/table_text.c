@@ -82,7 +82,7 @@ static void put_block(const pfx_table *t, const text_col *w, int c0, int c1, pfx
 
 void table_render_text(const pfx_table *t, int width, pfx_str *out)
 {
-    text_col small[64], *w = small;
+    text_col small[64] = {{0}}, *w = small;
     if (t->n_cols > 64 && !(w = pfx_mem_alloc(t->n_cols, sizeof *w, NULL))) {
         out->failed = true;
         return;
