@@ -198,11 +198,13 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     c->A = pfx_mem_calloc(c->ld, sizeof *c->A, err);
     c->R = pfx_mem_calloc((pfx_idx)k * k, sizeof *c->R, err);
     c->b = pfx_mem_alloc(o->n_terms, sizeof *c->b, err);
+    c->norm = pfx_mem_calloc(o->n_terms, sizeof *c->norm, err);
     c->first_row = pfx_mem_alloc(c->G, sizeof *c->first_row, err);
     c->term = pfx_mem_calloc(o->n_terms, sizeof *c->term, err);
     ps->T = pfx_mem_calloc((pfx_idx)k * k, sizeof *ps->T, err);
     ps->c = pfx_mem_alloc(d->p, sizeof *ps->c, err);
-    if (!c->M || !c->A || !c->R || !c->b || !c->first_row || !c->term || !ps->T || !ps->c) return PFX_ENOMEM;
+    if (!c->M || !c->A || !c->R || !c->b || !c->norm || !c->first_row || !c->term || !ps->T || !ps->c)
+        return PFX_ENOMEM;
     for (int t = 0; t < o->n_terms; t++)
         if (!(c->term[t] = pfx_mem_strdup(o->terms[t], err))) return PFX_ENOMEM;
     for (pfx_idx g = 0; g < c->G; g++) c->first_row[g] = INT64_MAX;
@@ -226,7 +228,12 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     if ((st = check_kept(d, s, o->n_terms, err)) != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK ||
         (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
         goto done;
-    for (int t = 0; t < o->n_terms; t++) ps->out->b[t] = s->b[s->k - o->n_terms + t];
+    for (int t = 0; t < o->n_terms; t++) {
+        int col = s->k - o->n_terms + t;
+        ps->out->b[t] = s->b[col];
+        for (int i = 0; i <= col; i++)
+            ps->out->norm[t] = hypot(ps->out->norm[t], ps->out->R[(pfx_idx)i * s->k + col]);
+    }
     st = sum_clusters(ps, o->nth, err);
 done:
     pfx_solve_free(s);
@@ -268,6 +275,7 @@ void pfx_clusterstat_free(pfx_clusterstat *s)
     pfx_mem_free(s->A);
     pfx_mem_free(s->R);
     pfx_mem_free(s->b);
+    pfx_mem_free(s->norm);
     pfx_mem_free(s->first_row);
     pfx_mem_free(s);
 }

@@ -36,6 +36,7 @@ typedef struct pfx_clusterstat {
     double *M;          /* [rows x ld]; entry (i, j), j <= i, of a cluster at i(i+1)/2 + j */
     double *A;          /* [ld] sum over the clusters, in order */
     double *R;          /* [k x k] upper triangular, row-major: Z~ = Q R in raw units */
+    double *norm;       /* [n_terms] lengths of the tested columns, demeaned */
     double *b;          /* [n_terms] full-sample coefficients, refined */
     pfx_idx *first_row; /* [G] panel row of the cluster's first row, or its row in the design */
 } pfx_clusterstat;

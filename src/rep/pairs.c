@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/rep/clusterstat.h"
+#include "src/rep/identify.h"
 
 /* A batch is eight panels of 24 replicates: a block of statistics is read once for all eight. */
 enum { LANES = PFX_REP_LANES, PANELS = 8, WIDTH = PANELS * LANES };
@@ -14,8 +15,6 @@ enum { LANES = PFX_REP_LANES, PANELS = 8, WIDTH = PANELS * LANES };
 enum { BLOCK_BYTES = 192 * 1024 };
 /* In whitened columns a dependent one leaves a pivot of rounding noise, about 1e-16 of its diagonal. */
 static const double DEPENDENT = 1e-11;
-/* Share of a null vector (columns in units of their norm) at which a term is part of the dependence. */
-static const double IN_NULL = 1e-6;
 
 struct pfx_pairs {
     const pfx_clusterstat *s;
@@ -25,7 +24,6 @@ struct pfx_pairs {
     pfx_idx ldc;        /* clusters in whole cache lines */
     pfx_idx block;      /* clusters in a block of M, a multiple of 8 */
     double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
-    double *norm;       /* [n_terms] of the tested columns, demeaned */
     double factor;      /* G / (G - 1) */
 };
 
@@ -104,41 +102,13 @@ static void sum_squares(const pfx_pairs *p, const uint8_t *count, int t, work *w
         }
 }
 
-/* Which terms a dropped tested column takes with it: those in its null vector. lost [n_terms] is set to 1
- * there. */
-static void mark_lost(const pfx_pairs *p, const double *L, const double *d, int col, double *c, double *null,
-                      double *lost)
-{
-    int k = p->k, n = p->n_terms, first = k - n;
-    double top = 0;
-    for (int i = col - 1; i >= 0; i--) { /* column col as a combination of those before it */
-        double v = L[((pfx_idx)col * (col + 1) / 2 + i) * LANES];
-        for (int j = i + 1; j < col; j++) v -= L[((pfx_idx)j * (j + 1) / 2 + i) * LANES] * c[j];
-        c[i] = v * d[i * LANES];
-    }
-    for (int j = 0; j < n; j++) null[j] = first + j < col ? -c[first + j] : first + j == col ? 1 : 0;
-    pfx_clusterstat_unwhiten(p->s, null);
-    for (int j = 0; j < n; j++)
-        if (fabs(null[j]) * p->norm[j] > top) top = fabs(null[j]) * p->norm[j];
-    for (int j = 0; j < n; j++)
-        if (fabs(null[j]) * p->norm[j] > IN_NULL * top) lost[j] = 1;
-}
-
 /* Coefficients of one replicate, NaN where not identified. */
-static void coefficients(const pfx_pairs *p, work *w, int rep, double *out)
+static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out)
 {
-    int lane = rep % LANES, n = p->n_terms, first = p->k - n;
-    const double *x = w->x + (pfx_idx)(rep / LANES) * p->k * LANES + lane;
-    const double *d = w->d + (pfx_idx)(rep / LANES) * p->k * LANES + lane;
-    const double *L = w->C + rep / LANES * p->s->ld * LANES + lane;
-    double *lost = w->term, *null = lost + n, *c = null + n;
-    memset(lost, 0, (size_t)n * sizeof *lost);
-    for (int j = 0; j < n; j++) {
-        out[j] = x[(first + j) * LANES];
-        if (!(d[(first + j) * LANES] > 0)) mark_lost(p, L, d, first + j, c, null, lost);
-    }
-    pfx_clusterstat_unwhiten(p->s, out);
-    for (int j = 0; j < n; j++) out[j] = lost[j] != 0 ? NAN : p->s->b[j] + out[j];
+    int lane = rep % LANES;
+    pfx_idx panel = rep / LANES, kl = (pfx_idx)p->k * LANES;
+    pfx_identify(p->s, w->C + panel * p->s->ld * LANES + lane, w->d + panel * kl + lane,
+                 w->x + panel * kl + lane, w->term, out);
 }
 
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
@@ -193,17 +163,13 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     if (p->block < 8) p->block = 8;
     p->factor = (double)s->G / (double)(s->G - 1);
     p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
-    p->norm = pfx_mem_calloc(n, sizeof *p->norm, err);
-    if (!p->functional || !p->norm) {
+    if (!p->functional) {
         pfx_pairs_free(p);
         return PFX_ENOMEM;
     }
     for (int t = 0; t < n; t++) {
-        int col = k - n + t;
         p->functional[t * n + t] = 1;
         pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
-        for (int i = 0; i <= col; i++) p->norm[t] += s->R[(pfx_idx)i * k + col] * s->R[(pfx_idx)i * k + col];
-        p->norm[t] = sqrt(p->norm[t]);
     }
     p->method = (pfx_rep_method){.name = "pairs",
                                  .width = WIDTH,
@@ -219,7 +185,6 @@ void pfx_pairs_free(pfx_pairs *p)
 {
     if (!p) return;
     pfx_mem_free(p->functional);
-    pfx_mem_free(p->norm);
     pfx_mem_free(p);
 }
 
