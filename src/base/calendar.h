@@ -1,5 +1,5 @@
-/* Times as whole steps of a unit, and as text. Years are year numbers; halves, quarters, months, weeks and days
- * count from the start of 1970. */
+/* Times as whole steps of a unit, and as text. Years are year numbers; halves, quarters, months, weeks and
+ * days count from the start of 1970. */
 #ifndef PFX_BASE_CALENDAR_H
 #define PFX_BASE_CALENDAR_H
 
@@ -29,7 +29,8 @@ bool pfx_time_can_become(pfx_time_unit from, pfx_time_unit to);
 /* Steps of `to` at a moment whose unit can become it. */
 double pfx_moment_in(pfx_moment t, pfx_time_unit to);
 
-/* How a time is written: "2019", "2019h1", "2019q3", "2019m12", "2019-12-31", a week or an index as a number. */
+/* How a time is written: "2019", "2019h1", "2019q3", "2019m12", "2019-12-31", a week or an index as a number.
+ */
 void pfx_time_write(pfx_time_unit unit, double t, size_t n, char *buf);
 
 #endif

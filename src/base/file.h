@@ -8,24 +8,26 @@
 
 /* An output in the making: written under NAME.<jobid>.<restart>.<host>.<pid>.tmp in the same folder. */
 typedef struct pfx_out {
-    char *path;     /* final name */
-    char *tmp;      /* the temporary; open it with whatever library writes it */
+    char *path; /* final name */
+    char *tmp;  /* the temporary; open it with whatever library writes it */
 } pfx_out;
 
-/* Choose the temporary and check that path can be written: EUSAGE if path exists and !force (names --force), IO
- * if the folder is not writable. Creates nothing. The temporary is registered, so that a terminating signal
- * removes it. */
+/* Choose the temporary and check that path can be written: EUSAGE if path exists and !force (names --force),
+ * IO if the folder is not writable. Creates nothing. The temporary is registered, so that a terminating
+ * signal removes it. */
 pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err) PFX_MUST;
-/* Refuse to replace what is being read: USAGE if both names lead to one file, whatever --force says. output NULL
- * or "-": fine. */
+/* Refuse to replace what is being read: USAGE if both names lead to one file, whatever --force says. output
+ * NULL or "-": fine. */
 pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err) PFX_MUST;
-/* fsync the temporary, rename it, fsync the folder. IO: names path and the reason, and removes the temporary. */
+/* fsync the temporary, rename it, fsync the folder. IO: names path and the reason, and removes the temporary.
+ */
 pfx_status pfx_out_commit(pfx_out *o, pfx_err *err) PFX_MUST;
 /* Remove the temporary if it is there; free. Accepts {0} and a committed one. */
 void pfx_out_abort(pfx_out *o);
 
 /* Write the whole text to path through pfx_out; path NULL or "-": to stdout. IO. */
-pfx_status pfx_file_write_text(const char *path, const char *text, size_t n, bool force, pfx_err *err) PFX_MUST;
+pfx_status pfx_file_write_text(const char *path, const char *text, size_t n, bool force,
+                               pfx_err *err) PFX_MUST;
 /* Read a whole (small) file, at most max bytes, into a new NUL-terminated string. IO; DATA if larger. */
 pfx_status pfx_file_read_text(const char *path, size_t max, char **out, size_t *n, pfx_err *err) PFX_MUST;
 

@@ -236,6 +236,6 @@ void pfx_log_closing(const char *version, const char *command)
 {
     if (quiet_run) return;
     pfx_progress_end();
-    fprintf(stderr, "panelfx %s: %s: wall %.2f s, cpu %.2f s, peak %.1f MiB\n", version, command,
-            pfx_run_s(), pfx_cpu_s(), (double)pfx_peak_rss() / 1048576.0);
+    fprintf(stderr, "panelfx %s: %s: wall %.2f s, cpu %.2f s, peak %.1f MiB\n", version, command, pfx_run_s(),
+            pfx_cpu_s(), (double)pfx_peak_rss() / 1048576.0);
 }

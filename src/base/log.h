@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include "src/base/status.h"
 
-typedef enum pfx_progress_mode { PFX_PROGRESS_AUTO, PFX_PROGRESS_ALWAYS, PFX_PROGRESS_NEVER } pfx_progress_mode;
+typedef enum pfx_progress_mode {
+    PFX_PROGRESS_AUTO,
+    PFX_PROGRESS_ALWAYS,
+    PFX_PROGRESS_NEVER
+} pfx_progress_mode;
 
 void pfx_log_setup(bool quiet, pfx_progress_mode mode);
 /* One line, "panelfx: warning: ..." on stderr; also kept for reports. Never silenced by --quiet. */
@@ -24,12 +28,13 @@ void pfx_progress_begin(const char *what, const char *unit, double total);
 void pfx_progress_set(double done);
 void pfx_progress_end(void);
 
-double pfx_wall_s(void);        /* monotonic seconds */
-double pfx_run_s(void);         /* wall seconds since the process began */
-double pfx_cpu_s(void);         /* CPU seconds of the process */
-pfx_idx pfx_peak_rss(void);     /* bytes: the process's peak resident size */
+double pfx_wall_s(void);    /* monotonic seconds */
+double pfx_run_s(void);     /* wall seconds since the process began */
+double pfx_cpu_s(void);     /* CPU seconds of the process */
+pfx_idx pfx_peak_rss(void); /* bytes: the process's peak resident size */
 
-/* The last stderr line: "panelfx VERSION: COMMAND: wall 0.12 s, cpu 0.20 s, peak 31.2 MiB"; silenced by --quiet. */
+/* The last stderr line: "panelfx VERSION: COMMAND: wall 0.12 s, cpu 0.20 s, peak 31.2 MiB"; silenced by
+ * --quiet. */
 void pfx_log_closing(const char *version, const char *command);
 
 #endif

@@ -15,13 +15,13 @@ typedef int64_t pfx_idx;
 
 typedef enum pfx_status {
     PFX_OK = 0,
-    PFX_EIO,       /* cannot open, read, write, rename: exit 1 */
-    PFX_ENOMEM,    /* out of memory or of --memory: exit 1 */
-    PFX_EUSAGE,    /* options, formula, expression: exit 2 */
-    PFX_EDATA,     /* values that make no panel or no regression: exit 3 */
-    PFX_EFORMAT,   /* a file that is not what it should be: exit 3 */
-    PFX_ENOCONV,   /* no convergence, or not identified: exit 4 */
-    PFX_EINTR      /* interrupted with a checkpoint kept: exit 75 */
+    PFX_EIO,     /* cannot open, read, write, rename: exit 1 */
+    PFX_ENOMEM,  /* out of memory or of --memory: exit 1 */
+    PFX_EUSAGE,  /* options, formula, expression: exit 2 */
+    PFX_EDATA,   /* values that make no panel or no regression: exit 3 */
+    PFX_EFORMAT, /* a file that is not what it should be: exit 3 */
+    PFX_ENOCONV, /* no convergence, or not identified: exit 4 */
+    PFX_EINTR    /* interrupted with a checkpoint kept: exit 75 */
 } pfx_status;
 
 /* A message says what, where (file, dataset, row, column), and what to do. One line, no newline. */

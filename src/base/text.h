@@ -9,15 +9,15 @@
 /* A growing string; start from {0}. After a failed append `failed` stays set and further appends do nothing,
  * so that a caller may check once at the end. */
 typedef struct pfx_str {
-    char *s;        /* NUL-terminated, NULL while empty */
+    char *s; /* NUL-terminated, NULL while empty */
     size_t len, cap;
-    bool failed;    /* out of memory */
+    bool failed; /* out of memory */
 } pfx_str;
 
 void pfx_str_add(pfx_str *b, const char *s);
 void pfx_str_addn(pfx_str *b, const char *s, size_t n);
 void pfx_str_addf(pfx_str *b, const char *fmt, ...) PFX_PRINTF(2, 3);
-void pfx_str_clear(pfx_str *b);     /* empty, capacity kept */
+void pfx_str_clear(pfx_str *b); /* empty, capacity kept */
 void pfx_str_free(pfx_str *b);
 
 /* Whole text as a finite or infinite double in the C locale, blanks around it allowed; false: it is not one

@@ -22,7 +22,7 @@ typedef struct fit_options {
     bool keep_singletons;
     double tol;
     pfx_idx maxiter;
-    int format;                 /* -1: from the name of the output */
+    int format; /* -1: from the name of the output */
     const char *output, *title;
     int brackets;
     pfx_idx digits;
@@ -42,17 +42,19 @@ typedef struct fit_vcov {
     const char *clusters[FIT_MAX_CLUSTERS];
     char text[1024];
 } fit_vcov;
-pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v, pfx_err *err) PFX_MUST;
+pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v,
+                           pfx_err *err) PFX_MUST;
 
 /* Where --save writes: values by row, and effects. */
 typedef struct fit_save {
     bool resid, fitted, effects;
-    char rows_path[4096], effects_path[4096];   /* "" where nothing goes there */
+    char rows_path[4096], effects_path[4096]; /* "" where nothing goes there */
 } fit_save;
 /* USAGE: unknown name, no -o, a file that exists without --force. IO: the folder cannot be written. */
 pfx_status fit_save_plan(const fit_options *o, fit_save *s, pfx_err *err) PFX_MUST;
 /* Write the saved values of all models. Reads unit and time names from the panel. */
-pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *const *fits, bool force, pfx_err *err) PFX_MUST;
+pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *const *fits, bool force,
+                          pfx_err *err) PFX_MUST;
 
 /* What a run will need, from rows and columns. */
 typedef struct fit_need {
@@ -65,13 +67,14 @@ typedef struct fit_stream {
     pfx_panel *panel;
     const pfx_formula *formula;
     pfx_dataset_options data;
-    size_t memory;          /* allowed */
-    double in_memory;       /* bytes the fit would need if the rows lay in memory */
+    size_t memory;    /* allowed */
+    double in_memory; /* bytes the fit would need if the rows lay in memory */
 } fit_stream;
 /* *passes: over the panel's rows. */
-pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes, pfx_err *err) PFX_MUST;
-/* What the streamed fits need; the seconds, where asked for, from loading some rows. NOMEM: a model has to lie in
- * memory; says why, and the bytes. */
+pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes,
+                            pfx_err *err) PFX_MUST;
+/* What the streamed fits need; the seconds, where asked for, from loading some rows. NOMEM: a model has to
+ * lie in memory; says why, and the bytes. */
 pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need, pfx_err *err) PFX_MUST;
 
 #endif

@@ -10,17 +10,19 @@ struct pfx_fit;
 
 /* What the object says about the run, beside the models. */
 typedef struct pfx_json_run {
-    const char *command;            /* "fit" */
-    const char *panel;              /* path, or NULL */
-    bool synthetic;                 /* the panel was simulated */
+    const char *command; /* "fit" */
+    const char *panel;   /* path, or NULL */
+    bool synthetic;      /* the panel was simulated */
     double read_s, compute_s, total_s;
-    bool streamed;                  /* the rows stayed in the panel */
-    int passes;                     /* over the panel's rows, all models together */
+    bool streamed; /* the rows stayed in the panel */
+    int passes;    /* over the panel's rows, all models together */
     int threads;
     pfx_idx peak_memory_bytes;
 } pfx_json_run;
 
-/* Append the object and a newline to out. Reals carry 17 significant digits; NaN and infinities are null. NOMEM. */
-pfx_status pfx_json_fits(int n, struct pfx_fit *const *fits, const pfx_json_run *run, pfx_str *out, pfx_err *err) PFX_MUST;
+/* Append the object and a newline to out. Reals carry 17 significant digits; NaN and infinities are null.
+ * NOMEM. */
+pfx_status pfx_json_fits(int n, struct pfx_fit *const *fits, const pfx_json_run *run, pfx_str *out,
+                         pfx_err *err) PFX_MUST;
 
 #endif

@@ -1,5 +1,5 @@
-/* A table of cells, built row by row and rendered as text, CSV, LaTeX, Markdown, HTML or JSON. Every table that a
- * command prints goes through here. */
+/* A table of cells, built row by row and rendered as text, CSV, LaTeX, Markdown, HTML or JSON. Every table
+ * that a command prints goes through here. */
 #ifndef PFX_REPORT_TABLE_H
 #define PFX_REPORT_TABLE_H
 
@@ -17,8 +17,8 @@ typedef enum pfx_format {
 } pfx_format;
 /* Their names, NULL-terminated, in the order of the enum: choices of --format. */
 extern const char *const pfx_format_names[];
-/* The one asked for (an index of the names), or, below 0, by the ending of an output's path: .json, .csv, .tex, .md,
- * .html; text otherwise and where path is NULL. */
+/* The one asked for (an index of the names), or, below 0, by the ending of an output's path: .json, .csv,
+ * .tex, .md, .html; text otherwise and where path is NULL. */
 pfx_format pfx_format_choose(int asked, const char *path);
 
 typedef struct pfx_table pfx_table;
@@ -39,22 +39,25 @@ void pfx_table_row(pfx_table *t);
 /* A rule above the next row. Rules at the top, below the headings and at the bottom are drawn anyway. */
 void pfx_table_rule(pfx_table *t);
 
-/* Cells. Reports show x with `decimals` digits behind the point (more where it would round to zero, none where it
- * is an integer count); CSV and JSON carry 17 significant digits. NaN is "." in reports, empty in CSV, null in JSON. */
+/* Cells. Reports show x with `decimals` digits behind the point (more where it would round to zero, none
+ * where it is an integer count); CSV and JSON carry 17 significant digits. NaN is "." in reports, empty in
+ * CSV, null in JSON. */
 void pfx_table_text(pfx_table *t, const char *s);
 void pfx_table_empty(pfx_table *t);
-void pfx_table_int(pfx_table *t, pfx_idx n);                        /* 18,599 in reports */
+void pfx_table_int(pfx_table *t, pfx_idx n); /* 18,599 in reports */
 void pfx_table_num(pfx_table *t, double x, int decimals);
-void pfx_table_starred(pfx_table *t, double x, int decimals, int stars);   /* 0.306*** */
-void pfx_table_bracket(pfx_table *t, double x, int decimals);       /* (3.363) */
+void pfx_table_starred(pfx_table *t, double x, int decimals, int stars); /* 0.306*** */
+void pfx_table_bracket(pfx_table *t, double x, int decimals);            /* (3.363) */
 
 /* A line below the table (not in CSV). */
 void pfx_table_note(pfx_table *t, const char *fmt, ...) PFX_PRINTF(2, 3);
 
-/* Append the table to out. width: columns of the terminal, for text; a wider table continues in further blocks that
- * repeat the first column; 0: no limit. JSON: {"title", "rows": [{heading: value}], "notes": []} with the texts of
- * the last heading row as keys. HTML is a whole page, LaTeX a tabular with booktabs rules. NOMEM. */
-pfx_status pfx_table_render(const pfx_table *t, pfx_format format, int width, pfx_str *out, pfx_err *err) PFX_MUST;
+/* Append the table to out. width: columns of the terminal, for text; a wider table continues in further
+ * blocks that repeat the first column; 0: no limit. JSON: {"title", "rows": [{heading: value}], "notes": []}
+ * with the texts of the last heading row as keys. HTML is a whole page, LaTeX a tabular with booktabs rules.
+ * NOMEM. */
+pfx_status pfx_table_render(const pfx_table *t, pfx_format format, int width, pfx_str *out,
+                            pfx_err *err) PFX_MUST;
 
 /* Columns of the terminal that standard output is, else 0. */
 int pfx_table_terminal_width(void);

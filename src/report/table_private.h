@@ -8,28 +8,28 @@ typedef enum cell_kind { CELL_EMPTY, CELL_TEXT, CELL_INT, CELL_NUM } cell_kind;
 
 typedef struct table_cell {
     cell_kind kind;
-    char *text;         /* as reports show it, without the tail */
-    const char *tail;   /* what hangs over on the right: "***", ")", or "" */
-    bool raised;        /* the tail is a superscript */
+    char *text;       /* as reports show it, without the tail */
+    const char *tail; /* what hangs over on the right: "***", ")", or "" */
+    bool raised;      /* the tail is a superscript */
     double num;
     pfx_idx count;
 } table_cell;
 
 typedef struct table_row {
     bool heading, rule_above;
-    int n;              /* cells filled */
-    table_cell *cell;   /* [n_cols] */
+    int n;            /* cells filled */
+    table_cell *cell; /* [n_cols] */
 } table_row;
 
 struct pfx_table {
     int n_cols;
-    char *align;        /* [n_cols] l or r */
+    char *align; /* [n_cols] l or r */
     char *title;
     pfx_idx n_rows, cap_rows;
     table_row *rows;
     int n_notes, cap_notes;
     char **notes;
-    bool rule_next;     /* pfx_table_rule was called */
+    bool rule_next; /* pfx_table_rule was called */
     pfx_status failed;
 };
 

@@ -1,5 +1,5 @@
-/* The kernels of the projection against long double loops, any number of columns, rows around tile edges, padding
- * untouched, and the same bits on every instruction set. */
+/* The kernels of the projection against long double loops, any number of columns, rows around tile edges,
+ * padding untouched, and the same bits on every instruction set. */
 #include "tests/test.h"
 
 #include "kernels/blockcg.h"
@@ -13,7 +13,8 @@
 enum { MAXP = 70, MAXN = 90, GUARD = 12345 };
 
 static double X[MAXN * (MAXP + 3)], W[MAXN], E[MAXN];
-static const int columns[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40, 41, 70};
+static const int columns[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
+                              15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40, 41, 70};
 static const pfx_idx rows[] = {0, 1, 2, 7, 8, 9, 40, 90};
 enum { N_COLUMNS = sizeof columns / sizeof *columns, N_ROWS = sizeof rows / sizeof *rows };
 
@@ -21,7 +22,8 @@ static int setup(void **state)
 {
     (void)state;
     for (int i = 0; i < MAXN * (MAXP + 3); i++) X[i] = test_uniform(1, (uint64_t)i) - 0.3;
-    for (int i = 0; i < MAXN; i++) W[i] = 0.1 + test_uniform(2, (uint64_t)i), E[i] = test_uniform(3, (uint64_t)i) - 0.5;
+    for (int i = 0; i < MAXN; i++)
+        W[i] = 0.1 + test_uniform(2, (uint64_t)i), E[i] = test_uniform(3, (uint64_t)i) - 0.5;
     return 0;
 }
 
@@ -31,24 +33,30 @@ static void fill(double *a, pfx_idx n)
 }
 
 /* Runs once per ISA that this CPU has; the first result is kept, the others must equal it bit by bit. */
-#define EACH_ISA(isa) for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) if (pfx_cpu_has(isa))
+#define EACH_ISA(isa)                                                                                        \
+    for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++)                                           \
+        if (pfx_cpu_has(isa))
 static void same(pfx_isa isa, const double *got, double *first, pfx_idx n)
 {
-    if (isa == PFX_ISA_PORTABLE) memcpy(first, got, (size_t)n * sizeof *first);
-    else assert_same_bits(got, first, n);
+    if (isa == PFX_ISA_PORTABLE)
+        memcpy(first, got, (size_t)n * sizeof *first);
+    else
+        assert_same_bits(got, first, n);
 }
 
 static void check_gram(int p, pfx_idx n, pfx_idx ld, const double *w)
 {
     static double A[MAXP * MAXP], first[MAXP * MAXP];
-    EACH_ISA(isa) {
+    EACH_ISA(isa)
+    {
         for (int i = 0; i < p * p; i++) A[i] = 0.25;
         pfx_k_gram(isa, n, p, ld, X, w, A);
         pfx_k_mirror(p, A);
         for (int j = 0; j < p; j++)
             for (int i = 0; i < p; i++) {
                 long double s = 0.25L;
-                for (pfx_idx r = 0; r < n; r++) s += (long double)X[r * ld + i] * X[r * ld + j] * (w ? w[r] : 1.0);
+                for (pfx_idx r = 0; r < n; r++)
+                    s += (long double)X[r * ld + i] * X[r * ld + j] * (w ? w[r] : 1.0);
                 assert_abs(A[j * p + i], (double)s, 1e-13);
             }
         same(isa, A, first, p * p);
@@ -71,7 +79,8 @@ static void test_resid(void **state)
     (void)state;
     double e[MAXN + 1], first[MAXN + 1];
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int r = 0; r < N_ROWS; r++) EACH_ISA(isa) {
+        for (int r = 0; r < N_ROWS; r++) EACH_ISA(isa)
+            {
                 int p = columns[c];
                 pfx_idx n = rows[r], ld = p + 1;
                 fill(e, n + 1);
@@ -90,7 +99,7 @@ static void test_resid(void **state)
 static int make_levels(pfx_idx n, pfx_idx *start)
 {
     int g = 0;
-    start[0] = 5;   /* rows are counted from start[0] */
+    start[0] = 5; /* rows are counted from start[0] */
     for (pfx_idx at = 0; at < n; g++) {
         at = at + g + 1 < n ? at + g + 1 : n;
         start[g + 1] = 5 + at;
@@ -104,7 +113,8 @@ static void test_score(void **state)
     static double S[MAXN * (MAXP + 1)], first[MAXN * (MAXP + 1)];
     pfx_idx start[MAXN + 1];
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+        for (int how = 0; how < 4; how++) EACH_ISA(isa)
+            {
                 int p = columns[c], G = make_levels(MAXN, start);
                 const double *e = how & 1 ? E : NULL, *w = how & 2 ? W : NULL;
                 fill(S, G * (p + 1));
@@ -129,7 +139,8 @@ static void test_scatter(void **state)
     int32_t code[MAXN];
     for (int r = 0; r < MAXN; r++) code[r] = (r * 5 + r / 3) % G;
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+        for (int how = 0; how < 4; how++) EACH_ISA(isa)
+            {
                 int p = columns[c];
                 const double *e = how & 1 ? E : NULL, *w = how & 2 ? W : NULL;
                 fill(S, G * (p + 1));
@@ -139,7 +150,8 @@ static void test_scatter(void **state)
                     for (int k = 0; k < p; k++) {
                         long double s = GUARD;
                         for (int r = 0; r < MAXN; r++)
-                            if (code[r] == g) s += (long double)X[r * (p + 2) + k] * (e ? e[r] : 1.0) * (w ? w[r] : 1.0);
+                            if (code[r] == g)
+                                s += (long double)X[r * (p + 2) + k] * (e ? e[r] : 1.0) * (w ? w[r] : 1.0);
                         assert_abs(S[g * (p + 1) + k], (double)s, 1e-10);
                     }
                 }
@@ -151,7 +163,8 @@ static void test_scatter(void **state)
 static long double shifted(pfx_idx r, int k, pfx_idx ld, const double *ref, int nt, const pfx_k_table *t)
 {
     long double d = (long double)X[r * ld + k] - (ref ? ref[k] : 0.0);
-    for (int i = 0; i < nt; i++) d -= (long double)(t[i].value ? t[i].value[r] : 1.0) * t[i].G[t[i].code[r] * t[i].ld + k];
+    for (int i = 0; i < nt; i++)
+        d -= (long double)(t[i].value ? t[i].value[r] : 1.0) * t[i].G[t[i].code[r] * t[i].ld + k];
     return d;
 }
 
@@ -167,7 +180,8 @@ static void test_demean(void **state)
     const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
     int levels = make_levels(MAXN, start);
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 8; how++) EACH_ISA(isa) {
+        for (int how = 0; how < 8; how++) EACH_ISA(isa)
+            {
                 int p = columns[c], nt = how >> 1 & 3;
                 const pfx_k_table *tab = nt == 3 ? t + 1 : t;
                 if (nt == 3) nt = 1;
@@ -184,7 +198,8 @@ static void test_demean(void **state)
                         }
                         assert_abs(mean[g * ldo + k], (double)(s / ws - E[k]), 1e-13);
                         for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) {
-                            assert_abs(out[r * ldo + k], (double)(shifted(r, k, ld, NULL, nt, tab) - s / ws), 1e-13);
+                            assert_abs(out[r * ldo + k], (double)(shifted(r, k, ld, NULL, nt, tab) - s / ws),
+                                       1e-13);
                             if (ldo > p) assert_true(out[r * ldo + p] == GUARD);
                         }
                     }
@@ -203,7 +218,8 @@ static void test_shift(void **state)
     for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
     const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+        for (int how = 0; how < 4; how++) EACH_ISA(isa)
+            {
                 int p = columns[c];
                 pfx_idx ldo = p + 1;
                 const double *ref = how & 1 ? X : NULL, *m = how & 2 ? W : NULL;
@@ -211,7 +227,9 @@ static void test_shift(void **state)
                 pfx_k_shift(isa, MAXN, p, p, X, ref, m, how > 1 ? 2 : 0, t, ldo, out);
                 for (pfx_idx r = 0; r < MAXN; r++) {
                     for (int k = 0; k < p; k++)
-                        assert_abs(out[r * ldo + k], (double)(shifted(r, k, p, ref, how > 1 ? 2 : 0, t) - (m ? m[k] : 0.0)), 1e-13);
+                        assert_abs(out[r * ldo + k],
+                                   (double)(shifted(r, k, p, ref, how > 1 ? 2 : 0, t) - (m ? m[k] : 0.0)),
+                                   1e-13);
                     assert_true(out[r * ldo + p] == GUARD);
                 }
                 same(isa, out, first, MAXN * ldo);
@@ -225,7 +243,8 @@ static void test_project(void **state)
     pfx_idx start[MAXN + 1];
     int levels = make_levels(MAXN, start);
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int weighted = 0; weighted < 2; weighted++) EACH_ISA(isa) {
+        for (int weighted = 0; weighted < 2; weighted++) EACH_ISA(isa)
+            {
                 int p = columns[c];
                 const double *w = weighted ? W : NULL;
                 memcpy(Z, X, sizeof Z);
@@ -233,7 +252,8 @@ static void test_project(void **state)
                 for (int g = 0; g < levels; g++)
                     for (int k = 0; k < p; k++) {
                         long double s = 0;
-                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) s += (long double)X[r * p + k] * E[r] * (w ? w[r] : 1.0);
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++)
+                            s += (long double)X[r * p + k] * E[r] * (w ? w[r] : 1.0);
                         for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++)
                             assert_abs(Z[r * p + k], (double)(X[r * p + k] - s * E[r]), 1e-13);
                     }
@@ -246,7 +266,8 @@ static void test_moments(void **state)
     (void)state;
     double mean[MAXP + 1], m2[MAXP + 1], first[2 * MAXP];
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 4; how++) EACH_ISA(isa) {
+        for (int how = 0; how < 4; how++) EACH_ISA(isa)
+            {
                 int p = columns[c], n = c % 2 ? MAXN : 1 + c;
                 const double *w = how & 1 ? W : NULL, *origin = how & 2 ? X : NULL;
                 long double total = 0;
@@ -258,7 +279,8 @@ static void test_moments(void **state)
                     long double m = 0, s = 0;
                     for (int r = 0; r < n; r++) m += (w ? w[r] : 1.0) * (long double)X[r * (p + 2) + k];
                     m /= total;
-                    for (int r = 0; r < n; r++) s += (w ? w[r] : 1.0) * (X[r * (p + 2) + k] - m) * (X[r * (p + 2) + k] - m);
+                    for (int r = 0; r < n; r++)
+                        s += (w ? w[r] : 1.0) * (X[r * (p + 2) + k] - m) * (X[r * (p + 2) + k] - m);
                     assert_abs(mean[k], (double)(m - (origin ? origin[k] : 0.0)), 1e-14);
                     assert_abs(m2[k], (double)s, 1e-13);
                 }
@@ -272,7 +294,8 @@ static void test_blockcg(void **state)
 {
     (void)state;
     enum { Q = 9, MAXLD = 48 };
-    static double P[Q * MAXLD], Y[Q * MAXLD], R[Q * MAXLD], sum[MAXLD], inv[Q], V[Q * MAXLD], first[4][Q * MAXLD];
+    static double P[Q * MAXLD], Y[Q * MAXLD], R[Q * MAXLD], sum[MAXLD], inv[Q], V[Q * MAXLD],
+        first[4][Q * MAXLD];
     pfx_idx ptr[Q + 1];
     int32_t col[Q * Q];
     double val[Q * Q];
@@ -280,17 +303,20 @@ static void test_blockcg(void **state)
     for (int i = 0; i < Q; i++) {
         ptr[i + 1] = ptr[i];
         for (int j = 0; j < Q; j++)
-            if ((i + j) % 3) col[ptr[i + 1]] = j, val[ptr[i + 1]++] = test_uniform(4, (uint64_t)(i * j)) - 0.5;
+            if ((i + j) % 3)
+                col[ptr[i + 1]] = j, val[ptr[i + 1]++] = test_uniform(4, (uint64_t)(i * j)) - 0.5;
         inv[i] = i ? 1.0 / i : 0.0;
     }
-    for (int ld = 8; ld <= MAXLD; ld += 8) EACH_ISA(isa) {
+    for (int ld = 8; ld <= MAXLD; ld += 8) EACH_ISA(isa)
+        {
             for (int i = 0; i < Q * ld; i++) P[i] = X[i], R[i] = X[i + 50], V[i] = X[i + 90];
             pfx_k_spmm(isa, 2, Q - 1, ptr, col, val, ld, P, Y, sum);
             for (int k = 0; k < ld; k++) {
                 long double dot = 0;
                 for (int i = 2; i < Q - 1; i++) {
                     long double y = 0;
-                    for (pfx_idx e = ptr[i]; e < ptr[i + 1]; e++) y += (long double)val[e] * P[col[e] * ld + k];
+                    for (pfx_idx e = ptr[i]; e < ptr[i + 1]; e++)
+                        y += (long double)val[e] * P[col[e] * ld + k];
                     assert_abs(Y[i * ld + k], (double)y, 1e-14);
                     dot += y * P[i * ld + k];
                 }
@@ -312,7 +338,8 @@ static void test_blockcg(void **state)
             same(isa, sum, first[2], ld);
             pfx_k_cg_turn(isa, 2, Q - 1, ld, W, R, inv, P);
             for (int i = 0; i < Q * ld; i++)
-                assert_abs(P[i], i / ld < 2 || i / ld == Q - 1 ? X[i] : inv[i / ld] * R[i] + W[i % ld] * X[i], 1e-14);
+                assert_abs(P[i], i / ld < 2 || i / ld == Q - 1 ? X[i] : inv[i / ld] * R[i] + W[i % ld] * X[i],
+                           1e-14);
             same(isa, P, first[3], Q * ld);
         }
 }
@@ -320,8 +347,8 @@ static void test_blockcg(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
-        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_gram),    cmocka_unit_test(test_resid),   cmocka_unit_test(test_score),
+        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean),  cmocka_unit_test(test_shift),
         cmocka_unit_test(test_project), cmocka_unit_test(test_moments), cmocka_unit_test(test_blockcg)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -55,15 +55,15 @@ static void parse(parsed *p, char **words)
     p->st = pfx_opt_parse(&command, n_words(words), words, &p->o, 1, MAX_POS, p->pos, &p->n_pos, &p->err);
 }
 #define assert_parsed(p) test_assert_status((p).st, PFX_OK, &(p).err, "parse", __FILE__, __LINE__)
-#define PARSE(...) \
-    parsed p;      \
+#define PARSE(...)                                                                                           \
+    parsed p;                                                                                                \
     parse(&p, (char *[]){"try", __VA_ARGS__, NULL})
 
 static void test_every_kind(void **state)
 {
     (void)state;
-    PARSE("in.h5", "--flag", "--output", "a b", "--list", "x, y", "--list=z", "--vars", " a, b", "--vars=c", "--count",
-          "-3", "--real=-1e-3", "--size", "4K", "--choice", "two");
+    PARSE("in.h5", "--flag", "--output", "a b", "--list", "x, y", "--list=z", "--vars", " a, b", "--vars=c",
+          "--count", "-3", "--real=-1e-3", "--size", "4K", "--choice", "two");
     assert_parsed(p);
     assert_int_equal(p.n_pos, 1);
     assert_string_equal(p.pos[0], "in.h5");
@@ -208,10 +208,14 @@ static void test_help_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),       cmocka_unit_test(test_defaults_stay),
-        cmocka_unit_test(test_places_and_spellings), cmocka_unit_test(test_after_the_dashes),
-        cmocka_unit_test(test_numbers_are_no_options), cmocka_unit_test(test_wrong_lines),
-        cmocka_unit_test(test_too_many_in_a_list), cmocka_unit_test(test_help_page),
+        cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_defaults_stay),
+        cmocka_unit_test(test_places_and_spellings),
+        cmocka_unit_test(test_after_the_dashes),
+        cmocka_unit_test(test_numbers_are_no_options),
+        cmocka_unit_test(test_wrong_lines),
+        cmocka_unit_test(test_too_many_in_a_list),
+        cmocka_unit_test(test_help_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,10 @@ typedef struct models {
 static void make_models(models *m)
 {
     *m = (models){
-        .c1 = {{"(Intercept)", 5.5146, 0.1457, 37.84, 0.0, 5.2, 5.8}, {"IDC", 0.3175, 0.0902, 3.5183, 0.0004, 0.1, 0.5}},
-        .c2 = {{"IDC", 0.3061, 0.0910, 3.3629, 0.02, 0.13, 0.48}, {"算力_x", -0.00001234, NAN, NAN, NAN, NAN, NAN}},
+        .c1 = {{"(Intercept)", 5.5146, 0.1457, 37.84, 0.0, 5.2, 5.8},
+               {"IDC", 0.3175, 0.0902, 3.5183, 0.0004, 0.1, 0.5}},
+        .c2 = {{"IDC", 0.3061, 0.0910, 3.3629, 0.02, 0.13, 0.48},
+               {"算力_x", -0.00001234, NAN, NAN, NAN, NAN, NAN}},
         .e2 = {{"firm", 3500, 0, true}, {"year", 7, 1, false}},
         .k1 = {{"firm", 3500}},
         .k2 = {{"firm", 3499}},
@@ -30,17 +32,59 @@ static void make_models(models *m)
         .V1 = {1, 2, 2, 3},
         .V2 = {0.1, NAN, NAN, 0.1 + 0.2},
     };
-    m->f1 = (pfx_fit){.formula = "EXPY ~ IDC", .outcome = "EXPY", .method = "ols", .n_obs = 18599, .n_clusters = 1,
-                      .clusters = m->k1, .vcov = PFX_VCOV_CLUSTER, .ssc = PFX_SSC_FIXEST, .k = 2, .coef = m->c1,
-                      .V = m->V1, .df_t = 3499, .r2 = 0.5862, .adj_r2 = 0.5858, .within_r2 = NAN, .rmse = 0.7,
-                      .f = 12.5, .f_df1 = 1, .f_df2 = 3499, .f_p = 0.0004, .rank_absorbed = -1, .route = "none",
-                      .solver = "cholesky", .converged = true};
-    m->f2 = (pfx_fit){.formula = "EXPY ~ IDC + x | firm + year", .outcome = "EXPY", .method = "ols", .n_obs = 18590,
-                      .n_missing = 5, .n_singletons = 4, .n_collinear = 2, .collinear = m->dropped, .n_effects = 2,
-                      .effects = m->e2, .n_clusters = 1, .clusters = m->k2, .vcov = PFX_VCOV_CLUSTER,
-                      .ssc = PFX_SSC_FIXEST, .k = 2, .coef = m->c2, .V = m->V2, .df_t = 3498, .r2 = 0.9, .adj_r2 = 0.8,
-                      .within_r2 = 0.0123, .rmse = 0.3, .f = 11.3, .n_tests = 1, .tests = m->w2, .rank_absorbed = 3506,
-                      .route = "two-way", .solver = "qr", .converged = true};
+    m->f1 = (pfx_fit){.formula = "EXPY ~ IDC",
+                      .outcome = "EXPY",
+                      .method = "ols",
+                      .n_obs = 18599,
+                      .n_clusters = 1,
+                      .clusters = m->k1,
+                      .vcov = PFX_VCOV_CLUSTER,
+                      .ssc = PFX_SSC_FIXEST,
+                      .k = 2,
+                      .coef = m->c1,
+                      .V = m->V1,
+                      .df_t = 3499,
+                      .r2 = 0.5862,
+                      .adj_r2 = 0.5858,
+                      .within_r2 = NAN,
+                      .rmse = 0.7,
+                      .f = 12.5,
+                      .f_df1 = 1,
+                      .f_df2 = 3499,
+                      .f_p = 0.0004,
+                      .rank_absorbed = -1,
+                      .route = "none",
+                      .solver = "cholesky",
+                      .converged = true};
+    m->f2 = (pfx_fit){.formula = "EXPY ~ IDC + x | firm + year",
+                      .outcome = "EXPY",
+                      .method = "ols",
+                      .n_obs = 18590,
+                      .n_missing = 5,
+                      .n_singletons = 4,
+                      .n_collinear = 2,
+                      .collinear = m->dropped,
+                      .n_effects = 2,
+                      .effects = m->e2,
+                      .n_clusters = 1,
+                      .clusters = m->k2,
+                      .vcov = PFX_VCOV_CLUSTER,
+                      .ssc = PFX_SSC_FIXEST,
+                      .k = 2,
+                      .coef = m->c2,
+                      .V = m->V2,
+                      .df_t = 3498,
+                      .r2 = 0.9,
+                      .adj_r2 = 0.8,
+                      .within_r2 = 0.0123,
+                      .rmse = 0.3,
+                      .f = 11.3,
+                      .n_tests = 1,
+                      .tests = m->w2,
+                      .rank_absorbed = 3506,
+                      .route = "two-way",
+                      .solver = "qr",
+                      .converged = true};
     m->fits[0] = &m->f1;
     m->fits[1] = &m->f2;
 }
@@ -48,7 +92,8 @@ static void make_models(models *m)
 static char *rendered(int n, pfx_fit *const *fits, pfx_format format, pfx_brackets brackets, pfx_str *out)
 {
     static const char *const notes[] = {"Synthetic panel."};
-    const pfx_regression_options o = {.brackets = brackets, .digits = 4, .title = "Baseline", .n_notes = 1, .notes = notes};
+    const pfx_regression_options o = {
+        .brackets = brackets, .digits = 4, .title = "Baseline", .n_notes = 1, .notes = notes};
     pfx_err err = {0};
     *out = (pfx_str){0};
     assert_ok(pfx_regression_render(n, fits, &o, format, out, &err));
@@ -102,12 +147,22 @@ static void test_brackets_and_rows(void **state)
     pfx_str out;
     make_models(&m);
     char *text = rendered(2, m.fits, PFX_FORMAT_TEXT, PFX_BRACKETS_SE, &out);
-    static const char *const holds[] = {"(0.0902)", "-1.234e-05", "(.)", "firm effects", "year effects", "18,599",
-                                        "Clusters (firm)", "3,499", "Left out: missing", "Left out: singletons",
-                                        "Standard errors in brackets; * p < 0.10, ** p < 0.05, *** p < 0.01.",
-                                        "Standard errors: clustered by firm (CRV1), small-sample factor of fixest.",
-                                        "(2) Dropped as collinear: x2, x3.",
-                                        "(2) Wald test of IDC = 0: F(1, 3498) = 11.3090, p = 0.0008.", "Synthetic panel.\n"};
+    static const char *const holds[] = {
+        "(0.0902)",
+        "-1.234e-05",
+        "(.)",
+        "firm effects",
+        "year effects",
+        "18,599",
+        "Clusters (firm)",
+        "3,499",
+        "Left out: missing",
+        "Left out: singletons",
+        "Standard errors in brackets; * p < 0.10, ** p < 0.05, *** p < 0.01.",
+        "Standard errors: clustered by firm (CRV1), small-sample factor of fixest.",
+        "(2) Dropped as collinear: x2, x3.",
+        "(2) Wald test of IDC = 0: F(1, 3498) = 11.3090, p = 0.0008.",
+        "Synthetic panel.\n"};
     for (size_t i = 0; i < sizeof holds / sizeof holds[0]; i++)
         if (!strstr(text, holds[i])) fail_msg("no \"%s\" in\n%s", holds[i], text);
     assert_null(strstr(text, "zero weight"));
@@ -156,7 +211,8 @@ static void test_latex_is_balanced(void **state)
 static void test_html_is_balanced(void **state)
 {
     (void)state;
-    static const char *const tags[] = {"html", "head", "body", "table", "caption", "thead", "tbody", "tr", "td", "th", "p", "sup"};
+    static const char *const tags[] = {"html",  "head", "body", "table", "caption", "thead",
+                                       "tbody", "tr",   "td",   "th",    "p",       "sup"};
     models m;
     pfx_str out;
     make_models(&m);
@@ -184,8 +240,11 @@ static void test_csv_has_a_row_for_each_coefficient(void **state)
         "model,formula,outcome,by,level,term,estimate,std_error,statistic,p_value,conf_low,conf_high,n_obs\n"
         "1,EXPY ~ IDC,EXPY,,,(Intercept),5.5145999999999997,0.1457,37.840000000000003,0,5.2000000000000002,"
         "5.7999999999999998,18599\n"
-        "1,EXPY ~ IDC,EXPY,,,IDC,0.3175,0.090200000000000002,3.5183,0.00040000000000000002,0.10000000000000001,0.5,18599\n"
-        "2,EXPY ~ IDC + x | firm + year,EXPY,\"prov, city\",\"An\"\"hui\",IDC,0.30609999999999998,0.090999999999999998,"
+        "1,EXPY ~ "
+        "IDC,EXPY,,,IDC,0.3175,0.090200000000000002,3.5183,0.00040000000000000002,0.10000000000000001,0.5,"
+        "18599\n"
+        "2,EXPY ~ IDC + x | firm + year,EXPY,\"prov, "
+        "city\",\"An\"\"hui\",IDC,0.30609999999999998,0.090999999999999998,"
         "3.3628999999999998,0.02,0.13,0.47999999999999998,18590\n"
         "2,EXPY ~ IDC + x | firm + year,EXPY,\"prov, city\",\"An\"\"hui\",算力_x,-1.234e-05,,,,,,18590\n");
     pfx_str_free(&out);
@@ -195,12 +254,19 @@ static void test_csv_has_a_row_for_each_coefficient(void **state)
 static void test_json_keys(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"formula", "outcome", "method", "n_obs", "n_missing", "n_singletons", "collinear",
-                                       "fixed_effects", "clusters", "vcov", "vcov_matrix", "df_residual", "df_absorbed",
-                                       "df_t", "f", "coefficients", "r2", "adj_r2", "within_r2", "rmse", "converged",
-                                       "iterations"};
-    static const char *const coef_keys[] = {"term", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"};
-    const pfx_json_run run = {.command = "fit", .panel = "p.h5", .read_s = 0.5, .compute_s = 0.25, .total_s = 1, .threads = 2,
+    static const char *const keys[] = {
+        "formula",     "outcome",       "method",    "n_obs",        "n_missing",   "n_singletons",
+        "collinear",   "fixed_effects", "clusters",  "vcov",         "vcov_matrix", "df_residual",
+        "df_absorbed", "df_t",          "f",         "coefficients", "r2",          "adj_r2",
+        "within_r2",   "rmse",          "converged", "iterations"};
+    static const char *const coef_keys[] = {"term",    "estimate", "std_error", "statistic",
+                                            "p_value", "conf_low", "conf_high"};
+    const pfx_json_run run = {.command = "fit",
+                              .panel = "p.h5",
+                              .read_s = 0.5,
+                              .compute_s = 0.25,
+                              .total_s = 1,
+                              .threads = 2,
                               .peak_memory_bytes = 123};
     models m;
     pfx_str out = {0};
@@ -218,7 +284,8 @@ static void test_json_keys(void **state)
     assert_int_equal(json_array_size(list), 2);
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < sizeof keys / sizeof keys[0]; j++)
-            if (!json_object_get(json_array_get(list, i), keys[j])) fail_msg("model %zu: no key %s", i, keys[j]);
+            if (!json_object_get(json_array_get(list, i), keys[j]))
+                fail_msg("model %zu: no key %s", i, keys[j]);
     json_t *second = json_array_get(list, 1), *coefs = json_object_get(second, "coefficients");
     for (size_t j = 0; j < sizeof coef_keys / sizeof coef_keys[0]; j++)
         assert_non_null(json_object_get(json_array_get(coefs, 0), coef_keys[j]));

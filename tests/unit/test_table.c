@@ -102,7 +102,8 @@ static void test_markup(void **state)
           "\\end{tabular}\n\\end{table}\n");
     check(PFX_FORMAT_MARKDOWN, 0,
           "**A\\_title & more**\n\n| name | (1) | a,\"b\" |\n| :--- | ---: | ---: |\n"
-          "| 算力 | 0.306\\*\\*\\* | -12.5\\* |\n|  | (3.363) | (.) |\n| N | 18,599 | -1,234,567 |\n\n50% of x&lt;y\n");
+          "| 算力 | 0.306\\*\\*\\* | -12.5\\* |\n|  | (3.363) | (.) |\n| N | 18,599 | -1,234,567 |\n\n50% of "
+          "x&lt;y\n");
 }
 
 static void test_html(void **state)
@@ -207,9 +208,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_text_wraps), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_markup),  cmocka_unit_test(test_html),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_too_many_cells), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_text),          cmocka_unit_test(test_text_wraps),
+        cmocka_unit_test(test_csv),           cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_html),          cmocka_unit_test(test_json),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_too_many_cells),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
