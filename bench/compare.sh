@@ -17,7 +17,7 @@ awk -F '\t' '
     }
     function print_row(key, a, b, ratio, sa, sb, check,    f) {
         if (!titled++) {
-            split("date commit compiler flags cpu cores threads isa openblas_core", names, " ")
+            split("date commit compiler flags cpu cores threads isa openblas_core load_average", names, " ")
             for (i = 1; i in names; i++)
                 printf "%-14s %s%s\n", names[i], head[1, names[i]], \
                     head[1, names[i]] == head[2, names[i]] ? "" : "  ->  " head[2, names[i]]

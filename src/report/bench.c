@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -143,12 +144,21 @@ static void row(pfx_table *t, const pfx_bench_line *l, bool program)
     text_or_empty(t, l->note);
 }
 
+/* Processes that wanted to run over the last minute, this one among them; 0: not known. */
+static double load_average(void)
+{
+    double load = 0;
+    return getloadavg(&load, 1) == 1 ? load : 0;
+}
+
 /* What a reader of the table needs to know, and no machine's name. */
 static void notes(pfx_table *t, const pfx_bench_machine *m)
 {
     pfx_table_note(t, "%s, %d thread%s, %s; OpenBLAS core type %s; %s; panelfx %s, commit %s.", pfx_cpu_model(), m->threads,
                    m->threads > 1 ? "s" : "", m->isa, openblas_get_corename(), pfx_build_compiler(), PFX_VERSION,
                    pfx_build_commit());
+    if (load_average() > 1.5 * m->threads)
+        pfx_table_note(t, "The machine was busy (load average %.1f): seconds are upper bounds, and shares are rough.", load_average());
     pfx_table_note(t, "share: rate over the limit, measured in this run with as many threads. Fits in memory: two readings "
                       "of the data, the least there can be.");
     pfx_table_note(t, "files: whole processes; faults and peak are theirs. T_read: H5Dread of the fit's columns into one "
@@ -196,7 +206,8 @@ static void head(const pfx_bench_machine *m, pfx_str *out)
     pfx_str_addf(out, "# compiler\t%s\n# flags\t%s\n", pfx_build_compiler(), pfx_build_flags());
     pfx_str_addf(out, "# cpu\t%s\n# cores\t%d\n# threads\t%d\n# isa\t%s\n", pfx_cpu_model(), pfx_par_threads(0), m->threads,
                  m->isa);
-    pfx_str_addf(out, "# openblas\t%s\n# openblas_core\t%s\n# hdf5\t%s\n", openblas_get_config(), openblas_get_corename(), m->hdf5);
+    pfx_str_addf(out, "# openblas\t%s\n# openblas_core\t%s\n# hdf5\t%s\n# load_average\t%.1f\n", openblas_get_config(), openblas_get_corename(),
+                 m->hdf5, load_average());
 }
 
 static void field(pfx_str *out, double x)

@@ -57,7 +57,7 @@ pfx_status pfx_bench_render(const pfx_bench_report *r, const pfx_bench_machine *
  * the printing failed. */
 int pfx_bench_print(pfx_bench_report *r, int threads);
 /* The record: lines "# KEY<TAB>VALUE" (date, version, commit, compiler, flags,
- * cpu, cores, threads, isa, openblas, openblas_core, hdf5), a line of column
+ * cpu, cores, threads, isa, openblas, openblas_core, hdf5, load_average), a line of column
  * names, then one line for each case. Nothing in it names this machine or its folders. */
 pfx_status pfx_bench_record(const pfx_bench_report *r, const pfx_bench_machine *m, pfx_str *out, pfx_err *err) PFX_MUST;
 

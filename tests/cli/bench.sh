@@ -8,7 +8,7 @@ head -n 1 "$dir/stdout" >"$dir/columns"
 holds "case,rows,columns,threads,seconds,rate,unit,share,limit,limit_rate,digits,faults,peak_MiB,check,note" "$dir/columns"
 
 # The record: what it was made with, then as many fields in every line as there are names, the same cases as the table.
-for key in date version commit compiler flags cpu cores threads isa openblas openblas_core hdf5; do
+for key in date version commit compiler flags cpu cores threads isa openblas openblas_core hdf5 load_average; do
     grep -q "^# $key	." "$dir/record.tsv" || fault "the record has no $key"
 done
 grep -qF "$dir" "$dir/record.tsv" && fault "the record names a path"
