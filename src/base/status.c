@@ -55,6 +55,7 @@ int pfx_status_exit_code(pfx_status status)
     case PFX_EFORMAT:
         return 3;
     case PFX_ENOCONV:
+    case PFX_EIDENT:
         return 4;
     case PFX_EINTR:
         return 75;

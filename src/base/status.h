@@ -20,7 +20,8 @@ typedef enum pfx_status {
     PFX_EUSAGE,  /* options, formula, expression: exit 2 */
     PFX_EDATA,   /* values that make no panel or no regression: exit 3 */
     PFX_EFORMAT, /* a file that is not what it should be: exit 3 */
-    PFX_ENOCONV, /* no convergence, or not identified: exit 4 */
+    PFX_ENOCONV, /* no convergence: exit 4 */
+    PFX_EIDENT,  /* not identified: exit 4 */
     PFX_EINTR    /* interrupted with a checkpoint kept: exit 75 */
 } pfx_status;
 

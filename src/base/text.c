@@ -41,13 +41,19 @@ void pfx_str_addf(pfx_str *b, const char *fmt, ...)
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    /* Into the room that is there; formatted a second time only where it was too small. */
+    size_t room = b->s && !b->failed ? b->cap - b->len : 0;
+    int n = vsnprintf(room ? b->s + b->len : NULL, room, fmt, ap);
     va_end(ap);
     if (n < 0)
         b->failed = true;
+    else if ((size_t)n < room)
+        b->len += (size_t)n;
     else if (reserve(b, (size_t)n)) {
         vsnprintf(b->s + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
+    } else if (room) {
+        b->s[b->len] = '\0';
     }
     va_end(again);
 }

@@ -221,7 +221,7 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
             bool last = m == r->formula->n_models - 1 && by == n_by - 1;
             pfx_err one = {0};
             pfx_status st = fit_one(r, &o, m, by, last, &one);
-            if (st == PFX_EDATA && r->o.by && !(last && r->n_fits == 0)) {
+            if ((st == PFX_EDATA || st == PFX_EIDENT) && r->o.by && !(last && r->n_fits == 0)) {
                 pfx_warn("left out: %s", one.msg);
                 left_out++;
             } else if (st) {
@@ -298,8 +298,9 @@ static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
     if ((st = fit_choose_vcov(&r.o, pfx_panel_structure(r.panel), &r.vcov, err))) goto done;
     if ((st = load(&r, err)) || r.o.estimate) goto done;
     if ((st = fit_all(&r, err))) goto done;
-    if ((st = fit_save_write(&r.save, r.panel, r.n_fits, r.fits, r.o.common.force, err))) goto done;
-    st = report(&r, err);
+    /* The table first: where it cannot be printed no file is left. */
+    if ((st = report(&r, err))) goto done;
+    st = fit_save_write(&r.save, r.panel, r.n_fits, r.fits, r.o.common.force, err);
 done:
     fit_run_free(&r);
     return st;

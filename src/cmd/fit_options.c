@@ -95,6 +95,9 @@ static pfx_status cut_clusters(const char *cluster, fit_vcov *v, pfx_err *err)
             return pfx_fail(err, PFX_EUSAGE, "--cluster %s: an empty name; write firm or firm+year", cluster);
         if (v->n_clusters == FIT_MAX_CLUSTERS)
             return pfx_fail(err, PFX_EUSAGE, "--cluster %s: more than two cluster variables", cluster);
+        if (v->n_clusters && strcmp(v->clusters[0], s) == 0)
+            return pfx_fail(err, PFX_EUSAGE, "--cluster %s: the same variable twice; write --cluster %s",
+                            cluster, s);
         v->clusters[v->n_clusters++] = s;
     }
     return PFX_OK;

@@ -171,7 +171,7 @@ static pfx_status set_value(const pfx_opt *o, void *options, const char *value, 
         if (pfx_text_double(value, n, slot)) return PFX_OK;
         return pfx_fail(err, PFX_EUSAGE, "--%s %s: not a number", o->name, value);
     case PFX_OPT_SIZE:
-        if (pfx_text_size(value, slot)) return PFX_OK;
+        if (pfx_text_size(value, slot) && *(size_t *)slot > 0) return PFX_OK;
         return pfx_fail(err, PFX_EUSAGE, "--%s %s: not a size; write 512M or 4G", o->name, value);
     }
     return pfx_fail(err, PFX_EUSAGE, "--%s: cannot be set", o->name);

@@ -99,7 +99,8 @@ typedef struct pfx_fit {
 
 /* Least squares of the design's outcome on its regressors, effects absorbed. Takes the design by reference
  * and may reorder its rows. Warns (pfx_warn) on collinear columns, ill-conditioning, a floored two-way
- * variance. DATA: everything collinear, constant outcome is allowed (R2 NaN), fewer rows than parameters.
+ * variance, on a constant outcome (R2 NaN) and a perfect fit. IDENT: everything collinear. DATA: fewer rows than
+ * parameters.
  * ENOCONV: the absorber did not converge. EUSAGE: a test names an unknown term; endogenous columns. */
 pfx_status pfx_fit_ols(struct pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err) PFX_MUST;
 void pfx_fit_free(pfx_fit *f);

@@ -87,7 +87,7 @@ static pfx_status list_collinear(pfx_ols *m, pfx_err *err)
         st = pfx_fail(err, PFX_ENOMEM, "out of memory for a message");
     else if (s->k == 0)
         st = pfx_fail(
-            err, PFX_EDATA,
+            err, PFX_EIDENT,
             "%s: everything is collinear, no regressor is left: %s; leave out an effect or choose others",
             m->d->formula ? m->d->formula : "formula", text.s);
     else

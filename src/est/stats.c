@@ -2,6 +2,7 @@
 #include "src/est/ols_private.h"
 
 #include <math.h>
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/est/dist.h"
 #include "src/est/wald.h"
@@ -30,7 +31,7 @@ static pfx_status fill_coefficients(pfx_ols *m, pfx_err *err)
 static void fill_statistics(pfx_ols *m)
 {
     /* As in solve.c: what is left of a constant (or absorbed) outcome is rounding. */
-    static const double constant2 = 1e-26, absorbed2 = 1e-18;
+    static const double constant2 = 1e-26, absorbed2 = 1e-18, perfect2 = 1e-26;
     const double *gram = pfx_absorber_gram(m->a);
     int y = m->p - 1;
     bool mean_out = pfx_design_removes_mean(m->d);
@@ -49,7 +50,11 @@ static void fill_statistics(pfx_ols *m)
     f->tss = tss * m->w_scale;
     f->r2 = varies ? 1 - m->ssr / tss : NAN;
     f->adj_r2 = varies ? 1 - (m->ssr / df) / (tss / (m->n - mean_out)) : NAN;
+    const char *formula = m->d->formula ? m->d->formula : "formula";
+    if (!varies) pfx_warn("%s: the outcome is constant in the sample, there is nothing to explain", formula);
     varies = varies && within > absorbed2 * tss;
+    if (varies && m->ssr < perfect2 * within)
+        pfx_warn("%s: a perfect fit up to rounding: its standard errors and tests mean nothing", formula);
     f->within_r2 = varies ? 1 - m->ssr / within : NAN;
     f->adj_within_r2 = varies ? 1 - (m->ssr / df) / (within / (m->n - removed)) : NAN;
     f->rmse = sqrt(m->ssr / m->sum_w);

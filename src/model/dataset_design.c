@@ -134,6 +134,11 @@ static pfx_status all_missing(const pfx_dataset *ds, const pfx_ds_model *m, pfx_
     for (int a = 0; a < m->spec->n_absorbed; a++)
         if (ds->factors[m->absorbed[a]].n_missing > most)
             most = ds->factors[m->absorbed[a]].n_missing, worst = ds->factors[m->absorbed[a]].text;
+    if (ds->weights >= 0 && ds->extras[ds->weights].n_missing > most)
+        most = ds->extras[ds->weights].n_missing, worst = ds->extras[ds->weights].text;
+    for (int c = 0; c < ds->n_clusters; c++)
+        if (ds->factors[ds->clusters[c]].n_missing > most)
+            most = ds->factors[ds->clusters[c]].n_missing, worst = ds->factors[ds->clusters[c]].text;
     return pfx_fail(
         err, PFX_EDATA,
         "%s: no rows left: each of the %lld rows%s lacks some value; '%s' is missing in most, %lld of %lld",
@@ -330,7 +335,7 @@ pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pf
     return pfx_fail(
         err, PFX_EDATA,
         "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, "
-        "or use --vcov",
+        "or use --vcov HC1",
         d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
 }
 

@@ -33,6 +33,11 @@ static json_t *real(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
 }
+/* Degrees of freedom: whole numbers without a point. */
+static json_t *whole(double x)
+{
+    return fabs(x) < 0x1p53 && x == rint(x) ? json_integer((json_int_t)x) : real(x);
+}
 static json_t *text(const char *s)
 {
     return s ? json_string(s) : json_null();
@@ -117,7 +122,7 @@ static json_t *vcov(maker *k, const pfx_fit *f)
     json_t *o = need(k, json_object());
     set(k, o, "type", text(pfx_vcov_name(f->vcov)));
     set(k, o, "ssc", text(pfx_ssc_name(f->ssc)));
-    set(k, o, "k_adjust", real(f->k_adj));
+    set(k, o, "k_adjust", whole(f->k_adj));
     set(k, o, "floored", json_boolean(f->v_floored));
     return o;
 }
@@ -126,8 +131,8 @@ static json_t *f_test(maker *k, double statistic, double df1, double df2, double
 {
     json_t *o = need(k, json_object());
     set(k, o, "statistic", real(statistic));
-    set(k, o, "df1", real(df1));
-    set(k, o, "df2", real(df2));
+    set(k, o, "df1", whole(df1));
+    set(k, o, "df2", whole(df2));
     set(k, o, "p_value", real(p));
     return o;
 }
@@ -167,10 +172,10 @@ static json_t *model(maker *k, const pfx_fit *f)
     set(k, o, "clusters", clusters(k, f));
     set(k, o, "vcov", vcov(k, f));
     set(k, o, "vcov_matrix", vcov_matrix(k, f));
-    set(k, o, "df_residual", real(f->df_residual));
+    set(k, o, "df_residual", whole(f->df_residual));
     set(k, o, "df_absorbed", count(f->df_absorbed));
     set(k, o, "rank_absorbed", f->rank_absorbed < 0 ? json_null() : count(f->rank_absorbed));
-    set(k, o, "df_t", real(f->df_t));
+    set(k, o, "df_t", whole(f->df_t));
     set(k, o, "f", f_test(k, f->f, f->f_df1, f->f_df2, f->f_p));
     set(k, o, "coefficients", coefficients(k, f));
     set(k, o, "r2", real(f->r2));

@@ -162,7 +162,14 @@ static void count_row(pfx_table *t, int n, pfx_fit *const *fits, const char *lab
     for (int m = 0; m < n; m++) pfx_table_int(t, get(fits[m]));
 }
 
-static void real_row(pfx_table *t, int n, pfx_fit *const *fits, const char *label, real_fn get, int digits)
+/* A share below half of the last digit is 0.0000: rounding noise around zero is no news. */
+static double round_share(double x, int digits)
+{
+    return fabs(x) < 0.5 * pow(10, -digits) ? 0 : x;
+}
+
+static void real_row(pfx_table *t, int n, pfx_fit *const *fits, const char *label, real_fn get, bool share,
+                     int digits)
 {
     bool any = false;
     for (int m = 0; m < n; m++) any |= !isnan(get(fits[m]));
@@ -174,7 +181,7 @@ static void real_row(pfx_table *t, int n, pfx_fit *const *fits, const char *labe
         if (isnan(x))
             pfx_table_empty(t);
         else
-            pfx_table_num(t, x, digits);
+            pfx_table_num(t, share ? round_share(x, digits) : x, digits);
     }
 }
 
@@ -201,11 +208,11 @@ static void size_rows(pfx_table *t, int n, pfx_fit *const *fits, const name_list
 {
     pfx_table_rule(t);
     count_row(t, n, fits, "N", get_n_obs, true);
-    real_row(t, n, fits, "R2", get_r2, digits);
-    real_row(t, n, fits, "Adjusted R2", get_adj_r2, digits);
-    real_row(t, n, fits, "Within R2", get_within_r2, digits);
-    real_row(t, n, fits, "RMSE", get_rmse, digits);
-    real_row(t, n, fits, "F", get_f, digits);
+    real_row(t, n, fits, "R2", get_r2, true, digits);
+    real_row(t, n, fits, "Adjusted R2", get_adj_r2, true, digits);
+    real_row(t, n, fits, "Within R2", get_within_r2, true, digits);
+    real_row(t, n, fits, "RMSE", get_rmse, false, digits);
+    real_row(t, n, fits, "F", get_f, false, digits);
     cluster_rows(t, n, fits, clusters);
     count_row(t, n, fits, "Left out: missing", get_missing, false);
     count_row(t, n, fits, "Left out: singletons", get_singletons, false);

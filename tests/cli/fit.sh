@@ -99,4 +99,14 @@ awk -F, -v b="$b" 'FILENAME ~ /effects/ {if (FNR > 1) a[$2 "," $3] = $5; next}
 ok "$P" fit "$panel" 'y ~ x' --estimate
 holds "memory "
 [ "$(wc -l <"$dir/stdout")" = 1 ] || fault "--estimate printed more than a line"
+# Constants and perfect fits are warned of; noise around an R2 of zero is not shown.
+ok "$P" fit "$dir/panel.h5" 'one ~ x'
+holds 'the outcome is constant' "$dir/stderr"
+ok "$P" fit "$dir/panel.h5" 'two ~ x | firm'
+holds 'a perfect fit' "$dir/stderr"
+ok "$P" fit "$dir/panel.h5" 'y ~ 1'
+holds 'R2                0.0000'
+grep -q 'e-' "$dir/stdout" && fault "an R2 of noise: $(cat "$dir/stdout")"
+ok "$P" fit "$dir/panel.h5" 'y ~ x' --format json
+holds '"df_t": 7,'
 finish

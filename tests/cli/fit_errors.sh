@@ -41,8 +41,8 @@ fit 2 "q" "$panel" 'y ~ x' --test 'q = 0'
 # Data.
 fit 3 "none" "$panel" 'none ~ x'
 fit 3 "--where" "$panel" 'y ~ x' --where 'year > 3000'
-fit 3 "collinear" "$panel" 'y ~ one'
-fit 3 "collinear" "$panel" 'y ~ one | firm'
+fit 4 "collinear" "$panel" 'y ~ one'
+fit 4 "collinear" "$panel" 'y ~ one | firm'
 fit 3 "cluster" "$panel" 'y ~ x' --where 'firm == "000003"'
 fit 3 "cluster" "$panel" 'y ~ x' --cluster one
 fit 3 "negative" "$panel" 'y ~ x' --weights neg
@@ -54,6 +54,10 @@ fit 2 "this version offers" "$panel" 'y ~ x' --vcov 'dk(2)'
 fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov iid --cluster firm
 fit 2 "two cluster variables" "$panel" 'y ~ x' --vcov twoway --cluster firm
 fit 2 "more than two" "$panel" 'y ~ x' --cluster firm+year+prov
+fit 2 "same variable twice" "$panel" 'y ~ x' --cluster firm+firm
+fit 2 "not a size" "$panel" 'y ~ x' --memory 0
+fit 3 "'none' is missing in most, 48 of 48" "$panel" 'y ~ x' --weights none
+fit 3 "'none' is missing in most, 48 of 48" "$panel" 'y ~ x' --cluster none
 fit 2 "an empty name" "$panel" 'y ~ x' --cluster firm+
 fit 2 "--level 95" "$panel" 'y ~ x' --level 95
 fit 2 "--tol 0" "$panel" 'y ~ x' --tol 0
@@ -84,6 +88,12 @@ if [ -w /dev/full ]; then
 fi
 
 # Each write step fails in turn, until all succeed; then each of many allocations.
+if [ -w /dev/full ]; then
+    "$P" fit "$panel" 'y ~ x' --save resid,effects -o "$dir/out/saved.csv" >/dev/full 2>/dev/null
+    [ $? = 1 ] || fault "fit --save > /dev/full: not exit 1"
+    [ -z "$(ls -A "$dir/out")" ] || fault "a table that cannot be printed left $(ls -A "$dir/out")"
+fi
+
 each_fault() {
     kind=$1 limit=$2 step=$3
     shift 3
