@@ -46,7 +46,7 @@ fit 4 "collinear" "$panel" 'y ~ one | firm'
 fit 3 "cluster" "$panel" 'y ~ x' --where 'firm == "000003"'
 fit 3 "cluster" "$panel" 'y ~ x' --cluster one
 fit 3 "negative" "$panel" 'y ~ x' --weights neg
-fit 3 "" "$panel" 'y ~ x' --where 'firm == "000003" & year == 2016' --vcov iid
+fit 4 "" "$panel" 'y ~ x' --where 'firm == "000003" & year == 2016' --vcov iid
 
 # Options.
 fit 2 "this version offers" "$panel" 'y ~ x' --vcov CRV3

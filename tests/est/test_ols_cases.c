@@ -173,12 +173,12 @@ static void everything_collinear(void **state)
         *at(d, i, 0) = 1;
         *at(d, i, 1) = 3.3 + (double)(i / YEARS) + 0.7 * (double)(i % YEARS);
     }
-    assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "x0 (constant), x1 (absorbed by the effects)");
+    assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EIDENT, "x0 (constant), x1 (absorbed by the effects)");
     ref_design_free(d);
     d = noise(2, true, false, false);
     for (int ulp = 0; ulp < 2; ulp++) { /* a constant, also with rounding noise on it */
         for (pfx_idx i = 0; i < N; i++) *at(d, i, 0) = ulp && i % 3 == 0 ? nextafter(0.1, 1) : 0.1;
-        assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "no regressor is left: x0 (constant)");
+        assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EIDENT, "no regressor is left: x0 (constant)");
     }
     /* Without an intercept the same column is a regressor. */
     d->intercept = false;
@@ -186,7 +186,7 @@ static void everything_collinear(void **state)
     assert_int_equal(f->n_collinear, 0);
     pfx_fit_free(f);
     for (pfx_idx i = 0; i < N; i++) *at(d, i, 0) = 0;
-    assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, "x0 (constant)");
+    assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EIDENT, "x0 (constant)");
     ref_design_free(d);
 }
 

@@ -37,7 +37,7 @@ static void message_is_one_whole_line(void **state)
 static void exit_codes(void **state)
 {
     (void)state;
-    static const int want[] = {0, 1, 1, 2, 3, 3, 4, 75};
+    static const int want[] = {0, 1, 1, 2, 3, 3, 4, 4, 75};
     for (int s = PFX_OK; s <= PFX_EINTR; s++) assert_int_equal(pfx_status_exit_code((pfx_status)s), want[s]);
 }
 
