@@ -175,6 +175,7 @@ bench: all  ## measure this machine and the engine; a new record in bench/result
 	@mkdir -p bench/results
 	./panelfx bench $(BENCH_OPTIONS) -o bench/results/$(shell date -u +%Y%m%d-%H%M%S)-$(COMMIT).tsv
 bench-compare: all  ## measure anew and print ratios to the last record; a slower run is no failure
+	@ls bench/results/*.tsv >/dev/null 2>&1 || { echo "no record in bench/results yet: make bench writes one"; exit 1; }
 	./panelfx bench $(BENCH_OPTIONS) -o $(BUILD)/bench.tsv --force --quiet >$(BUILD)/bench.txt
 	@bench/compare.sh "$$(ls bench/results/*.tsv | tail -n 1)" $(BUILD)/bench.tsv
 bench-programs: all $(BENCHES)  ## build the benchmark programs of single parts (bench/bench_*.c)

@@ -3,6 +3,7 @@
 #ifndef PFX_MODEL_DATASET_H
 #define PFX_MODEL_DATASET_H
 
+#include <stddef.h>
 #include "src/base/frame.h"
 #include "src/base/stream.h"
 #include "src/model/design.h"
