@@ -56,6 +56,11 @@ pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o
         st = pfx_fit_ols(pfx_dataset_stream_design(s.stream), o, fit, err);
     } while (st != PFX_OK && pfx_dataset_stream_again(s.stream));
     *passes = pfx_dataset_stream_passes(s.stream);
+    if (st == PFX_ENOMEM) {
+        pfx_err cause = *err;
+        pfx_err_clear(err);
+        st = pfx_fail(err, st, "%s (with all rows in memory about %.0f MiB)", cause.msg, f->in_memory / 1048576.0);
+    }
     close_stream(&s);
     return st;
 }

@@ -127,6 +127,21 @@ static pfx_status find_levels(pfx_absorber *a, pfx_err *err)
     return PFX_OK;
 }
 
+/* The codes of the other effect, for which there is room in the dense Schur complement. */
+static pfx_status find_rest(pfx_absorber *a, pfx_err *err)
+{
+    for (int e = 0; e < a->n_rest; e++) {
+        const pfx_factor *f = &a->d->absorbed[a->rest_entry[e]].factor;
+        if (f->n_levels > PFX_SCHUR_DENSE)
+            return pfx_fail(err, PFX_ENOMEM,
+                            "%s: %s has more than %d levels, which cannot be streamed beside %s; give more --memory",
+                            a->d->formula ? a->d->formula : "design", f->name, PFX_SCHUR_DENSE,
+                            a->d->absorbed[a->first].factor.name);
+        a->rest[e].code = f->code;
+    }
+    return PFX_OK;
+}
+
 /* The rows after the last whole group wait for what follows them. */
 static pfx_status next_window(pfx_absorber *a, pfx_err *err)
 {
@@ -137,7 +152,7 @@ static pfx_status next_window(pfx_absorber *a, pfx_err *err)
     while (a->n_groups == 0 && !a->last) {
         pfx_status st = s->next(s->ctx, keep, &a->n, &a->last, err);
         if (st == PFX_OK) st = find_levels(a, err);
-        for (int e = 0; e < a->n_rest; e++) a->rest[e].code = a->d->absorbed[a->rest_entry[e]].factor.code;
+        if (st == PFX_OK) st = find_rest(a, err);
         if (st == PFX_OK) st = pfx_absorb_cut(a, err);
         if (st != PFX_OK) return st;
         if (!a->last) { /* what comes next may still belong to the last block */

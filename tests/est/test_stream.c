@@ -232,12 +232,61 @@ static void passes(void **state)
     memory_free(&m);
 }
 
+/* What a stream cannot do is refused before it is done: many levels beside the unit, more of them than units, a unit
+ * that is longer than a block may be. */
+static void refusals(void **state)
+{
+    (void)state;
+    memory_panel m = make_panel(2000, 3, 5);
+    const spec many = {.formula = MODEL " | firm + town", .vcov = PFX_VCOV_HC1, .keep_singletons = true};
+    const spec more = {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_HC1, .where = "firm <= 109", .keep_singletons = true};
+    const struct {
+        const spec *s;
+        const char *text;
+    } cases[] = {{&many, "town has more than 64 levels"}, {&more, "year has as many levels as firm"}};
+    for (int i = 0; i < 3; i++) {
+        pfx_err err = {0};
+        pfx_fit *fit = NULL;
+        int n = 0;
+        for (pfx_idx r = 0; i == 2 && r < m.n_rows; r++) m.num[0][r] = 1;
+        const spec *s = i == 2 ? &specs[0] : cases[i].s;
+        assert_int_equal(fit_streamed(&m, s, 100, 0, 2, &fit, &n, &err), PFX_ENOMEM);
+        assert_non_null(strstr(err.msg, i == 2 ? "cannot be streamed" : cases[i].text));
+    }
+    memory_free(&m);
+}
+
+/* Models that are told at once to lie in memory. */
+static void what_cannot_be_streamed(void **state)
+{
+    (void)state;
+    static const char *const formulas[] = {"y ~ x1 | year", "y ~ x1 | firm + year + town", "y ~ x1 + i(year) | firm",
+                                           "y ~ x1 | firm[x2] + year", "y ~ x1 + y"};
+    memory_panel m = make_panel(50, 3, 5);
+    for (size_t i = 0; i < sizeof formulas / sizeof *formulas; i++) {
+        pfx_err err = {0};
+        pfx_formula *f = NULL;
+        pfx_dataset_stream *stream = NULL;
+        const char *why = NULL;
+        const pfx_dataset_options o = {0};
+        pfx_row_source src = open_source(&m, 100);
+        assert_ok(pfx_formula_parse(formulas[i], &f, &err));
+        assert_ok(pfx_dataset_stream_open(&src, f, 0, &o, 0, 0, &stream, &why, &err));
+        if (!why || stream) fail_msg("%s was streamed", formulas[i]);
+        pfx_formula_free(f);
+        src.close(src.ctx);
+    }
+    memory_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_are_those_in_memory),
         cmocka_unit_test(many_windows),
         cmocka_unit_test(passes),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(what_cannot_be_streamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
