@@ -37,5 +37,5 @@ expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | firm + year" --memor
 expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | industry" --memory 64M -o "$dir/out/t.txt"
 expect 1 "a streamed fit needs about" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 24M -o "$dir/out/t.txt"
 # What only reading tells.
-expect 1 "with all rows in memory about" "$P" fit "$dir/p.h5" "$x | firm + lnFirmAge" --memory 64M --quiet -o "$dir/out/t.txt"
+expect 1 "with all rows in memory about" "$P" fit "$dir/p.h5" "$x | firm + TobinQ" --memory 64M --quiet -o "$dir/out/t.txt"
 finish
