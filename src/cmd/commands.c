@@ -10,6 +10,7 @@ const pfx_command *const pfx_commands[] = {
     &pfx_cmd_info,
     &pfx_cmd_summary,
     &pfx_cmd_fit,
+    &pfx_cmd_boot,
     &pfx_cmd_bench,
     &pfx_cmd_help,
     &pfx_cmd_version,

@@ -1,9 +1,10 @@
-/* The info command: what is in a panel file. */
+/* The info command: what is in a panel file or a draws file. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "hdf5_io/draws.h"
 #include "hdf5_io/panel.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
@@ -271,12 +272,78 @@ static pfx_status info_panel(const info_options *o, const char *path, pfx_str *o
     return st;
 }
 
+static void draws_text(const pfx_draws *d, bool checked, pfx_str *out)
+{
+    const pfx_draw_spec *s = pfx_draws_spec(d);
+    char size[32];
+    pfx_str_addf(out, "%s: draws of %s, format version %lld\n\n", pfx_draws_path(d), s->command,
+                 (long long)pfx_draws_version(d));
+    pfx_str_addf(out, "%-10s %s\n%-10s", "method", s->method, s->n_terms > 1 ? "terms" : "term");
+    for (int t = 0; t < s->n_terms; t++) pfx_str_addf(out, "%s %s", t ? "," : "", s->terms[t]);
+    pfx_str_addf(out, "\n%-10s replicates %lld to %lld of %lld, shard %lld of %lld\n", "draws",
+                 (long long)s->first + 1, (long long)s->last, (long long)s->reps, (long long)s->shard,
+                 (long long)s->n_shards);
+    pfx_str_addf(out, "%-10s %llu\n", "seed", (unsigned long long)s->seed);
+    pfx_str_addf(out, "%-10s panelfx %s, %s, %s, %s\n", "computed", pfx_draws_engine(d), s->numerics,
+                 pfx_draws_cpu(d), s->blas);
+    pfx_str_addf(out, "%-10s %s\n%-10s %s\n", "spec", s->spec_digest, "panel", s->panel_digest);
+    pfx_str_addf(out, "%-10s %s\n", "size", bytes_text(file_bytes(pfx_draws_path(d)), size, sizeof size));
+    if (checked)
+        pfx_str_addf(out, "%-10s every checksum and the numbers of the replicates are right\n", "checked");
+}
+
+static pfx_status draws_json(const pfx_draws *d, bool checked, pfx_str *out, pfx_err *err)
+{
+    const pfx_draw_spec *s = pfx_draws_spec(d);
+    json_t *root = json_object(), *terms = json_array();
+    bool failed = false;
+    pfx_status st = PFX_OK;
+    for (int t = 0; t < s->n_terms; t++)
+        if (json_array_append_new(terms, json_string(s->terms[t]))) failed = true;
+    set(root, "panelfx", json_string(PFX_VERSION), &failed);
+    set(root, "command", json_string("info"), &failed);
+    set(root, "file", json_string(pfx_draws_path(d)), &failed);
+    set(root, "format", json_string("panelfx-draws"), &failed);
+    set(root, "version", json_integer(pfx_draws_version(d)), &failed);
+    set(root, "drawn_by", json_string(s->command), &failed);
+    set(root, "method", json_string(s->method), &failed);
+    set(root, "terms", terms, &failed);
+    set(root, "seed", json_integer((json_int_t)s->seed), &failed);
+    set(root, "reps", json_integer(s->reps), &failed);
+    set(root, "first", json_integer(s->first + 1), &failed);
+    set(root, "last", json_integer(s->last), &failed);
+    set(root, "shard", json_integer(s->shard), &failed);
+    set(root, "shards", json_integer(s->n_shards), &failed);
+    set(root, "numerics", json_string(s->numerics), &failed);
+    set(root, "spec_digest", json_string(s->spec_digest), &failed);
+    set(root, "panel_digest", json_string(s->panel_digest), &failed);
+    set(root, "bytes", json_integer(file_bytes(pfx_draws_path(d))), &failed);
+    set(root, "checked", json_boolean(checked), &failed);
+    if (failed || json_dump_callback(root, append, out, JSON_INDENT(1)))
+        st = pfx_fail(err, PFX_ENOMEM, "the JSON of info: out of memory, or a text is not UTF-8");
+    pfx_str_add(out, "\n");
+    json_decref(root);
+    return st;
+}
+
+static pfx_status info_draws(const info_options *o, const char *path, pfx_str *out, pfx_err *err)
+{
+    pfx_draws *d = NULL;
+    pfx_status st = pfx_draws_open(path, &d, err);
+    if (st == PFX_OK && o->check) st = pfx_draws_check(d, err);
+    if (st == PFX_OK && o->format) st = draws_json(d, o->check, out, err);
+    if (st == PFX_OK && !o->format) draws_text(d, o->check, out);
+    pfx_draws_close(d);
+    return st;
+}
+
 /* Formats of files that info describes, by their attribute `format`. */
 static const struct {
     const char *format;
     pfx_status (*describe)(const info_options *o, const char *path, pfx_str *out, pfx_err *err);
 } describers[] = {
     {"panelfx-panel", info_panel},
+    {"panelfx-draws", info_draws},
 };
 
 static pfx_status describe(const info_options *o, const char *path, pfx_str *out, pfx_err *err)
@@ -311,5 +378,6 @@ static pfx_status info_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_info = {
-    "info", "PANEL.h5", "what is in a panel file; --check verifies every checksum", info_table, info_run};
+const pfx_command pfx_cmd_info = {"info", "PANEL.h5",
+                                  "what is in a panel or draws file; --check verifies every checksum",
+                                  info_table, info_run};

@@ -197,3 +197,26 @@ pfx_idx pfx_pairs_ld(const pfx_pairs *p)
 {
     return p->ldc;
 }
+
+pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err)
+{
+    pfx_status st = PFX_ENOMEM;
+    int n = p->n_terms;
+    pfx_pairs with = *p;
+    with.o.std_error = true;
+    char *scratch = pfx_mem_alloc(lay_out(&with, NULL).bytes, 1, err);
+    uint8_t *count = pfx_mem_calloc(WIDTH * p->ldc, 1, err);
+    double *values = pfx_mem_alloc((pfx_idx)PFX_DRAW_FIELDS * WIDTH * n, sizeof *values, err);
+    if (!scratch || !count || !values) goto done;
+    double *field[PFX_DRAW_FIELDS];
+    for (int f = 0; f < PFX_DRAW_FIELDS; f++) field[f] = values + (pfx_idx)f * WIDTH * n;
+    memset(count, 1, (size_t)p->s->G);
+    pfx_pairs_batch(&with, count, scratch, field);
+    memcpy(se, field[PFX_DRAW_STD_ERROR], (size_t)n * sizeof *se);
+    st = PFX_OK;
+done:
+    pfx_mem_free(scratch);
+    pfx_mem_free(count);
+    pfx_mem_free(values);
+    return st;
+}

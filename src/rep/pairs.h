@@ -31,4 +31,7 @@ const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p);
 pfx_idx pfx_pairs_ld(const pfx_pairs *p);
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field);
 
+/* The full sample's standard error of each term by the rule of the draws, se [n_terms]. NOMEM. */
+pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err) PFX_MUST;
+
 #endif

@@ -1,0 +1,60 @@
+# boot as a user meets it: numbers, formats, stored draws, threads, bad input.
+. tests/cli_lib.sh
+small_panel
+panel=$dir/panel.h5
+json() { "$P" boot "$panel" "$@" --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
+# Without what differs from run to run.
+steady() { grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"'; }
+
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999
+holds "Pairs cluster bootstrap: 999 replicates, seed 1; 8 clusters (firm), 48 rows"
+for k in percentile basic normal bca t; do holds "  $k "; done
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x,z --reps 99 --ci t,basic
+holds "  basic "
+grep -q percentile "$dir/stdout" && fault "an interval that was not asked for"
+
+# One term at the top, several in a list; the estimate is that of fit, and a term's draws do not depend on its company.
+json 'y ~ x + z | firm + year' --coef x --reps 999 | steady >"$dir/x.json"
+json 'y ~ x + z | firm + year' --coef z,x --reps 999 >"$dir/zx.json"
+for key in method term estimate std_error statistic null reps reps_valid seed count p_value conf_low conf_high ci; do
+    holds "\"$key\":" "$dir/x.json"
+done
+holds '"terms":' "$dir/zx.json"
+b=$("$P" fit "$panel" 'y ~ x + z | firm + year' --format csv --quiet | awk -F, 'NR == 2 {print $7}')
+awk -v b="$b" -F '[:,]' '/"estimate"/ {d = $2 - b; exit !(d < 1e-12 && d > -1e-12)}' "$dir/x.json" || fault "estimate is not fit's"
+se() { awk -F '[:,]' '/"std_error"/ {v = $2} END {printf "%.10g", v}' "$1"; }
+[ "$(se "$dir/x.json")" = "$(se "$dir/zx.json")" ] || fault "draws of x depend on z: $(se "$dir/x.json") $(se "$dir/zx.json")"
+
+# Threads and seeds.
+for n in 2 3 7; do
+    json 'y ~ x + z | firm + year' --coef x --reps 999 --threads $n | steady | cmp -s - "$dir/x.json" || fault "--threads $n differs"
+done
+json 'y ~ x + z | firm + year' --coef x --reps 999 --seed 2 | steady | cmp -s - "$dir/x.json" && fault "--seed changes nothing"
+json 'y ~ x | firm' --coef x --reps 99 --weights w --cluster firm --where 'year > 2015' | grep -q '"n_obs": 40' || fault "sample"
+
+# Stored draws: the same file at any number of threads, described and checked by info, not replaced without --force.
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999 -o "$dir/draws.h5" --threads 1
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999 -o "$dir/other.h5" --threads 3
+cmp -s "$dir/draws.h5" "$dir/other.h5" || fault "the draws file depends on threads"
+ok "$P" info "$dir/draws.h5" --check
+holds "draws of boot"
+holds "replicates 1 to 999 of 999"
+ok "$P" info "$dir/draws.h5" --format json
+holds '"format": "panelfx-draws"'
+expect 2 "--force" "$P" boot "$panel" 'y ~ x' --coef x --reps 9 -o "$dir/draws.h5"
+
+# Bad input.
+expect 2 "the file that is read" "$P" boot "$panel" 'y ~ x' --coef x -o "$panel" --force
+expect 2 "needs --coef" "$P" boot "$panel" 'y ~ x'
+expect 2 "wild is not in this version" "$P" boot "$panel" 'y ~ x' --coef x --method wild
+expect 2 "q is no regressor" "$P" boot "$panel" 'y ~ x' --coef q -o "$dir/out/d.h5"
+expect 2 "--reps 0" "$P" boot "$panel" 'y ~ x' --coef x --reps 0
+expect 2 "hours" "$P" boot "$panel" 'y ~ x' --coef x --reps 1000000000000 -o "$dir/out/d.h5"
+expect 2 "--ci median" "$P" boot "$panel" 'y ~ x' --coef x --ci median
+expect 2 "one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year
+expect 2 "one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x
+expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"'
+"$P" boot "$panel" 'y ~ x + two' --coef two --quiet >"$dir/stdout" 2>"$dir/stderr"
+[ $? = 2 ] || fault "a collinear coefficient is not refused"
+holds "left out as collinear" "$dir/stderr"
+finish

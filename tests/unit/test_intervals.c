@@ -1,0 +1,73 @@
+/* Intervals and p-values from draws, against what they are by definition. */
+#include "src/rep/intervals.h"
+#include "tests/test.h"
+
+enum { N = 999 };
+
+static void test_known_quantiles(void **state)
+{
+    double b[2 * N], t[2 * N];
+    pfx_err err = {0};
+    pfx_boot_out o;
+    (void)state;
+    for (int i = 0; i < N; i++) { /* 1 .. 999 out of order, the other term beside it */
+        b[2 * i] = 1 + i * 7 % N;
+        t[2 * i] = (b[2 * i] - 500) / 100;
+        b[2 * i + 1] = t[2 * i + 1] = NAN;
+    }
+    pfx_boot_in in = {
+        .reps = N, .stride = 2, .b = b, .t = t, .estimate = 500, .std_error = 50, .level = 0.95};
+    assert_ok(pfx_boot_summarise(&in, &o, &err));
+    assert_int_equal(o.valid, N);
+    assert_rel(o.low[PFX_CI_PERCENTILE], 25.0, 1e-14); /* (n + 1) p is a whole number */
+    assert_rel(o.high[PFX_CI_PERCENTILE], 975.0, 1e-14);
+    assert_rel(o.low[PFX_CI_BASIC], 25.0, 1e-14);
+    assert_rel(o.high[PFX_CI_BASIC], 975.0, 1e-14);
+    assert_rel(o.low[PFX_CI_T], 500 - 4.75 * 50, 1e-14);
+    assert_rel(o.high[PFX_CI_T], 500 + 4.75 * 50, 1e-14);
+    assert_rel(o.std_error, sqrt(N * (N + 1) / 12.0), 1e-12);
+    assert_rel(o.high[PFX_CI_NORMAL], 500 + 1.959963984540054 * o.std_error, 1e-12);
+    assert_rel(o.low[PFX_CI_BCA], 25.0, 1e-10); /* no bias, no acceleration: percentile */
+    assert_rel(o.high[PFX_CI_BCA], 975.0, 1e-10);
+    assert_rel(o.statistic, 10.0, 1e-15);
+    assert_int_equal(o.count, 0);
+    assert_rel(o.p_value, 1.0 / 1000, 1e-15);
+    in.null = 350; /* t = 3: |t_r| >= 3 for b <= 200 and b >= 800, ties counted */
+    assert_ok(pfx_boot_summarise(&in, &o, &err));
+    assert_int_equal(o.count, 400);
+    assert_rel(o.p_value, 401.0 / 1000, 1e-15);
+    in.acceleration = 0.05;
+    assert_ok(pfx_boot_summarise(&in, &o, &err));
+    /* Levels Phi(z / (1 - a z)) at z = -+1.96. */
+    double z = 1.959963984540054, lo = 0.5 * erfc(z / (1 + 0.05 * z) / sqrt(2)),
+           hi = 0.5 * erfc(-z / (1 - 0.05 * z) / sqrt(2));
+    assert_rel(o.low[PFX_CI_BCA], 1000 * lo, 1e-10);
+    assert_rel(o.high[PFX_CI_BCA], 1000 * hi, 1e-10);
+}
+
+static void test_missing(void **state)
+{
+    double b[10] = {1, NAN, 3, 2, NAN, 5, 4, 7, 6, NAN};
+    pfx_err err = {0};
+    pfx_boot_out o;
+    (void)state;
+    pfx_boot_in in = {.reps = 10, .stride = 1, .b = b, .estimate = 4, .level = 0.5};
+    assert_ok(pfx_boot_summarise(&in, &o, &err));
+    assert_int_equal(o.valid, 7);
+    assert_rel(o.low[PFX_CI_PERCENTILE], 2.0, 1e-14);
+    assert_rel(o.high[PFX_CI_PERCENTILE], 6.0, 1e-14);
+    assert_true(isnan(o.low[PFX_CI_T]));
+    assert_rel(o.std_error, sqrt(28.0 / 6), 1e-14);
+    assert_rel(o.p_value, 1.0 / 8, 1e-15); /* |b_r - 4| >= 4: none */
+    for (int i = 0; i < 10; i++) b[i] = NAN;
+    assert_ok(pfx_boot_summarise(&in, &o, &err));
+    assert_int_equal(o.valid, 0);
+    assert_true(isnan(o.std_error) && isnan(o.p_value) && isnan(o.low[PFX_CI_BCA]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_quantiles),
+                                       cmocka_unit_test(test_missing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
