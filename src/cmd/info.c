@@ -102,7 +102,9 @@ static void add_head(const pfx_panel *p, bool checked, pfx_str *out)
     add_count(out, "rows", pfx_panel_n_rows(p), NULL);
     add_count(out, "units", pfx_panel_n_units(p), s->unit[0] ? s->unit : "no unit: each row is one");
     if (s->time[0]) {
-        snprintf(time, sizeof time, "%s, in steps of one %s", s->time, pfx_time_unit_name(s->time_unit));
+        bool index = s->time_unit == PFX_TIME_INDEX;
+        snprintf(time, sizeof time, "%s%s%s", s->time, index ? "" : ", in steps of one ",
+                 index ? "" : pfx_time_unit_name(s->time_unit));
         add_count(out, "periods", pfx_panel_n_periods(p), time);
     } else {
         pfx_str_addf(out, "%-10s none\n", "time");

@@ -187,7 +187,10 @@ pfx_type_choice pfx_type_decide(const pfx_cell_stats *s, pfx_wish wish)
             PFX_CELL_BIG, false};
     }
     if (s->n_class[PFX_CELL_TEXT] == 0) return fault;
-    if (s->first[first_fault(s)] == s->first_value) return text;
+    if (s->n_text == s->n_value) return text;
+    if (s->first[first_fault(s)] == s->first_value)
+        return (pfx_type_choice){PFX_FORM_TEXT, "read as text because its first value is no number",
+                                 first_fault(s), false};
     if (!s->fractions && s->shortest == s->longest && s->longest >= CODE_LENGTH)
         return (pfx_type_choice){
             PFX_FORM_TEXT, "read as text because all values have the length of a code and some are no number",

@@ -50,6 +50,7 @@ csv 'x\n1\n"1,234"\n';          refuse 3 't.csv: row 3, column x: "1,234" has a 
 csv 'x\n1\n2\n12abc\n';         refuse 3 't.csv: row 4, column x: "12abc" is no number'
 csv 'x\n1\n2\n12abc\n';         ok import --missing 12abc --force
 csv 'x\n1\n2\n12abc\n';         ok import --types x=category --force
+csv 'x\n12abc\n5\n6\n';         ok import --force; holds 'its first value is no number' "$dir/stderr"
 csv 'x;y\n1,5;2\n';             refuse 3 'row 2, column x: "1,5" has a decimal comma'
 csv 'a,b\n1,2\n3\n';            refuse 3 'row 3 has 1 fields, but the header has 2'
 csv 'a,b\n1,2\n3,4,5\n';        refuse 3 'row 3 has 3 fields'
