@@ -2,6 +2,7 @@
 #ifndef PFX_KERNELS_DEMEAN_H
 #define PFX_KERNELS_DEMEAN_H
 
+#include <stdbool.h>
 #include "src/base/cpu.h"
 #include "src/base/status.h"
 
@@ -13,6 +14,13 @@ typedef struct pfx_k_table {
     const double *G;        /* [levels x ld], columns p..ld-1 readable */
 } pfx_k_table;
 
+/* Sums of the results over the levels of another effect: row code[r] of C += w[r] Out[r]. */
+typedef struct pfx_k_sums {
+    const int32_t *code;    /* [rows] */
+    pfx_idx ld;             /* distance of rows of C, a multiple of 8, >= p */
+    double *C;              /* [levels x ld], columns p..ld-1 added to as well */
+} pfx_k_sums;
+
 /* Out[r] = d[r] - m[g], g the level of row r, d[r] = (X[r] - X[first row of g]) - sum over tables of value[r] G[code[r]],
  * m[g] the weighted mean of d over the level. Subtracting the first row makes the differences exact for columns
  * with a large mean, and leaves the result unchanged otherwise.
@@ -23,15 +31,17 @@ typedef struct pfx_k_table {
  * X         [rows x ld] row-major
  * w         [rows] > 0, or NULL for ones
  * n_tables  tables, >= 0
- * ldo       distance of rows of out, >= p
- * out       [rows x ldo] columns 0..p-1 overwritten, no overlap
+ * ldo       distance of rows of out, >= p; a multiple of 8 is faster
+ * out       [rows x ldo] columns 0..p-1 overwritten, no overlap; and, where ldo has room for them, those up to the
+ *           next multiple of 8, with what the tables hold there
+ * sums      added to, or NULL
  * origin    [p] what means are measured from, near X, so that they keep their digits; NULL with mean NULL
  * mean      [n_levels x ldo] means of X (less tables) over the levels, less origin; or NULL
  * Rows in order, fused with the weight: the same bits on every ISA. Reads ahead of X by prefetch only.
  * Threads: any. */
 void pfx_k_demean(pfx_isa isa, pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
-                  const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const double *origin,
-                  double *mean);
+                  const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const pfx_k_sums *sums,
+                  const double *origin, double *mean);
 
 /* Out[r] = (X[r] - ref) - sum over tables - m: the same with one known reference row and mean for all rows.
  * ref, m [p], or NULL for zeros. */
@@ -40,7 +50,7 @@ void pfx_k_shift(pfx_isa isa, pfx_idx n, int p, pfx_idx ld, const double *X, con
 
 typedef void pfx_k_demean_fn(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
                              const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out,
-                             const double *origin, double *mean);
+                             const pfx_k_sums *sums, const double *origin, double *mean);
 typedef void pfx_k_shift_fn(pfx_idx n, int p, pfx_idx ld, const double *X, const double *ref, const double *m,
                             int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out);
 pfx_k_demean_fn pfx_k_demean_portable, pfx_k_demean_v3, pfx_k_demean_v4;

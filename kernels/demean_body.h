@@ -31,9 +31,12 @@ PFX_INLINE void subtract_tables(v8 *d, const int ng, int col0, const int n_table
     }
 }
 
-PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, int col0, pfx_idx ld,
-                              const double *X, const double *w, const int n_tables, const pfx_k_table *table,
-                              pfx_idx ldo, double *out, const double *origin, double *mean)
+/* ko: live lanes of the last group in out and mean. A whole one is stored at once and read back at once, where a part
+ * could not be passed on from store to load. */
+PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, const int ko, int col0,
+                              pfx_idx ld, const double *X, const double *w, const int n_tables,
+                              const pfx_k_table *table, pfx_idx ldo, double *out, const pfx_k_sums *sums,
+                              const double *origin, double *mean)
 {
     const pfx_idx row0 = start[0];
 
@@ -53,20 +56,24 @@ PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int 
             PFX_UNROLL
             for (int v = 0; v < ng; v++) {
                 sum[v] = w ? v8_fma(v8_set1(w[r]), d[v], sum[v]) : v8_add(sum[v], d[v]);
-                store_group(out + r * ldo, d[v], v, ng, k);
+                store_group(out + r * ldo, d[v], v, ng, ko);
             }
         }
         v8 inv = v8_set1(1.0 / (w ? wsum : (double)(r1 - r0)));
         PFX_UNROLL
         for (int v = 0; v < ng; v++) sum[v] = v8_mul(sum[v], inv);
         for (pfx_idx r = r0; r < r1; r++) {
+            double *c = sums ? sums->C + sums->code[r] * sums->ld + col0 : NULL;
             PFX_UNROLL
-            for (int v = 0; v < ng; v++)
-                store_group(out + r * ldo, v8_sub(load_group(out + r * ldo, v, ng, k), sum[v]), v, ng, k);
+            for (int v = 0; v < ng; v++) {
+                v8 x = v8_sub(load_group(out + r * ldo, v, ng, ko), sum[v]);
+                store_group(out + r * ldo, x, v, ng, ko);
+                if (c) v8_store(c + 8 * v, w ? v8_fma(v8_set1(w[r]), x, v8_load(c + 8 * v)) : v8_add(v8_load(c + 8 * v), x));
+            }
         }
         if (mean) {
             PFX_UNROLL
-            for (int v = 0; v < ng; v++) store_group(mean + g * ldo, v8_add(v8_sub(ref[v], load_group(origin, v, ng, k)), sum[v]), v, ng, k);
+            for (int v = 0; v < ng; v++) store_group(mean + g * ldo, v8_add(v8_sub(ref[v], load_group(origin, v, ng, k)), sum[v]), v, ng, ko);
         }
     }
 }
@@ -91,33 +98,39 @@ PFX_INLINE void shift_groups(pfx_idx n, const int ng, int k, int col0, pfx_idx l
     }
 }
 
-/* The common cases, none or one table and no weights, get loops of their own. */
-PFX_INLINE void demean_cases(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, int col0, pfx_idx ld,
+/* The common cases, none or one table and no weights, whole groups, sums or none, get loops of their own. */
+PFX_INLINE void demean_cases(pfx_idx n_levels, const pfx_idx *start, const int ng, int k, int ko, int col0, pfx_idx ld,
                              const double *X, const double *w, int n_tables, const pfx_k_table *table, pfx_idx ldo,
-                             double *out, const double *origin, double *mean)
+                             double *out, const pfx_k_sums *sums, const double *origin, double *mean)
 {
-    if (w) demean_groups(n_levels, start, ng, k, col0, ld, X, w, n_tables, table, ldo, out, origin, mean);
-    else if (n_tables == 0) demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 0, table, ldo, out, origin, mean);
-    else if (n_tables == 1 && !table->value) {
+    if (!w && ko == PFX_LANES && n_tables == 0 && sums) {
+        const pfx_k_sums s = *sums;
+        demean_groups(n_levels, start, ng, k, PFX_LANES, col0, ld, X, NULL, 0, NULL, ldo, out, &s, origin, mean);
+    } else if (!w && ko == PFX_LANES && n_tables == 0)
+        demean_groups(n_levels, start, ng, k, PFX_LANES, col0, ld, X, NULL, 0, NULL, ldo, out, NULL, origin, mean);
+    else if (!w && ko == PFX_LANES && n_tables == 1 && !table->value && !sums) {
         const pfx_k_table t = {table->code, NULL, table->ld, table->G};
-        demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, 1, &t, ldo, out, origin, mean);
-    } else demean_groups(n_levels, start, ng, k, col0, ld, X, NULL, n_tables, table, ldo, out, origin, mean);
+        demean_groups(n_levels, start, ng, k, PFX_LANES, col0, ld, X, NULL, 1, &t, ldo, out, NULL, origin, mean);
+    } else demean_groups(n_levels, start, ng, k, ko, col0, ld, X, w, n_tables, table, ldo, out, sums, origin, mean);
 }
 
 void PFX_K(pfx_k_demean)(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X, const double *w,
-                         int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const double *origin, double *mean)
+                         int n_tables, const pfx_k_table *table, pfx_idx ldo, double *out, const pfx_k_sums *sums,
+                         const double *origin, double *mean)
 {
     int groups = v8_groups(p);
+    bool whole = ldo >= PFX_LANES * groups;
 
     for (int g = 0; g < groups; g += MAX_GROUPS) {
         int ng = groups - g < MAX_GROUPS ? groups - g : MAX_GROUPS, k = v8_live(p, g + ng - 1), c = PFX_LANES * g;
         double *mg = mean ? mean + c : NULL;
         const double *og = origin ? origin + c : NULL;
+        int ko = whole ? PFX_LANES : k;
         switch (ng) {
-        case 1: demean_cases(n_levels, start, 1, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
-        case 2: demean_cases(n_levels, start, 2, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
-        case 3: demean_cases(n_levels, start, 3, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
-        default: demean_cases(n_levels, start, 4, k, c, ld, X + c, w, n_tables, table, ldo, out + c, og, mg); break;
+        case 1: demean_cases(n_levels, start, 1, k, ko, c, ld, X + c, w, n_tables, table, ldo, out + c, sums, og, mg); break;
+        case 2: demean_cases(n_levels, start, 2, k, ko, c, ld, X + c, w, n_tables, table, ldo, out + c, sums, og, mg); break;
+        case 3: demean_cases(n_levels, start, 3, k, ko, c, ld, X + c, w, n_tables, table, ldo, out + c, sums, og, mg); break;
+        default: demean_cases(n_levels, start, 4, k, ko, c, ld, X + c, w, n_tables, table, ldo, out + c, sums, og, mg); break;
         }
     }
 }

@@ -48,7 +48,7 @@ static void run_block(const job *j, pfx_idx b)
         pfx_k_mirror(P, j->out);
         break;
     case BENCH_DEMEAN:
-        pfx_k_demean(j->isa, levels, start, P, P, X, NULL, 0, NULL, P, j->out, NULL, NULL);
+        pfx_k_demean(j->isa, levels, start, P, P, X, NULL, 0, NULL, P, j->out, NULL, NULL, NULL);
         break;
     case BENCH_RESID:
         pfx_k_resid(j->isa, n, P, P, X, c, j->out);

@@ -8,6 +8,7 @@
 #include "src/base/status.h"
 
 struct pfx_design;
+struct pfx_factor;
 typedef struct pfx_absorber pfx_absorber;
 
 typedef struct pfx_absorb_options {
@@ -62,6 +63,20 @@ void pfx_absorber_block_rows(const pfx_absorber *a, pfx_idx block, pfx_idx *row0
 pfx_idx pfx_absorber_max_block_rows(const pfx_absorber *a);
 /* Demeaned rows of one block, buf [rows x p] row-major. Threads: any number at once with a buf each. */
 void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf);
+
+/* Where every block holds whole levels of the eliminated effect, and their means are all that is taken off within them,
+ * scores of levels are had without demeaned rows (kernels/levels.h). */
+bool pfx_absorber_has_levels(const pfx_absorber *a);
+/* Does each of those levels lie in one level of f, by the rows of the window? *ascending: f's codes never fall. */
+bool pfx_absorber_levels_within(const pfx_absorber *a, const struct pfx_factor *f, bool *ascending);
+/* The other effects' part of the residuals: shift [pfx_absorber_n_shift] = Gamma c, c [p]. */
+pfx_idx pfx_absorber_n_shift(const pfx_absorber *a);
+void pfx_absorber_shift(const pfx_absorber *a, const double *c, double *shift);
+/* Rows of one block: e = their residuals, demeaned row times c; S [levels x lds] the levels' scores, lds as in
+ * pfx_k_level_scores. *start: the levels' first rows, counted from the first of them up, [levels + 1].
+ * Returns the number of levels; *ssr = sum w e^2. Threads: any. */
+pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx block, const double *c, const double *shift, double *e,
+                                  pfx_idx lds, double *S, const pfx_idx **start, double *ssr);
 
 /* Coefficients of the absorbed effects for residual-plus-effects r [n] = y - X b (in the design's row order):
  * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the

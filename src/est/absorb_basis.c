@@ -41,7 +41,7 @@ static void chunk(void *ctx, pfx_idx c, int thread)
         pfx_idx r0 = a->start[g], r1 = a->start[g + 1];
         const double *w = a->d->w ? a->d->w + r0 : NULL;
         double size = norm2(a, r0, r1, j->slope);
-        if (a->mean) pfx_k_demean(a->opt.isa, 1, a->start + g, 1, 1, j->slope + r0, w, 0, NULL, 1, q + r0, NULL, NULL);
+        if (a->mean) pfx_k_demean(a->opt.isa, 1, a->start + g, 1, 1, j->slope + r0, w, 0, NULL, 1, q + r0, NULL, NULL, NULL);
         else memcpy(q + r0, j->slope + r0, (size_t)(r1 - r0) * sizeof *q);
         double centred = norm2(a, r0, r1, q);
         bool lost = !(centred > LOST_MEAN * LOST_MEAN * size);

@@ -2,6 +2,7 @@
 #ifndef PFX_EST_ABSORB_INTERNAL_H
 #define PFX_EST_ABSORB_INTERNAL_H
 
+#include "kernels/demean.h"
 #include "src/est/absorb.h"
 #include "src/est/schur.h"
 
@@ -89,8 +90,10 @@ pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err) PFX_MUST;
 pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_basis.c */
 pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
-/* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; mean [levels x ldo] or NULL. */
-void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out, double *mean);
+/* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; with level means alone,
+ * sums of the rows over another effect, and mean [levels x ldo], or NULL. */
+void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out,
+                     const pfx_k_sums *sums, double *mean);
 /* Means of the long levels at v->gamma, into v->long_mean. A pass of its own where there are any. */
 pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/absorb_internal.h"
+#include "src/est/codes.h"
 #include "src/model/design.h"
 
 /* Slopes are eliminated only where every level fits a block of this many rows; else they join the other effects. */
@@ -56,21 +57,20 @@ static void permute_design(pfx_design *d, const pfx_idx *perm, unsigned char *do
 }
 
 /* Rows of the design by the factor's level, stably, unless they are already. Fills start [n_levels + 1]. */
-static pfx_status sort_rows(pfx_design *d, const pfx_factor *f, pfx_idx *start, pfx_err *err)
+static pfx_status sort_rows(pfx_design *d, const pfx_factor *f, int nth, pfx_idx *start, pfx_err *err)
 {
     pfx_status st = PFX_ENOMEM;
     pfx_idx n = d->n, *perm = NULL;
     unsigned char *done = NULL;
     double *spare = NULL;
-    bool sorted = true;
 
-    memset(start, 0, (size_t)(f->n_levels + 1) * sizeof *start);
-    for (pfx_idx i = 0; i < n; i++) {
-        start[f->code[i] + 1]++;
-        if (i > 0 && f->code[i] < f->code[i - 1]) sorted = false;
+    if (!pfx_codes_compare(n, f->code, f->code, true, nth).f_falls) {
+        pfx_codes_starts(n, f->code, f->n_levels, nth, start);
+        return PFX_OK;
     }
+    memset(start, 0, (size_t)(f->n_levels + 1) * sizeof *start);
+    for (pfx_idx i = 0; i < n; i++) start[f->code[i] + 1]++;
     for (pfx_idx g = 0; g < f->n_levels; g++) start[g + 1] += start[g];
-    if (sorted) return PFX_OK;
     if (!(perm = pfx_mem_alloc(n, sizeof *perm, err)) || !(done = pfx_mem_alloc(n, 1, err)) ||
         !(spare = pfx_mem_alloc(d->p > 1 ? d->p : 1, sizeof *spare, err)))
         goto done;
@@ -159,7 +159,7 @@ static pfx_status assign(pfx_absorber *a, pfx_err *err)
     choose_first(a);
     const pfx_factor *f = &d->absorbed[a->first].factor;
     if (!(a->start = pfx_mem_alloc(f->n_levels + 1, sizeof *a->start, err))) return PFX_ENOMEM;
-    if ((st = sort_rows(d, f, a->start, err)) != PFX_OK) return st;
+    if ((st = sort_rows(d, f, a->opt.nth, a->start, err)) != PFX_OK) return st;
     a->n_levels = f->n_levels;
     a->level = f->code;
     slopes_fit = longest(a->start, a->n_levels) <= LONG_BASIS_ROWS;

@@ -46,7 +46,8 @@ static int tables_from(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx 
     return a->n_rest;
 }
 
-void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, pfx_idx ldo, double *out, double *mean)
+void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, pfx_idx ldo, double *out,
+                     const pfx_k_sums *sums, double *mean)
 {
     pfx_idx row = a->block_row[b], n = block_rows(a, b);
     const double *X = rows_of(a, v) + row * v->p, *w = weights_from(a, row);
@@ -58,7 +59,7 @@ void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b,
         const double *first = long_reference(a, v, b);
         pfx_k_shift(a->opt.isa, n, v->p, v->p, X, first, v->long_mean + a->block_long[b] * v->ld, nt, t, ldo, out);
     } else if (a->mean)
-        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, v->origin, mean);
+        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, sums, v->origin, mean);
     else pfx_k_shift(a->opt.isa, n, v->p, v->p, X, NULL, NULL, nt, t, ldo, out);
 
     for (int pass = 0; pass < 2; pass++)    /* twice is enough (Giraud et al. 2005) */
@@ -184,9 +185,12 @@ static void join_moments(int p, double *weight, double *mean, double *m2, double
     *weight = w;
 }
 
-/* Where every block holds whole levels and their means are known anyway, moments are taken between the levels; what
- * varies within them is the diagonal of the Gram matrix. */
-static bool moments_between(const pfx_absorber *a) { return a->mean && a->n_basis == 0 && a->n_long == 0; }
+/* Every block holds whole levels, and their means are all that is taken off within them. */
+static bool level_means_alone(const pfx_absorber *a) { return a->mean && a->n_basis == 0 && a->n_long == 0; }
+
+/* Then the means are known anyway and moments are taken between the levels; what varies within them is the diagonal of
+ * the Gram matrix. */
+static bool moments_between(const pfx_absorber *a) { return level_means_alone(a); }
 
 /* Total weight of each level of a block. */
 static void level_weights(const pfx_absorber *a, pfx_idx b, double *out)
@@ -222,11 +226,14 @@ static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, dou
     const double *w = weights_from(a, row);
     double *C = part + gram, *mom = C + (c->want_C ? a->q * v->ld : 0);
     bool between = c->want_moments && moments_between(a);
+    /* One effect's sums are taken while the rows are at hand. */
+    bool with = c->want_C && a->n_rest == 1 && !a->rest[0].value && level_means_alone(a);
+    const pfx_k_sums sums = {with ? a->rest[0].code + row : NULL, v->ld, C};
 
-    pfx_absorb_fill(a, v, b, v->ld, buf, between ? lm : NULL);
+    pfx_absorb_fill(a, v, b, v->ld, buf, with ? &sums : NULL, between ? lm : NULL);
     if (c->want_moments) add_moments(a, v, b, between ? lm : NULL, lm + a->max_rows * v->ld, mom);
     pfx_k_gram(a->opt.isa, n, v->p, v->ld, buf, w, part);
-    for (int e = 0; c->want_C && e < a->n_rest; e++) {
+    for (int e = 0; c->want_C && !with && e < a->n_rest; e++) {
         const pfx_schur_block *r = &a->rest[e];
         pfx_k_scatter(a->opt.isa, n, v->p, v->ld, buf, r->value ? r->value + row : NULL, w, r->code + row, v->ld,
                       C + r->col0 * v->ld);

@@ -10,7 +10,7 @@
 #define MANY_COLUMNS 128
 #define MANY_ROWS 192
 /* Blocks of a group: what a group sums must be more work than adding up its sums. */
-#define GROUP_BLOCKS 8
+#define GROUP_BLOCKS 16
 
 static pfx_idx target_rows(const pfx_absorber *a)
 {
@@ -19,13 +19,13 @@ static pfx_idx target_rows(const pfx_absorber *a)
     return target < least ? least : target > 512 ? 512 : target;
 }
 
-/* A group has rows for each column that sums are kept of: of Z, and of the other effects where they are not few. It
+/* A group has four rows for each column of the other effects, where they are not few, and two for each of Z. It
  * must not depend on how many rows or levels a stream will bring. */
 static pfx_idx group_blocks(const pfx_absorber *a)
 {
     pfx_idx target = target_rows(a), n = GROUP_BLOCKS;
     if (2 * a->p / target > n) n = 2 * a->p / target;
-    if (a->q > PFX_SCHUR_DENSE && a->q / target > n) n = a->q / target;
+    if (a->q > PFX_SCHUR_DENSE && 4 * a->q / target > n) n = 4 * a->q / target;
     return n;
 }
 

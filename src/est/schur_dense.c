@@ -88,12 +88,8 @@ static void subtract_level(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1, cons
 static uint64_t level_mask(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
 {
     uint64_t mask = 0;
-    for (pfx_idx r = r0; r < r1; r++) {
-        uint64_t bit = 1ull << p->block[0].code[r];
-        if (mask & bit) return 0;
-        mask |= bit;
-    }
-    return mask;
+    for (pfx_idx r = r0; r < r1; r++) mask |= 1ull << p->block[0].code[r];
+    return __builtin_popcountll(mask) == r1 - r0 ? mask : 0;
 }
 
 static void add_group(void *ctx, pfx_idx g, int thread)
@@ -113,7 +109,8 @@ static void add_group(void *ctx, pfx_idx g, int thread)
         pfx_idx r0 = p->start[l], r1 = p->start[l + 1];
         uint64_t mask = masks && r1 - r0 <= MAXQ ? level_mask(p, r0, r1) : 0;
         if (mask) {
-            mask_add(&b->s->masks[thread], mask, 1);
+            if (b->s->direct) b->s->direct[((pfx_idx)thread << p->q) + (pfx_idx)mask]++;
+            else mask_add(&b->s->masks[thread], mask, 1);
             continue;
         }
         add_rows(p, r0, r1, S, diag);
@@ -146,6 +143,11 @@ static pfx_status add_tables(pfx_schur *s, pfx_err *err)
 {
     mask_table *all = &s->masks[0];
     bool failed = all->failed;
+    for (int t = 0; s->direct && t < s->spec.nth; t++)
+        for (pfx_idx m = 1; m < (pfx_idx)1 << s->spec.q; m++) {
+            pfx_idx n = s->direct[((pfx_idx)t << s->spec.q) + m];
+            if (n > 0) mask_add(all, (uint64_t)m, n);
+        }
     for (int t = 1; t < s->spec.nth; t++) {
         failed |= s->masks[t].failed;
         for (pfx_idx i = 0; i < s->masks[t].cap; i++)
@@ -214,6 +216,8 @@ pfx_status pfx_schur_dense_create(pfx_schur *s, pfx_err *err)
         !(s->diag = pfx_mem_calloc(q, sizeof *s->diag, err)) ||
         !(s->masks = pfx_mem_calloc(s->spec.nth, sizeof *s->masks, err)))
         return PFX_ENOMEM;
+    if (q <= PFX_SCHUR_DIRECT && !(s->direct = pfx_mem_calloc((pfx_idx)s->spec.nth << q, sizeof *s->direct, err)))
+        return PFX_ENOMEM;
     return PFX_OK;
 }
 
@@ -249,7 +253,7 @@ pfx_status pfx_schur_dense_finish(pfx_schur *s, pfx_idx q, pfx_err *err)
 void pfx_schur_dense_free(pfx_schur *s)
 {
     for (int t = 0; s->masks && t < s->spec.nth; t++) pfx_mem_free(s->masks[t].slot);
-    pfx_mem_free(s->masks), pfx_mem_free(s->diag);
+    pfx_mem_free(s->masks), pfx_mem_free(s->direct), pfx_mem_free(s->diag);
     pfx_mem_free(s->dense), pfx_mem_free(s->chol), pfx_mem_free(s->dropped);
 }
 

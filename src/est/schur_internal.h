@@ -17,11 +17,14 @@ typedef struct pfx_schur_factor pfx_schur_factor;   /* CHOLMOD behind src/est/sc
 /* How often each set of columns occurs among the levels: a table with open addressing, key 0 = free. */
 typedef struct pfx_mask_count { uint64_t mask; pfx_idx n; } pfx_mask_count;
 typedef struct pfx_mask_table { pfx_mask_count *slot; pfx_idx cap, used; bool failed; } pfx_mask_table;
+/* Up to this many columns every set has a counter of its own. */
+#define PFX_SCHUR_DIRECT 12
 
 struct pfx_schur {
     pfx_schur_spec spec;
     double *dense;              /* [q x q] S, q <= PFX_SCHUR_DENSE, else NULL */
     double *diag;               /* [q] B'WB, with it */
+    pfx_idx *direct;            /* [nth][2^q] the same where q <= PFX_SCHUR_DIRECT, or NULL */
     pfx_mask_table *masks;      /* [nth] levels that are counted, not yet in S */
     double *chol;               /* [q x q] lower factor; zero rows and columns where dropped */
     bool *dropped;              /* [q] */

@@ -50,6 +50,8 @@ typedef struct pass {
     const pfx_scores *s;
     int p, q;
     bool intercept; /* is a coefficient: its scores are wanted */
+    bool levels;    /* every cluster holds whole levels of the eliminated effect: no demeaned rows are needed */
+    double *shift;  /* [pfx_absorber_n_shift] */
     route route[PFX_MAX_MEATS];
     total_meat total[PFX_MAX_MEATS];
     double *open;      /* [PFX_MAX_MEATS][q] */
@@ -62,13 +64,18 @@ typedef struct pass {
     int32_t *codes;    /* [max_wave][n_sums][chunk_rows] */
     double *buf;       /* [nth][stride] */
     pfx_idx *starts;   /* [nth][max_rows + 1] */
+    pfx_idx ldp;       /* p in whole lanes */
     pfx_idx max_rows, stride, chunk_rows;
 } pass;
 
-/* A block's rows and what a thread makes of them. */
+/* A block's rows and what a thread makes of them. Where the scores of whole levels are had at once, they stand in place
+ * of the rows, without e and w, and so do their first rows' codes. */
 typedef struct block {
     pfx_idx row0, n;
-    const double *rows, *e, *w; /* [n x p], [n] residuals, [n] weights or NULL */
+    const double *rows, *e, *w; /* [n x ld], [n] residuals, [n] weights or NULL */
+    pfx_idx ld;
+    const pfx_idx *level;       /* [n + 1] first rows of the levels, or NULL */
+    int32_t *level_code;        /* [n] scratch */
     double *f;                  /* [n] scratch */
     double *S;                  /* [n x q] scratch */
     double *g;                  /* [q] scratch */
@@ -88,7 +95,7 @@ static void add_outer(const pass *ps, const double *s, double *M)
 /* Scores of the runs between starts, [n_runs x q], the intercept's in the last column. */
 static void score_runs(const pass *ps, const block *b, pfx_idx n_runs, const pfx_idx *start, double *S)
 {
-    pfx_k_score(ps->s->isa, n_runs, start, ps->p, ps->p, b->rows, b->e, b->w, ps->q, S);
+    pfx_k_score(ps->s->isa, n_runs, start, ps->p, b->ld, b->rows, b->e, b->w, ps->q, S);
     for (pfx_idx r = 0; r < n_runs; r++) {
         double sum = 0;
         if (ps->intercept)
@@ -169,23 +176,27 @@ static void take_sums(const pass *ps, const block *b, const int32_t *code, chunk
     for (pfx_idx i = 0; i < n; i++) m->code[m->n_runs++] = code[b->start[i]];
 }
 
+/* The cluster's codes of the block's rows, or of its levels. */
+static const int32_t *codes_of(const block *b, const pfx_factor *f)
+{
+    const int32_t *code = f->code + b->row0;
+    for (pfx_idx i = 0; b->level && i < b->n; i++) b->level_code[i] = code[b->level[i] - b->level[0]];
+    return b->level ? b->level_code : code;
+}
+
 static void take_block(const pass *ps, const block *b, chunk *c)
 {
     const pfx_scores *s = ps->s;
-    double ssr = 0;
     bool summed = false;
     pfx_idx whole[2] = {0, b->n};
-    for (pfx_idx i = 0; i < b->n; i++) ssr += b->w ? b->w[i] * b->e[i] * b->e[i] : b->e[i] * b->e[i];
-    c->ssr += ssr;
-    if (s->resid) memcpy(s->resid + b->row0, b->e, (size_t)b->n * sizeof *b->e);
     for (int m = 0; m < s->n_meats; m++) {
         chunk_meat *cm = &c->meat[m];
         if (ps->route[m] == ROUTE_ROWS)
             take_rows(ps, b, s->d->weights_kind == PFX_W_FREQUENCY, cm->M);
         else if (ps->route[m] == ROUTE_SUMS)
-            take_sums(ps, b, s->meat[m].cluster->code + b->row0, cm);
+            take_sums(ps, b, codes_of(b, s->meat[m].cluster), cm);
         else {
-            pfx_idx runs[2] = {0, take_runs(ps, b, s->meat[m].cluster->code + b->row0, cm)};
+            pfx_idx runs[2] = {0, take_runs(ps, b, codes_of(b, s->meat[m].cluster), cm)};
             if (!summed) pfx_k_score(s->isa, 1, runs, ps->q, ps->q, b->S, NULL, NULL, ps->q, b->g);
             summed = true;
         }
@@ -194,16 +205,41 @@ static void take_block(const pass *ps, const block *b, chunk *c)
     add(ps->q, b->g, c->gradient);
 }
 
+/* Residuals and scores of the block's levels; returns sum w e^2. */
+static double score_levels(const pass *ps, pfx_idx i, double *rows, double *e, block *b)
+{
+    const pfx_scores *s = ps->s;
+    double ssr;
+    b->n = pfx_absorber_level_scores(s->a, i, s->c, ps->shift, e, b->ld, rows, &b->level, &ssr);
+    return ssr;
+}
+
+/* Demeaned rows and residuals; returns sum w e^2. */
+static double demean_rows(const pass *ps, pfx_idx i, double *rows, double *e, block *b)
+{
+    const pfx_scores *s = ps->s;
+    double ssr = 0;
+    pfx_absorber_block(s->a, i, rows);
+    pfx_k_resid(s->isa, b->n, ps->p, ps->p, rows, s->c, e);
+    if (s->whiten) pfx_solve_whiten(s->whiten, b->n, rows);
+    b->e = e;
+    b->w = s->d->w ? s->d->w + b->row0 : NULL;
+    for (pfx_idx r = 0; r < b->n; r++) ssr += b->w ? b->w[r] * e[r] * e[r] : e[r] * e[r];
+    return ssr;
+}
+
 static void run_chunk(void *ctx, pfx_idx k, int thread)
 {
     const pass *ps = ctx;
     const pfx_scores *s = ps->s;
-    double *rows = ps->buf + thread * ps->stride, *e = rows + ps->max_rows * ps->p, *f = e + ps->max_rows;
+    chunk *c = &ps->chunks[k];
+    double *rows = ps->buf + thread * ps->stride, *e = rows + ps->max_rows * ps->ldp, *f = e + ps->max_rows;
     block b = {.rows = rows,
-               .e = e,
+               .ld = ps->levels ? ps->ldp : ps->p,
                .f = f,
                .g = f + ps->max_rows,
                .S = f + ps->max_rows + ps->q,
+               .level_code = (int32_t *)f,
                .start = ps->starts + thread * (ps->max_rows + 1)};
 
     pfx_idx i0, i1;
@@ -211,12 +247,11 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
     pfx_absorber_group(s->a, ps->chunk0 + k, &i0, &i1);
     for (pfx_idx i = i0; i < i1; i++) {
         pfx_absorber_block_rows(s->a, i, &b.row0, &b.n);
-        if (b.n == 0) continue;
-        pfx_absorber_block(s->a, i, rows);
-        pfx_k_resid(s->isa, b.n, ps->p, ps->p, rows, s->c, e);
-        if (s->whiten) pfx_solve_whiten(s->whiten, b.n, rows);
-        b.w = s->d->w ? s->d->w + b.row0 : NULL;
-        take_block(ps, &b, &ps->chunks[k]);
+        pfx_idx n = b.n;
+        if (n == 0) continue;
+        c->ssr += ps->levels ? score_levels(ps, i, rows, e, &b) : demean_rows(ps, i, rows, e, &b);
+        if (s->resid) memcpy(s->resid + b.row0, e, (size_t)n * sizeof *e);
+        take_block(ps, &b, c);
     }
 }
 
@@ -251,15 +286,25 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
     const pfx_scores *s = ps->s;
     const pfx_design_stream *stream = s->d->stream;
     ps->open = pfx_mem_alloc(PFX_MAX_MEATS * ps->q, sizeof *ps->open, err);
-    if (!ps->open) return PFX_ENOMEM;
+    ps->shift = pfx_mem_alloc(pfx_absorber_n_shift(s->a), sizeof *ps->shift, err);
+    if (!ps->open || !ps->shift) return PFX_ENOMEM;
+    pfx_absorber_shift(s->a, s->c, ps->shift);
+    ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten;
+    for (int m = 0; m < s->n_meats; m++) ps->levels &= s->meat[m].cluster != NULL;
     for (int m = 0; m < s->n_meats; m++) {
         const pfx_factor *f = s->meat[m].cluster;
         ps->route[m] = ROUTE_ROWS;
         ps->total[m].open = (edge){-1, ps->open + m * ps->q};
         if (!f) continue;
-        unsigned char *seen = pfx_mem_alloc(stream ? 0 : f->n_levels, 1, err);
+        bool ascending = false;
+        if (ps->levels && stream)
+            ps->levels = stream->nested(stream->ctx, stream->unit, (int)(f - s->d->clusters));
+        else if (ps->levels)
+            ps->levels = pfx_absorber_levels_within(s->a, f, &ascending);
+        unsigned char *seen = pfx_mem_alloc(stream || ascending ? 0 : f->n_levels, 1, err);
         if (!seen) return PFX_ENOMEM;
-        bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters)) : is_contiguous(s->d->n, f, seen);
+        bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters))
+                           : ascending || is_contiguous(s->d->n, f, seen);
         ps->route[m] = runs ? ROUTE_RUNS : ROUTE_SUMS;
         pfx_mem_free(seen);
         if (!runs && !(ps->total[m].sums = pfx_mem_calloc(f->n_levels * ps->q, sizeof(double), err))) return PFX_ENOMEM;
@@ -299,7 +344,7 @@ static pfx_status make_buffers(pass *ps, pfx_err *err)
     free_buffers(ps);
     ps->max_wave = fit, ps->chunk_rows = rows, ps->max_rows = max_rows;
     /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
-    ps->stride = max_rows * (ps->p + 2) + (1 + (max_rows > q ? max_rows : q)) * q;
+    ps->stride = max_rows * (ps->ldp + 2) + (1 + (max_rows > q ? max_rows : q)) * q;
     ps->chunks = pfx_mem_calloc(fit, sizeof *ps->chunks, err);
     ps->memory = pfx_mem_alloc(fit * ps->per_chunk, sizeof *ps->memory, err);
     ps->codes = pfx_mem_alloc(fit * n_sums(ps) * rows, sizeof *ps->codes, err);
@@ -444,6 +489,7 @@ pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
 {
     pass ps = {.s = s, .p = s->d->p, .q = s->d->p + 1};
     bool more = true;
+    ps.ldp = (ps.p + 7) / 8 * 8;
     ps.intercept = s->d->intercept && s->d->n_absorbed == 0;
     memset(s->gradient, 0, (size_t)ps.q * sizeof *s->gradient);
     *s->ssr = 0;
@@ -454,6 +500,6 @@ pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
     if (st == PFX_OK) st = finish(&ps, err);
     free_buffers(&ps);
     for (int m = 0; m < s->n_meats; m++) pfx_mem_free(ps.total[m].sums);
-    pfx_mem_free(ps.open);
+    pfx_mem_free(ps.open), pfx_mem_free(ps.shift);
     return st;
 }

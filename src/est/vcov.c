@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/est/codes.h"
 #include "src/model/design.h"
 
 void pfx_factor_clear(pfx_factor *f)
@@ -55,10 +56,15 @@ done:
     return st;
 }
 
-pfx_status pfx_factor_nested(pfx_idx n, const pfx_factor *f, const pfx_factor *g, bool *nested, pfx_err *err)
+pfx_status pfx_factor_nested(pfx_idx n, const pfx_factor *f, const pfx_factor *g, int nth, bool *nested, pfx_err *err)
 {
     *nested = true;
     if (f->code == g->code) return PFX_OK;
+    pfx_codes_order order = pfx_codes_compare(n, f->code, g->code, true, nth);
+    if (!order.f_falls || order.splits) {   /* where f ascends, splits decide; they speak against it in any order */
+        *nested = !order.splits;
+        return PFX_OK;
+    }
     int32_t *parent = pfx_mem_alloc(f->n_levels, sizeof *parent, err);
     if (!parent) return PFX_ENOMEM;
     for (pfx_idx l = 0; l < f->n_levels; l++) parent[l] = -1;

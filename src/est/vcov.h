@@ -45,8 +45,8 @@ pfx_status pfx_cluster_intersect(pfx_idx n, const struct pfx_factor *f, const st
 void pfx_factor_clear(struct pfx_factor *f);
 
 /* Exact: every level of f lies in one level of g. */
-pfx_status pfx_factor_nested(pfx_idx n, const struct pfx_factor *f, const struct pfx_factor *g, bool *nested,
-                             pfx_err *err) PFX_MUST;
+pfx_status pfx_factor_nested(pfx_idx n, const struct pfx_factor *f, const struct pfx_factor *g, int nth,
+                             bool *nested, pfx_err *err) PFX_MUST;
 
 /* V = H M H', H the bread, all [k x k], M symmetric; work [k x k]. */
 void pfx_sandwich(int k, const double *H, const double *M, double *V, double *work);

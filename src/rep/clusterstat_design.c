@@ -66,7 +66,7 @@ static pfx_status count_columns(plan *l, pfx_idx *n, pfx_err *err)
     *n = 0;
     for (int a = 0; a < d->n_absorbed; a++) {
         const pfx_absorbed *e = &d->absorbed[a];
-        pfx_status st = pfx_factor_nested(d->n, &e->factor, &d->clusters[0], &l->nested[a], err);
+        pfx_status st = pfx_factor_nested(d->n, &e->factor, &d->clusters[0], 1, &l->nested[a], err);
         if (st != PFX_OK) return st;
         mean |= e->intercept;
         if (l->nested[a]) {

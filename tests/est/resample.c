@@ -40,7 +40,7 @@ pfx_design *resample_design(const pfx_design *d, const uint8_t *count)
         const pfx_factor *f = &d->absorbed[a].factor;
         pfx_err err = {0};
         bool nested = false;
-        assert_ok(pfx_factor_nested(d->n, f, c, &nested, &err));
+        assert_ok(pfx_factor_nested(d->n, f, c, 1, &nested, &err));
         for (pfx_idx i = 0; i < n; i++) key[i] = f->code[from[i]] + (nested ? copy[i] * f->n_levels : 0);
         pfx_idx levels = relabel(n, key, f->n_levels * (nested ? copies : 1), code);
         ref_add_effect(out, f->name, levels, code);

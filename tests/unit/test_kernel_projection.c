@@ -5,6 +5,7 @@
 #include "kernels/blockcg.h"
 #include "kernels/demean.h"
 #include "kernels/gram.h"
+#include "kernels/levels.h"
 #include "kernels/moments.h"
 #include "kernels/project.h"
 #include "kernels/resid.h"
@@ -172,7 +173,7 @@ static void test_demean(void **state)
 {
     (void)state;
     enum { L = 72 };
-    static double out[MAXN * L], mean[MAXN * L], first[MAXN * L], first_mean[MAXN * L], G[5 * L];
+    static double out[MAXN * L], mean[MAXN * L], first[MAXN * L], first_mean[MAXN * L], G[5 * L], C[5 * L], first_C[5 * L];
     pfx_idx start[MAXN + 1];
     int32_t code[MAXN];
     for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
@@ -180,15 +181,16 @@ static void test_demean(void **state)
     const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
     int levels = make_levels(MAXN, start);
     for (int c = 0; c < N_COLUMNS; c++)
-        for (int how = 0; how < 8; how++) EACH_ISA(isa)
-            {
+        for (int how = 0; how < 16; how++) EACH_ISA(isa) {
                 int p = columns[c], nt = how >> 1 & 3;
+                const pfx_k_sums sums = {code, L, C};
                 const pfx_k_table *tab = nt == 3 ? t + 1 : t;
                 if (nt == 3) nt = 1;
-                pfx_idx ld = p + 1, ldo = p < L ? p + 1 : L;
+                pfx_idx ld = p + 1, ldo = p < L && how < 8 ? p + 1 : L;
                 const double *w = how & 1 ? W : NULL;
+                memset(C, 0, sizeof C);
                 fill(out, MAXN * ldo);
-                pfx_k_demean(isa, levels, start, p, ld, X, w, nt, tab, ldo, out, E, mean);
+                pfx_k_demean(isa, levels, start, p, ld, X, w, nt, tab, ldo, out, how < 8 ? NULL : &sums, E, mean);
                 for (int g = 0; g < levels; g++)
                     for (int k = 0; k < p; k++) {
                         long double s = 0, ws = 0;
@@ -198,13 +200,67 @@ static void test_demean(void **state)
                         }
                         assert_abs(mean[g * ldo + k], (double)(s / ws - E[k]), 1e-13);
                         for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) {
-                            assert_abs(out[r * ldo + k], (double)(shifted(r, k, ld, NULL, nt, tab) - s / ws),
-                                       1e-13);
-                            if (ldo > p) assert_true(out[r * ldo + p] == GUARD);
+                            assert_abs(out[r * ldo + k], (double)(shifted(r, k, ld, NULL, nt, tab) - s / ws), 1e-13);
+                            if (ldo > p && ldo < (p + 7) / 8 * 8) assert_true(out[r * ldo + p] == GUARD);
+                            if (ldo >= (p + 7) / 8 * 8 + 1) assert_true(out[r * ldo + (p + 7) / 8 * 8] == GUARD);
                         }
                     }
+                for (int j = 0; j < 5 && how >= 8; j++)
+                    for (int k = 0; k < p; k++) {
+                        long double s = 0;
+                        for (int r = 0; r < MAXN; r++) s += code[r] == j ? out[r * ldo + k] * (w ? w[r] : 1.0L) : 0;
+                        assert_abs(C[j * L + k], (double)s, 1e-13);
+                    }
+                same(isa, C, first_C, 5 * L);
                 same(isa, out, first, MAXN * ldo);
                 for (int g = 0; g < levels; g++) same(isa, mean + g * ldo, first_mean + g * ldo, p);
+            }
+}
+
+/* Against demeaned rows, their residuals and scores. */
+static void test_level_scores(void **state)
+{
+    (void)state;
+    enum { L = 72 };
+    static double d[MAXN * L], S[MAXN * L], first[MAXN * L], G[5 * L], e[MAXN], first_e[MAXN], c[L];
+    double shift[2][5], sum = 0;
+    pfx_idx start[MAXN + 1];
+    int32_t code[MAXN];
+    for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
+    for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
+    for (int i = 0; i < L; i++) c[i] = test_uniform(10, (uint64_t)i) - 0.5;
+    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    const double *at[2] = {shift[0], shift[1]};
+    int levels = make_levels(MAXN, start);
+    for (int i = 0; i < N_COLUMNS; i++)
+        for (int how = 0; how < 6; how++) EACH_ISA(isa) {
+                int p = columns[i], nt = how >> 1;
+                const double *w = how & 1 ? W : NULL;
+                for (int j = 0; j < 5; j++) {
+                    shift[0][j] = 0;
+                    for (int k = 0; k < p; k++) shift[0][j] += G[j * L + k] * c[k];
+                    shift[1][j] = shift[0][j];
+                }
+                pfx_k_demean(PFX_ISA_PORTABLE, levels, start, p, p + 1, X, w, nt, t, L, d, NULL, NULL, NULL);
+                double ssr = pfx_k_level_scores(isa, levels, start, p, p + 1, X, w, c, nt, t, at, e, L, S);
+                long double want = 0;
+                for (int g = 0; g < levels; g++)
+                    for (int k = 0; k < p; k++) {
+                        long double s = 0;
+                        for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) {
+                            long double u = 0;
+                            for (int l = 0; l < p; l++) u += (long double)d[r * L + l] * c[l];
+                            if (k == 0) assert_abs(e[r], (double)u, 1e-12);
+                            if (k == 0) want += (w ? w[r] : 1.0L) * u * u;
+                            s += (w ? w[r] : 1.0L) * u * d[r * L + k];
+                        }
+                        assert_abs(S[g * L + k], (double)s, 1e-11);
+                    }
+                assert_abs(ssr / (double)want, 1.0, 1e-12);
+                if (isa == PFX_ISA_PORTABLE) sum = ssr;
+                assert_true(ssr == sum);
+                same(isa, e, first_e, MAXN);
+                for (int g = 0; g < levels; g++) same(isa, S + g * L, first + g * L, p);
             }
 }
 
@@ -347,8 +403,8 @@ static void test_blockcg(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gram),    cmocka_unit_test(test_resid),   cmocka_unit_test(test_score),
-        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean),  cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
+        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_level_scores), cmocka_unit_test(test_shift),
         cmocka_unit_test(test_project), cmocka_unit_test(test_moments), cmocka_unit_test(test_blockcg)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
