@@ -12,6 +12,7 @@ typedef struct pfx_k_table {
     const double *value;    /* [rows] or NULL for ones */
     pfx_idx ld;             /* distance of rows of G, a multiple of 8, >= p */
     const double *G;        /* [levels x ld], columns p..ld-1 readable */
+    bool wide;              /* G is larger than the first-level cache: its rows are asked for ahead */
 } pfx_k_table;
 
 /* Sums of the results over the levels of another effect: row code[r] of C += w[r] Out[r]. */
@@ -19,6 +20,7 @@ typedef struct pfx_k_sums {
     const int32_t *code;    /* [rows] */
     pfx_idx ld;             /* distance of rows of C, a multiple of 8, >= p */
     double *C;              /* [levels x ld], columns p..ld-1 added to as well */
+    bool wide;              /* as of a table */
 } pfx_k_sums;
 
 /* Out[r] = d[r] - m[g], g the level of row r, d[r] = (X[r] - X[first row of g]) - sum over tables of value[r] G[code[r]],

@@ -49,6 +49,7 @@ PFX_INLINE void demean_groups(pfx_idx n_levels, const pfx_idx *start, const int 
         for (int v = 0; v < ng; v++) ref[v] = load_group(X + r0 * ld, v, ng, k), sum[v] = v8_zero();
         for (pfx_idx r = r0; r < r1; r++) {
             v8_prefetch_row(X + r * ld, ld, 8 * ng);
+            if (sums && sums->wide) v8_prefetch_lines(sums->C + sums->code[r] * sums->ld + col0, 8 * ng);
             PFX_UNROLL
             for (int v = 0; v < ng; v++) d[v] = v8_sub(load_group(X + r * ld, v, ng, k), ref[v]);
             subtract_tables(d, ng, col0, n_tables, table, r);
@@ -109,7 +110,7 @@ PFX_INLINE void demean_cases(pfx_idx n_levels, const pfx_idx *start, const int n
     } else if (!w && ko == PFX_LANES && n_tables == 0)
         demean_groups(n_levels, start, ng, k, PFX_LANES, col0, ld, X, NULL, 0, NULL, ldo, out, NULL, origin, mean);
     else if (!w && ko == PFX_LANES && n_tables == 1 && !table->value && !sums) {
-        const pfx_k_table t = {table->code, NULL, table->ld, table->G};
+        const pfx_k_table t = {table->code, NULL, table->ld, table->G, false};
         demean_groups(n_levels, start, ng, k, PFX_LANES, col0, ld, X, NULL, 1, &t, ldo, out, NULL, origin, mean);
     } else demean_groups(n_levels, start, ng, k, ko, col0, ld, X, w, n_tables, table, ldo, out, sums, origin, mean);
 }

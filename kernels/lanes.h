@@ -157,4 +157,10 @@ PFX_INLINE void v8_prefetch_row(const double *row, pfx_idx ld, int p)
     for (int j = 0; j < p; j += PFX_LANES) __builtin_prefetch(f + j);
 }
 
+/* The lines of one row of p columns that will be wanted soon. */
+PFX_INLINE void v8_prefetch_lines(const double *row, int p)
+{
+    for (int j = 0; j < p; j += PFX_LANES) __builtin_prefetch(row + j);
+}
+
 #endif

@@ -86,6 +86,9 @@ PFX_INLINE void all_levels(pfx_idx n_levels, const pfx_idx *start, const int ng,
 
     for (pfx_idx g = 0; g < n_levels; g++) {
         pfx_idx r0 = start[g] - row0, n = start[g + 1] - start[g];
+        for (int t = 0; t < n_tables; t++)
+            for (pfx_idx r = r0; table[t].wide && r < r0 + n; r++)
+                v8_prefetch_lines(table[t].G + table[t].code[r] * table[t].ld, p);
         for (int i = 0; i + ng <= groups; i += ng)
             dot_level(n, ng, v8_live(p, i + ng - 1), ld, X + r0 * ld + 8 * i, c + 8 * i, i == 0, e + r0);
         centre_level(r0, n, w, n_tables, table, shift, e);
@@ -100,7 +103,7 @@ PFX_INLINE void cases(pfx_idx n_levels, const pfx_idx *start, const int ng, int 
                       const double *const *shift, double *e, pfx_idx lds, double *S)
 {
     if (!w && n_tables == 1 && !table->value) {
-        const pfx_k_table t = {table->code, NULL, table->ld, table->G};
+        const pfx_k_table t = {table->code, NULL, table->ld, table->G, table->wide};
         all_levels(n_levels, start, ng, p, ld, X, NULL, c, 1, &t, shift, e, lds, S);
     } else all_levels(n_levels, start, ng, p, ld, X, w, c, n_tables, table, shift, e, lds, S);
 }

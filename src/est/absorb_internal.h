@@ -10,6 +10,8 @@ struct pfx_design;
 
 /* Effects besides the eliminated one, each slope one. */
 #define PFX_ABSORB_MAX_REST 64
+/* Doubles of a table beyond which its rows are not in the first-level cache when they are wanted. */
+#define PFX_ABSORB_WIDE 2048
 
 struct pfx_absorber {
     struct pfx_design *d;

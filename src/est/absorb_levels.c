@@ -34,7 +34,8 @@ pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx b, const double
 
     for (int i = 0; i < a->n_rest; i++) {
         const pfx_schur_block *r = &a->rest[i];
-        t[i] = (pfx_k_table){r->code + row, r->value ? r->value + row : NULL, a->ldp, a->gamma + r->col0 * a->ldp};
+        t[i] = (pfx_k_table){r->code + row, r->value ? r->value + row : NULL, a->ldp, a->gamma + r->col0 * a->ldp,
+                             r->n_levels * a->ldp > PFX_ABSORB_WIDE};
         part[i] = shift + r->col0;
     }
     *start = a->start + a->block_level[b];

@@ -41,7 +41,7 @@ static int tables_from(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx 
     if (!v->gamma) return 0;
     for (int e = 0; e < a->n_rest; e++) {
         const pfx_schur_block *r = &a->rest[e];
-        t[e] = (pfx_k_table){r->code + row, r->value ? r->value + row : NULL, v->ld, v->gamma + r->col0 * v->ld};
+        t[e] = (pfx_k_table){r->code + row, r->value ? r->value + row : NULL, v->ld, v->gamma + r->col0 * v->ld, false};
     }
     return a->n_rest;
 }
@@ -228,7 +228,7 @@ static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, dou
     bool between = c->want_moments && moments_between(a);
     /* One effect's sums are taken while the rows are at hand. */
     bool with = c->want_C && a->n_rest == 1 && !a->rest[0].value && level_means_alone(a);
-    const pfx_k_sums sums = {with ? a->rest[0].code + row : NULL, v->ld, C};
+    const pfx_k_sums sums = {with ? a->rest[0].code + row : NULL, v->ld, C, a->q * v->ld > PFX_ABSORB_WIDE};
 
     pfx_absorb_fill(a, v, b, v->ld, buf, with ? &sums : NULL, between ? lm : NULL);
     if (c->want_moments) add_moments(a, v, b, between ? lm : NULL, lm + a->max_rows * v->ld, mom);

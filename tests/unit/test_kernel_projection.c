@@ -178,12 +178,12 @@ static void test_demean(void **state)
     int32_t code[MAXN];
     for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
     for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
-    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    const pfx_k_table t[2] = {{code, NULL, L, G, true}, {code, E, L, G, false}};
     int levels = make_levels(MAXN, start);
     for (int c = 0; c < N_COLUMNS; c++)
         for (int how = 0; how < 16; how++) EACH_ISA(isa) {
                 int p = columns[c], nt = how >> 1 & 3;
-                const pfx_k_sums sums = {code, L, C};
+                const pfx_k_sums sums = {code, L, C, how & 1};
                 const pfx_k_table *tab = nt == 3 ? t + 1 : t;
                 if (nt == 3) nt = 1;
                 pfx_idx ld = p + 1, ldo = p < L && how < 8 ? p + 1 : L;
@@ -229,7 +229,7 @@ static void test_level_scores(void **state)
     for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
     for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
     for (int i = 0; i < L; i++) c[i] = test_uniform(10, (uint64_t)i) - 0.5;
-    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    const pfx_k_table t[2] = {{code, NULL, L, G, true}, {code, E, L, G, false}};
     const double *at[2] = {shift[0], shift[1]};
     int levels = make_levels(MAXN, start);
     for (int i = 0; i < N_COLUMNS; i++)
@@ -272,7 +272,7 @@ static void test_shift(void **state)
     int32_t code[MAXN];
     for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
     for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
-    const pfx_k_table t[2] = {{code, NULL, L, G}, {code, E, L, G}};
+    const pfx_k_table t[2] = {{code, NULL, L, G, true}, {code, E, L, G, false}};
     for (int c = 0; c < N_COLUMNS; c++)
         for (int how = 0; how < 4; how++) EACH_ISA(isa)
             {
