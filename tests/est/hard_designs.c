@@ -180,6 +180,7 @@ static pfx_design *one_mover(double size)
 {
     pfx_design *d = panel(40, 4, 3, FIRM | YEAR);
     pfx_factor *f = &d->absorbed[1].factor;
+    pfx_mem_free(f->name);
     pfx_mem_free(f->code);
     *f = factor("plant", d->n, 8);
     for (pfx_idx i = 0; i < d->n; i++) f->code[i] = (int32_t)(4 * (i / 80) + i % 4);
