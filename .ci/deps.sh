@@ -12,7 +12,7 @@ PKG_CONFIG=${PKG_CONFIG:-pkg-config}
 table() {
     cat <<'TABLE'
 build   hdf5.h                  hdf5          -lhdf5        libhdf5-dev                  HDF5
-build   cblas.h                 openblas      -lopenblas    libopenblas-openmp-dev       OpenBLAS
+build   openblas_config.h       openblas      -lopenblas    libopenblas-openmp-dev       OpenBLAS
 build   lapacke.h               lapacke       -llapacke     liblapacke-dev               OpenBLAS
 build   cholmod.h               CHOLMOD       -lcholmod     libsuitesparse-dev           SuiteSparse
 build   gsl/gsl_cdf.h           gsl           -lgsl         libgsl-dev                   GSL
