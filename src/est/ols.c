@@ -18,12 +18,12 @@ enum { MAX_MORE_STEPS = 2 };
 /* Collinear columns that a message names; the fit lists all. */
 enum { MAX_NAMED = 5 };
 
-static bool is_clustered(pfx_vcov_type t)
+bool pfx_vcov_is_clustered(pfx_vcov_type t)
 {
     return t == PFX_VCOV_CLUSTER || t == PFX_VCOV_TWOWAY;
 }
 
-static pfx_status check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_err *err)
+pfx_status pfx_ols_check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_err *err)
 {
     int want = vcov == PFX_VCOV_TWOWAY ? 2 : vcov == PFX_VCOV_CLUSTER ? 1 : 0;
     if (d->n_clusters < want)
@@ -38,13 +38,8 @@ static pfx_status check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_er
     return PFX_OK;
 }
 
-static pfx_status check_design(const pfx_design *d, pfx_err *err)
+pfx_status pfx_ols_check_design(const pfx_design *d, pfx_err *err)
 {
-    for (int j = 0; j < d->p; j++)
-        if (d->role[j] == PFX_ENDOGENOUS || d->role[j] == PFX_INSTRUMENT)
-            return pfx_fail(err, PFX_EUSAGE,
-                            "%s is endogenous or an instrument: least squares has no place for it",
-                            d->name[j]);
     if (d->stream) return PFX_OK; /* it looks at its rows itself */
     if (d->n < 1) return pfx_fail(err, PFX_EDATA, "%s: no rows", d->formula ? d->formula : "design");
     if (!d->w || d->weights_kind != PFX_W_FREQUENCY) return PFX_OK;
@@ -65,7 +60,7 @@ static void count_observations(pfx_ols *m)
     m->w_scale = m->n / m->sum_w;
 }
 
-static pfx_status list_collinear(pfx_ols *m, pfx_err *err)
+pfx_status pfx_ols_list_collinear(pfx_ols *m, pfx_err *err)
 {
     const pfx_solve *s = m->s;
     pfx_fit *f = m->f;
@@ -98,7 +93,7 @@ done:
 }
 
 /* Which effects are nested in a cluster variable, and the counts of the small-sample rules. */
-static pfx_status count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
+pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
 {
     const pfx_design *d = m->d;
     const pfx_absorb_info *info = m->info;
@@ -192,7 +187,7 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
         if (last && (step2 <= STEP2 * m->ssr || step >= before + MAX_MORE_STEPS)) break;
     }
     if (m->intercept) {
-        m->b0 = mean[m->p - 1];
+        m->b0 = mean[m->y];
         for (int i = 0; i < m->s->k; i++) m->b0 -= mean[m->s->keep[i]] * m->s->b[i];
     }
     return PFX_OK;
@@ -291,7 +286,7 @@ static pfx_status allocate(pfx_ols *m, pfx_err *err)
 }
 
 /* Squares and their sums must lie within the range of a double, with room for digits. */
-static pfx_status check_range(const pfx_ols *m, pfx_err *err)
+pfx_status pfx_ols_check_range(const pfx_ols *m, pfx_err *err)
 {
     static const double least = 1e-280;
     const double *raw = pfx_absorber_raw(m->a);
@@ -312,12 +307,12 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
     m->f->converged = m->info->converged;
     m->f->iterations = m->info->iterations;
     m->f->rank_absorbed = m->d->n_absorbed > 0 ? m->info->rank : 0;
-    if ((st = check_range(m, err)) != PFX_OK || (st = pfx_solve_create(m->d, m->a, m->o->nth, m->o->isa, &m->s, err)) != PFX_OK) return st;
+    if ((st = pfx_ols_check_range(m, err)) != PFX_OK || (st = pfx_solve_create(m->d, m->a, m->o->nth, m->o->isa, &m->s, err)) != PFX_OK) return st;
     m->intercept = m->d->intercept && m->d->n_absorbed == 0;
     m->k = m->s->k + m->intercept;
     m->f->condition = m->s->condition;
     m->f->solver = m->s->qr ? "qr" : "cholesky";
-    if ((st = list_collinear(m, err)) != PFX_OK) return st;
+    if ((st = pfx_ols_list_collinear(m, err)) != PFX_OK) return st;
     if (m->s->pivot_ratio > KAPPA_WARN)
         pfx_warn("the regressors are ill-conditioned (condition number %.1e): about %d digits of the estimates "
                  "are sound; "
@@ -327,7 +322,7 @@ static pfx_status absorb(pfx_ols *m, pfx_err *err)
 }
 
 /* What the design says about itself, once its rows were read. */
-static pfx_status describe(pfx_ols *m, pfx_err *err)
+pfx_status pfx_ols_describe(pfx_ols *m, pfx_err *err)
 {
     const pfx_design *d = m->d;
     pfx_fit *f = m->f;
@@ -341,7 +336,7 @@ static pfx_status describe(pfx_ols *m, pfx_err *err)
     f->n_singletons = d->n_singletons;
     f->n_zero_weight = d->n_zero_weight;
     f->formula = pfx_mem_strdup(d->formula, err);
-    f->outcome = pfx_mem_strdup(d->name[d->p - 1], err);
+    f->outcome = pfx_mem_strdup(d->name[m->y], err);
     f->by_name = pfx_mem_strdup(d->by_name, err);
     f->by_level = pfx_mem_strdup(d->by_level, err);
     if ((d->formula && !f->formula) || !f->outcome || (d->by_name && !f->by_name) ||
@@ -351,7 +346,7 @@ static pfx_status describe(pfx_ols *m, pfx_err *err)
         pfx_note("probability weights: the variance is heteroskedasticity-robust (HC1)");
         f->vcov = PFX_VCOV_HC1;
     }
-    if (!is_clustered(f->vcov)) return PFX_OK;
+    if (!pfx_vcov_is_clustered(f->vcov)) return PFX_OK;
     int n_clusters = f->vcov == PFX_VCOV_TWOWAY ? 2 : 1;
     if (!(f->clusters = pfx_mem_calloc(n_clusters, sizeof *f->clusters, err))) return PFX_ENOMEM;
     for (int c = 0; c < n_clusters; c++, f->n_clusters++) {
@@ -366,18 +361,18 @@ static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
     const pfx_design *d = m->d;
     pfx_fit *f = m->f;
     pfx_status st = absorb(m, err);
-    if (st != PFX_OK || (st = describe(m, err)) != PFX_OK) return st;
+    if (st != PFX_OK || (st = pfx_ols_describe(m, err)) != PFX_OK) return st;
 
     const pfx_factor *cluster[3] = {NULL, NULL, NULL};
     int n_meats = f->vcov == PFX_VCOV_IID ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
-    if (is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
+    if (pfx_vcov_is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
     if (f->vcov == PFX_VCOV_TWOWAY) {
         if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
             return st;
         cluster[1] = &d->clusters[1];
         cluster[2] = both;
     }
-    if ((st = count_parameters(m, both->n_levels, err)) != PFX_OK ||
+    if ((st = pfx_ols_count_parameters(m, both->n_levels, err)) != PFX_OK ||
         (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, n_meats, err)) != PFX_OK ||
         (st = pfx_ols_tables(m, err)) != PFX_OK)
         return st;
@@ -387,10 +382,15 @@ static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
 pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err)
 {
     double t0 = pfx_wall_s();
-    pfx_ols m = {.d = d, .o = o, .p = d->p, .q = d->p + 1};
+    pfx_ols m = {.d = d, .o = o, .p = d->p, .q = d->p + 1, .y = d->p - 1};
     pfx_factor both = {0};
-    pfx_status st = check_design(d, err);
-    if (st == PFX_OK) st = check_clusters(d, o->vcov, err);
+    for (int j = 0; j < d->p; j++)
+        if (d->role[j] == PFX_ENDOGENOUS || d->role[j] == PFX_INSTRUMENT)
+            return pfx_fail(err, PFX_EUSAGE,
+                            "%s is endogenous or an instrument: least squares has no place for it",
+                            d->name[j]);
+    pfx_status st = pfx_ols_check_design(d, err);
+    if (st == PFX_OK) st = pfx_ols_check_clusters(d, o->vcov, err);
     if (st != PFX_OK) return st;
     if (!(m.f = pfx_mem_calloc(1, sizeof *m.f, err))) return PFX_ENOMEM;
     if ((st = allocate(&m, err)) == PFX_OK) st = run(&m, &both, err);

@@ -18,6 +18,7 @@ typedef struct pfx_ols {
     pfx_solve *s;
     pfx_fit *f;
     int p, q, k;           /* columns of Z; p + 1; coefficients, the intercept too */
+    int y;                 /* column of the outcome */
     bool intercept;        /* is estimated and reported */
     double n;              /* observations */
     double sum_w, w_scale; /* sum of weights; what makes their mean one (1 for frequencies) */
@@ -28,6 +29,22 @@ typedef struct pfx_ols {
     double ssr;
     pfx_ssc_out ssc;
 } pfx_ols;
+
+bool pfx_vcov_is_clustered(pfx_vcov_type t);
+
+/* USAGE: fewer cluster variables than the variance needs. DATA: one with a single level; no rows; frequency weights
+ * that are not whole numbers. */
+pfx_status pfx_ols_check_clusters(const struct pfx_design *d, pfx_vcov_type vcov, pfx_err *err) PFX_MUST;
+pfx_status pfx_ols_check_design(const struct pfx_design *d, pfx_err *err) PFX_MUST;
+/* DATA: squares of a column leave the range of a double. */
+pfx_status pfx_ols_check_range(const pfx_ols *m, pfx_err *err) PFX_MUST;
+/* Columns that s left out into f, and a warning; IDENT where no regressor is left. */
+pfx_status pfx_ols_list_collinear(pfx_ols *m, pfx_err *err) PFX_MUST;
+/* What the design says about itself into f, and n, sum_w, w_scale. */
+pfx_status pfx_ols_describe(pfx_ols *m, pfx_err *err) PFX_MUST;
+/* Effects into f and the small-sample counts into ssc, with k coefficients; g12: clusters of the intersection. DATA:
+ * no degree of freedom is left. */
+pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err) PFX_MUST;
 
 /* c from the coefficients of s. */
 void pfx_ols_combination(pfx_ols *m);

@@ -66,6 +66,7 @@ typedef struct pass {
     pfx_idx *starts;   /* [nth][max_rows + 1] */
     pfx_idx ldp;       /* p in whole lanes */
     pfx_idx max_rows, stride, chunk_rows;
+    pfx_idx n_spare;   /* of the stride, for the map */
 } pass;
 
 /* A block's rows and what a thread makes of them. Where the scores of whole levels are had at once, they stand in place
@@ -80,6 +81,7 @@ typedef struct block {
     double *S;                  /* [n x q] scratch */
     double *g;                  /* [q] scratch */
     pfx_idx *start;             /* [n + 1] scratch */
+    double *spare;              /* of the map */
 } block;
 
 static void add(pfx_idx q, const double *restrict s, double *restrict to)
@@ -214,11 +216,27 @@ static double score_levels(const pass *ps, pfx_idx i, double *rows, double *e, b
     return ssr;
 }
 
+/* The map's scores stand for rows whose residuals are one. */
+static void map_rows(const pass *ps, pfx_idx i, double *rows, double *e, block *b)
+{
+    const pfx_scores *s = ps->s;
+    double *demeaned = b->spare, *scratch = demeaned + ps->max_rows * s->d->p;
+    pfx_absorber_block(s->a, i, demeaned);
+    s->map->fill(s->map->ctx, b->n, demeaned, rows, scratch);
+    for (pfx_idx r = 0; r < b->n; r++) e[r] = 1;
+    b->e = e;
+    b->w = s->d->w ? s->d->w + b->row0 : NULL;
+}
+
 /* Demeaned rows and residuals; returns sum w e^2. */
 static double demean_rows(const pass *ps, pfx_idx i, double *rows, double *e, block *b)
 {
     const pfx_scores *s = ps->s;
     double ssr = 0;
+    if (s->map) {
+        map_rows(ps, i, rows, e, b);
+        return 0;
+    }
     pfx_absorber_block(s->a, i, rows);
     pfx_k_resid(s->isa, b->n, ps->p, ps->p, rows, s->c, e);
     if (s->whiten) pfx_solve_whiten(s->whiten, b->n, rows);
@@ -240,7 +258,8 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
                .g = f + ps->max_rows,
                .S = f + ps->max_rows + ps->q,
                .level_code = (int32_t *)f,
-               .start = ps->starts + thread * (ps->max_rows + 1)};
+               .start = ps->starts + thread * (ps->max_rows + 1),
+               .spare = ps->buf + (thread + 1) * ps->stride - ps->n_spare};
 
     pfx_idx i0, i1;
 
@@ -288,8 +307,8 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
     ps->open = pfx_mem_alloc(PFX_MAX_MEATS * ps->q, sizeof *ps->open, err);
     ps->shift = pfx_mem_alloc(pfx_absorber_n_shift(s->a), sizeof *ps->shift, err);
     if (!ps->open || !ps->shift) return PFX_ENOMEM;
-    pfx_absorber_shift(s->a, s->c, ps->shift);
-    ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten;
+    if (!s->map) pfx_absorber_shift(s->a, s->c, ps->shift);
+    ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten && !s->map;
     for (int m = 0; m < s->n_meats; m++) ps->levels &= s->meat[m].cluster != NULL;
     for (int m = 0; m < s->n_meats; m++) {
         const pfx_factor *f = s->meat[m].cluster;
@@ -344,7 +363,8 @@ static pfx_status make_buffers(pass *ps, pfx_err *err)
     free_buffers(ps);
     ps->max_wave = fit, ps->chunk_rows = rows, ps->max_rows = max_rows;
     /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
-    ps->stride = max_rows * (ps->ldp + 2) + (1 + (max_rows > q ? max_rows : q)) * q;
+    ps->n_spare = s->map ? max_rows * s->d->p + s->map->n_scratch : 0;
+    ps->stride = max_rows * (ps->ldp + 2) + (1 + (max_rows > q ? max_rows : q)) * q + ps->n_spare;
     ps->chunks = pfx_mem_calloc(fit, sizeof *ps->chunks, err);
     ps->memory = pfx_mem_alloc(fit * ps->per_chunk, sizeof *ps->memory, err);
     ps->codes = pfx_mem_alloc(fit * n_sums(ps) * rows, sizeof *ps->codes, err);
@@ -487,10 +507,11 @@ static pfx_status finish(const pass *ps, pfx_err *err)
 
 pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
 {
-    pass ps = {.s = s, .p = s->d->p, .q = s->d->p + 1};
+    int p = s->map ? s->map->width : s->d->p;
+    pass ps = {.s = s, .p = p, .q = p + 1};
     bool more = true;
     ps.ldp = (ps.p + 7) / 8 * 8;
-    ps.intercept = s->d->intercept && s->d->n_absorbed == 0;
+    ps.intercept = s->d->intercept && s->d->n_absorbed == 0 && !s->map;
     memset(s->gradient, 0, (size_t)ps.q * sizeof *s->gradient);
     *s->ssr = 0;
     for (int m = 0; m < s->n_meats; m++) memset(s->meat[m].M, 0, (size_t)ps.q * (size_t)ps.q * sizeof(double));

@@ -48,12 +48,13 @@ static void drop(pfx_solve *s, int col, pfx_drop_reason why)
     s->reason[i] = why;
 }
 
-/* Columns that vanish once the effects are out. */
-static void drop_absorbed(const pfx_design *d, const pfx_absorber *a, pfx_solve *s)
+/* Columns among the n of col that vanish once the effects are out. */
+static void drop_absorbed(const pfx_design *d, const pfx_absorber *a, int n, const int *col, pfx_solve *s)
 {
     const double *gram = pfx_absorber_gram(a), *centred = pfx_absorber_centred(a), *raw = pfx_absorber_raw(a);
     bool mean_out = pfx_design_removes_mean(d);
-    for (int j = 0; j < s->p - 1; j++) {
+    for (int i = 0; i < n; i++) {
+        int j = col ? col[i] : i;
         double dem = gram[j * s->p + j];
         if (!(raw[j] > 0) || (mean_out && centred[j] <= CONSTANT * CONSTANT * raw[j])) {
             drop(s, j, PFX_DROP_CONSTANT);
@@ -341,6 +342,12 @@ static pfx_status factor(const pfx_design *d, pfx_absorber *a, int nth, pfx_isa 
 pfx_status pfx_solve_create(const pfx_design *d, pfx_absorber *a, int nth, pfx_isa isa, pfx_solve **out,
                             pfx_err *err)
 {
+    return pfx_solve_columns(d, a, d->p - 1, NULL, nth, isa, out, err);
+}
+
+pfx_status pfx_solve_columns(const pfx_design *d, pfx_absorber *a, int n, const int *col, int nth, pfx_isa isa,
+                             pfx_solve **out, pfx_err *err)
+{
     int p = d->p;
     pfx_status st = PFX_ENOMEM;
     pfx_solve *s = pfx_mem_calloc(1, sizeof *s, err);
@@ -354,7 +361,7 @@ pfx_status pfx_solve_create(const pfx_design *d, pfx_absorber *a, int nth, pfx_i
     s->b = pfx_mem_calloc(p, sizeof *s->b, err);
     s->step = pfx_mem_calloc(p, sizeof *s->step, err);
     if (s->keep && s->dropped && s->reason && s->scale && s->R && s->b && s->step) {
-        drop_absorbed(d, a, s);
+        drop_absorbed(d, a, n, col, s);
         st = factor(d, a, nth, isa, s, err);
     }
     if (st == PFX_OK)

@@ -42,6 +42,9 @@ typedef struct pfx_solve {
  * matrix, of the whitened rows. NOMEM. */
 pfx_status pfx_solve_create(const struct pfx_design *d, pfx_absorber *a, int nth, pfx_isa isa,
                             pfx_solve **out, pfx_err *err) PFX_MUST;
+/* The same where the regressors are the n columns of col alone, ascending (NULL: the first n). */
+pfx_status pfx_solve_columns(const struct pfx_design *d, pfx_absorber *a, int n, const int *col, int nth, pfx_isa isa,
+                             pfx_solve **out, pfx_err *err) PFX_MUST;
 void pfx_solve_free(pfx_solve *s);
 
 /* y = (X~'WX~)^-1 x, [k] each; y may be x. Returns x'y, computed without cancellation. */

@@ -33,7 +33,7 @@ static void fill_statistics(pfx_ols *m)
     /* As in solve.c: what is left of a constant (or absorbed) outcome is rounding. */
     static const double constant2 = 1e-26, absorbed2 = 1e-18, perfect2 = 1e-26;
     const double *gram = pfx_absorber_gram(m->a);
-    int y = m->p - 1;
+    int y = m->y;
     bool mean_out = pfx_design_removes_mean(m->d);
     double raw = pfx_absorber_raw(m->a)[y], centred = pfx_absorber_centred(m->a)[y],
            within = gram[y * m->p + y];

@@ -19,11 +19,21 @@ typedef struct pfx_meat {
 
 enum { PFX_MAX_MEATS = 3 };
 
+/* Scores that are not a residual times a column. fill turns n demeaned rows [n x p] into rows of scores without their
+ * weights [n x width], with scratch [n_scratch]; threads: any at once. */
+typedef struct pfx_score_map {
+    void (*fill)(const void *ctx, pfx_idx n, const double *rows, double *scores, double *scratch);
+    const void *ctx;
+    int width;
+    pfx_idx n_scratch;
+} pfx_score_map;
+
 typedef struct pfx_scores {
     const struct pfx_design *d;
     pfx_absorber *a;
     const double *c; /* [p] residual = row of Z~ times c: -b at the regressors, 0 where dropped, 1 last */
     const struct pfx_solve *whiten; /* scores of the rows whitened by it, its k columns first; NULL: as they are */
+    const pfx_score_map *map; /* or NULL. With it p is its width, c and whiten are not used, ssr and resid not set */
     int nth;
     pfx_isa isa;
     int n_meats; /* <= PFX_MAX_MEATS */
