@@ -23,21 +23,56 @@ static uint32_t word(const unsigned char *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
-/* `steps` times LANES words. */
-static void add_tile(sums *s, size_t steps, const unsigned char *p)
+/* Half of the lanes: one wide register, or as many narrow ones as it takes. */
+typedef uint32_t half __attribute__((vector_size(2 * LANES)));
+typedef uint16_t words __attribute__((vector_size(LANES)));
+
+/* a and b after `steps` times LANES words. */
+static inline __attribute__((always_inline)) void add_lanes(size_t steps, const unsigned char *p,
+                                                            uint32_t a[LANES], uint32_t b[LANES])
 {
-    uint32_t a[LANES] = {0}, b[LANES] = {0};
+    half a0 = {0}, a1 = {0}, b0 = {0}, b1 = {0};
     for (size_t k = 0; k < steps; k++, p += 2 * LANES) {
-        uint16_t w[LANES];
-        memcpy(w, p, sizeof w);
+        words w0, w1;
+        memcpy(&w0, p, sizeof w0);
+        memcpy(&w1, p + sizeof w0, sizeof w1);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        for (int l = 0; l < LANES; l++) w[l] = __builtin_bswap16(w[l]);
+        w0 = w0 << 8 | w0 >> 8, w1 = w1 << 8 | w1 >> 8;
 #endif
-        for (int l = 0; l < LANES; l++) {
-            a[l] += w[l];
-            b[l] += a[l];
-        }
+        a0 += __builtin_convertvector(w0, half), a1 += __builtin_convertvector(w1, half);
+        b0 += a0, b1 += a1;
     }
+    memcpy(a, &a0, sizeof a0), memcpy(a + LANES / 2, &a1, sizeof a1);
+    memcpy(b, &b0, sizeof b0), memcpy(b + LANES / 2, &b1, sizeof b1);
+}
+
+/* The same sums, whole numbers, in registers of each width. */
+typedef void lanes_fn(size_t steps, const unsigned char *p, uint32_t a[LANES], uint32_t b[LANES]);
+static void add_lanes_portable(size_t steps, const unsigned char *p, uint32_t a[LANES], uint32_t b[LANES])
+{
+    add_lanes(steps, p, a, b);
+}
+#if defined(__x86_64__) && !defined(PFX_NO_X86)
+__attribute__((target("avx2"))) static void add_lanes_v3(size_t steps, const unsigned char *p,
+                                                         uint32_t a[LANES], uint32_t b[LANES])
+{
+    add_lanes(steps, p, a, b);
+}
+__attribute__((target("avx512f,avx512bw,avx512vl"))) static void
+add_lanes_v4(size_t steps, const unsigned char *p, uint32_t a[LANES], uint32_t b[LANES])
+{
+    add_lanes(steps, p, a, b);
+}
+static lanes_fn *const lanes_of[] = {add_lanes_portable, add_lanes_v3, add_lanes_v4};
+#else
+static lanes_fn *const lanes_of[] = {add_lanes_portable, add_lanes_portable, add_lanes_portable};
+#endif
+
+/* `steps` times LANES words. */
+static void add_tile(pfx_isa isa, sums *s, size_t steps, const unsigned char *p)
+{
+    uint32_t a[LANES], b[LANES];
+    lanes_of[isa](steps, p, a, b);
     /* Word l of step k counts LANES (steps - k) - l times here, and b holds (steps - k) of it. */
     uint64_t sum_a = 0, sum_b = 0, sum_la = 0;
     for (int l = 0; l < LANES; l++) {
@@ -64,14 +99,14 @@ static uint32_t folded(const sums *s, uint64_t x)
     return r == 0 && s->nonzero ? MODULUS : r;
 }
 
-uint32_t pfx_fletcher32(size_t n, const void *bytes)
+uint32_t pfx_fletcher32(pfx_isa isa, size_t n, const void *bytes)
 {
     const unsigned char *p = bytes;
     sums s = {0, 0, false};
     while (n >= 2 * LANES) {
         size_t steps = n / (2 * LANES);
         if (steps > STEPS) steps = STEPS;
-        add_tile(&s, steps, p);
+        add_tile(isa, &s, steps, p);
         p += steps * 2 * LANES;
         n -= steps * 2 * LANES;
     }

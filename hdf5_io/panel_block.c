@@ -4,9 +4,9 @@
  * next block are carried over (raw columns), or stay in HDF5's chunk cache (the others). */
 #include "hdf5_io/panel_block.h"
 
-#include <math.h>
 #include <string.h>
 #include "hdf5_io/fletcher32.h"
+#include "hdf5_io/widen.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 
@@ -208,23 +208,6 @@ void pfx_block_carry(const source *s, const slot *before, slot *b)
     }
 }
 
-static void to_double(pfx_dtype t, pfx_idx n, const void *raw, double *out)
-{
-    const float *f = raw;
-    const int32_t *i = raw;
-    const int64_t *l = raw;
-    switch (t) {
-    case PFX_F32:
-        for (pfx_idx r = 0; r < n; r++) out[r] = f[r];
-        break;
-    case PFX_I32:
-        for (pfx_idx r = 0; r < n; r++) out[r] = i[r] == INT32_MIN ? NAN : (double)i[r]; /* NAN is a float */
-        break;
-    default:
-        for (pfx_idx r = 0; r < n; r++) out[r] = l[r] == INT64_MIN ? NAN : (double)l[r];
-    }
-}
-
 static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
                               const int32_t *code, pfx_err *err)
 {
@@ -245,7 +228,7 @@ static pfx_status finish_rows(const source *s, int c, slot *b, pfx_idx row0, pfx
 {
     const source_col *col = &s->cols[c];
     pfx_idx at = row0 - b->frame.row0;
-    if (col->convert) to_double(col->spec->dtype, n, raw, b->cols[c].num + at);
+    if (col->convert) pfx_widen(pfx_cpu_best(), col->spec->dtype, n, raw, b->cols[c].num + at);
     return b->cols[c].code ? check_codes(s, col, row0, n, b->cols[c].code + at, err) : PFX_OK;
 }
 
@@ -273,7 +256,7 @@ static void finish_chunk(void *ctx, pfx_idx i, int thread)
     pfx_err_clear(&ch->err);
     ch->st = PFX_OK;
     size_t bytes = (size_t)s->chunk_rows * col->layout.size;
-    if (!ch->read || (f->verify && col->layout.checksum && pfx_fletcher32(bytes, ch->data) != ch->checksum)) {
+    if (!ch->read || (f->verify && col->layout.checksum && pfx_fletcher32(pfx_cpu_best(), bytes, ch->data) != ch->checksum)) {
         pfx_h5_lock();
         ch->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0,
                                   n, ch->data, &ch->err);

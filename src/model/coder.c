@@ -125,11 +125,29 @@ static pfx_status code_number(pfx_coder *c, double v, int32_t *code, pfx_err *er
     return st;
 }
 
+/* Codes of as many of the numbers, from the first on, as are in the table of small ones. Returns how many. */
+static pfx_idx code_small(const pfx_coder *c, pfx_idx n, const double *x, int32_t *code)
+{
+    const int32_t *small = c->small;
+    const double base = c->base;
+    pfx_idx i = 0;
+    for (; i < n && small; i++) {
+        double v = x[i], d = v - base;
+        if (!(d >= 0 && d < SMALL)) break;
+        int k = (int)d;
+        if (base + k != v || small[k] < 0) break;
+        code[i] = small[k];
+    }
+    return i;
+}
+
 pfx_status pfx_coder_numbers(pfx_coder *c, pfx_idx n, const double *x, int32_t *code, pfx_err *err)
 {
     double last = NAN;
     int32_t last_code = PFX_NA_CODE;
-    for (pfx_idx i = 0; i < n; i++) {
+    for (pfx_idx i = 0;; i++) {
+        i += code_small(c, n - i, x + i, code + i);
+        if (i == n) return PFX_OK;
         double v = x[i] + 0.0; /* -0 is 0 */
         if (v != last) {
             if (!isfinite(v)) {
@@ -142,7 +160,6 @@ pfx_status pfx_coder_numbers(pfx_coder *c, pfx_idx n, const double *x, int32_t *
         }
         code[i] = last_code;
     }
-    return PFX_OK;
 }
 
 pfx_status pfx_coder_pairs(pfx_coder *c, pfx_idx n, int32_t *a, const int32_t *b, pfx_err *err)

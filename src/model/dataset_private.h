@@ -121,7 +121,7 @@ typedef struct pfx_ds_loader {
     pfx_idx cap;           /* rows that the buffers hold */
     unsigned char *in;     /* [cap] --where and --by keep the row */
     unsigned char *keep;   /* [cap] and nothing is missing that every model needs */
-    pfx_idx *pick;         /* [n_pick] rows of the block that are stored, ascending */
+    pfx_idx *pick;         /* [n_pick] rows of the block that are stored, ascending; nothing where all are */
     pfx_idx n_pick;
     pfx_idx *range_n;      /* [ranges of cap] how many of each range */
     int32_t *by;           /* [cap] codes of --by */

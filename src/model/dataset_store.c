@@ -5,6 +5,8 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#include "kernels/columns.h"
+#include "src/base/cpu.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/model/dataset_private.h"
@@ -20,18 +22,6 @@ static bool is_finite(double v)
     return fabs(v) <= DBL_MAX;
 }
 
-/* 0 x is 0 for a finite x, NaN for the others. */
-static bool all_finite(pfx_idx n, const double *x)
-{
-    double lane[8] = {0};
-    pfx_idx i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int l = 0; l < 8; l++) lane[l] += 0.0 * x[i + l];
-    for (; i < n; i++) lane[0] += 0.0 * x[i];
-    for (int l = 1; l < 8; l++) lane[0] += lane[l];
-    return lane[0] == 0;
-}
-
 static bool all_coded(pfx_idx n, const int32_t *code)
 {
     int missing = 0;
@@ -44,7 +34,7 @@ static pfx_idx mark(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, const double
                     bool all)
 {
     pfx_idx missing = 0;
-    if (x ? all_finite(n, x + i0) : all_coded(n, code + i0)) return 0;
+    if (x ? pfx_k_finite(pfx_cpu_best(), n, x + i0) : all_coded(n, code + i0)) return 0;
     for (pfx_idx i = i0; i < i0 + n; i++) {
         unsigned char ok = x ? is_finite(x[i]) : code[i] != PFX_NA_CODE;
         missing += ld->in[i] & !ok;
@@ -71,9 +61,8 @@ static void mark_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, pfx_idx *
 
 /* ---- storing a range ---- */
 
-/* Columns to rows, a tile of rows at a time: the tile's part of the table stays in the first-level cache
- * while each column adds its values. pick [n]: rows of the block; NULL: i0, i0 + 1, .. */
-static void store_table(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, const pfx_idx *pick, double *table)
+/* Rows of the block that were picked, to the table, a tile of rows at a time. */
+static void store_picked(const pfx_ds_loader *ld, pfx_idx n, const pfx_idx *pick, double *table)
 {
     enum { TILE = 64 };
     const pfx_dataset *ds = ld->ds;
@@ -81,13 +70,8 @@ static void store_table(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, const pf
     for (pfx_idx t = 0; t < n; t += TILE) {
         pfx_idx m = n - t < TILE ? n - t : TILE;
         double *row = table + t * p;
-        for (pfx_idx j = 0; j < p; j++) {
-            const double *x = ds->values[j].x;
-            if (pick)
-                for (pfx_idx i = 0; i < m; i++) row[i * p + j] = x[pick[t + i]];
-            else
-                for (pfx_idx i = 0; i < m; i++) row[i * p + j] = x[i0 + t + i];
-        }
+        for (pfx_idx j = 0; j < p; j++)
+            for (pfx_idx i = 0; i < m; i++) row[i * p + j] = ds->values[j].x[pick[t + i]];
     }
 }
 
@@ -99,25 +83,51 @@ static void gather(pfx_idx i0, pfx_idx n, const pfx_idx *pick, const double *x, 
         for (pfx_idx i = 0; i < n; i++) out[i] = x[pick[i]];
 }
 
+/* All rows i0 .. i0+n-1 as they are, to the place of row i0 on. False where some value is missing, and they have to be
+ * looked at one by one. */
+static bool store_whole(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
+{
+    const pfx_dataset *ds = ld->ds;
+    const pfx_isa isa = pfx_cpu_best();
+    const pfx_idx at = ds->n + i0;
+    const double *x[ds->n_values];
+    for (int k = 0; k < ds->n_values; k++) x[k] = ds->values[k].x + i0;
+    if (!pfx_k_interleave(isa, n, ds->n_values, x, ds->n_values, ds->table + at * ds->n_values)) return false;
+    for (int k = 0; k < ds->n_extras; k++)
+        if (!pfx_k_finite(isa, n, ds->extras[k].x + i0)) return false;
+    for (int k = 0; k < ds->n_factors; k++) {
+        const pfx_ds_factor *f = &ds->factors[k];
+        for (int j = 0; j < f->n_vars && k != ds->by; j++)
+            if (f->vars[j].code ? !all_coded(n, f->vars[j].code + i0) : !pfx_k_finite(isa, n, f->vars[j].x + i0)) return false;
+    }
+    for (int k = 0; k < ds->n_extras; k++) gather(i0, n, NULL, ds->extras[k].x, ds->extras[k].store + at);
+    if (ds->want_time) gather(i0, n, NULL, ld->f->time, ds->time + at);
+    for (pfx_idx i = 0; ds->want_rows && i < n; i++) ds->row[at + i] = ld->f->row0 + i0 + i;
+    memset(ld->keep + i0, 1, (size_t)n);
+    return true;
+}
+
 /* Rows that stay of rows i0 .. i0+n-1, to the place of row i0 on. Returns how many. */
 static pfx_idx store_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
 {
     const pfx_dataset *ds = ld->ds;
     const pfx_idx at = ds->n + i0;
     pfx_idx kept = 0, *pick = ld->pick + i0;
-    for (pfx_idx i = i0; i < i0 + n; i++) kept += ld->keep[i];
-    pfx_idx k = 0;
     for (pfx_idx i = i0; i < i0 + n; i++) {
-        pick[k] = i;
-        k += ld->keep[i];
+        pick[kept] = i;
+        kept += ld->keep[i];
     }
-    if (kept == n) pick = NULL;
-    store_table(ld, i0, kept, pick, ds->table + at * ds->n_values);
+    store_picked(ld, kept, pick, ds->table + at * ds->n_values);
     for (int k = 0; k < ds->n_extras; k++) gather(i0, kept, pick, ds->extras[k].x, ds->extras[k].store + at);
     if (ds->want_time) gather(i0, kept, pick, ld->f->time, ds->time + at);
-    for (pfx_idx i = 0; ds->want_rows && i < kept; i++)
-        ds->row[at + i] = ld->f->row0 + (pick ? pick[i] : i0 + i);
+    for (pfx_idx i = 0; ds->want_rows && i < kept; i++) ds->row[at + i] = ld->f->row0 + pick[i];
     return kept;
+}
+
+/* --where and --by keep all of the rows. */
+static bool all_in(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
+{
+    return (!ld->ds->where && ld->ds->by < 0) || !memchr(ld->in + i0, 0, (size_t)n);
 }
 
 static pfx_idx n_ranges(const pfx_ds_loader *ld)
@@ -134,6 +144,10 @@ static void store_part(void *ctx, pfx_idx part, int thread)
     for (pfx_idx r = n * part / ld->nth; r < end; r++) {
         pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
         pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
+        if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
+            ld->range_n[r] = rows;
+            continue;
+        }
         mark_range(ld, i0, rows, ld->missing[thread]);
         ld->range_n[r] = store_range(ld, i0, rows);
     }
@@ -164,6 +178,8 @@ static void close_gaps(pfx_ds_loader *ld)
     if (kept == ld->f->n_rows) return;
     for (pfx_idx r = 0; r < n; r++) {
         pfx_idx i0 = r * RANGE_ROWS, m = ld->range_n[r];
+        bool whole = m == (ld->f->n_rows - i0 < RANGE_ROWS ? ld->f->n_rows - i0 : RANGE_ROWS);
+        for (pfx_idx i = 0; whole && i < m; i++) ld->pick[i0 + i] = i0 + i;
         move(ld->pick, sizeof *ld->pick, to, i0, m);
         if (to != i0) move_rows(ld->ds, ld->ds->n + to, ld->ds->n + i0, m);
         to += m;

@@ -116,7 +116,7 @@ static void number_units(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
     for (pfx_idx u = 0; u < f->n_units; u++) {
         pfx_idx i0 = i, kept = 0;
         if (every) i = f->unit_start[u + 1];
-        while (i < n && s->ld.pick[i] < f->unit_start[u + 1]) i++;
+        while (!every && i < n && s->ld.pick[i] < f->unit_start[u + 1]) i++;
         if (all) kept = i - i0;
         for (pfx_idx r = i0; r < i && !all; r++) kept += s->keep[r];
         if (kept == 1 && drop) {

@@ -50,7 +50,9 @@ static void checksum_is_hdf5s(void **state)
                                              : kind == 2 ? r % 500 == 0
                                                          : r >> 16);
             }
-            assert_int_equal(pfx_fletcher32(n, b + off), stored_checksum(file, n, b + off));
+            uint32_t stored = stored_checksum(file, n, b + off);
+            for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++)
+                if (pfx_cpu_has((pfx_isa)isa)) assert_int_equal(pfx_fletcher32((pfx_isa)isa, n, b + off), stored);
         }
     H5Fclose(file), H5Pclose(fapl);
     free(b);
