@@ -37,9 +37,11 @@ static const pfx_opt help_table[] = {
     {0},
 };
 
-static void list_options(const pfx_opt *o, pfx_str *out)
+static void list_options(const pfx_command *c, pfx_str *out)
 {
-    for (; o && o->name; o++) pfx_str_addf(out, "--%s\n", o->name);
+    const pfx_opt *o;
+    for (int i = 0; (o = pfx_opt_table(c, i)); i++)
+        for (; o->name; o++) pfx_str_addf(out, "--%s\n", o->name);
 }
 
 static void list_commands(pfx_str *out)
@@ -72,8 +74,7 @@ static pfx_status help_run(int argc, char **argv, pfx_err *err)
     if (!c) {
         list_commands(&out);
     } else if (o.options) {
-        list_options(c->options, &out);
-        list_options(pfx_common_options, &out);
+        list_options(c, &out);
     } else {
         pfx_opt_help(c, &out);
     }
@@ -81,7 +82,7 @@ static pfx_status help_run(int argc, char **argv, pfx_err *err)
 }
 
 const pfx_command pfx_cmd_help = {"help", "[COMMAND]", "the commands, or the options of one", help_table,
-                                  help_run};
+                                  help_run, NULL};
 
 static pfx_status version_run(int argc, char **argv, pfx_err *err)
 {
@@ -108,4 +109,4 @@ static pfx_status version_run(int argc, char **argv, pfx_err *err)
 
 static const pfx_opt no_options[] = {{0}};
 const pfx_command pfx_cmd_version = {"version", "", "versions of the program and its libraries", no_options,
-                                     version_run};
+                                     version_run, NULL};

@@ -213,4 +213,4 @@ static pfx_status bench_command(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_bench = {"bench", "", "measures this machine and the engine on it", bench_table, bench_command};
+const pfx_command pfx_cmd_bench = {"bench", "", "measures this machine and the engine on it", bench_table, bench_command, NULL};

@@ -11,8 +11,9 @@ typedef void (*option_fn)(const pfx_command *c, const pfx_opt *o, pfx_str *out);
 
 static void each_option(const pfx_command *c, option_fn fn, pfx_str *out)
 {
-    for (const pfx_opt *o = c->options; o && o->name; o++) fn(c, o, out);
-    for (const pfx_opt *o = pfx_common_options; o->name; o++) fn(c, o, out);
+    const pfx_opt *o;
+    for (int i = 0; (o = pfx_opt_table(c, i)); i++)
+        for (; o->name; o++) fn(c, o, out);
 }
 
 static void bash_name(const pfx_command *c, const pfx_opt *o, pfx_str *out)
@@ -132,4 +133,4 @@ static pfx_status completion_run(int argc, char **argv, pfx_err *err)
 
 static const pfx_opt no_options[] = {{0}};
 const pfx_command pfx_cmd_completion = {"completion", "bash|zsh", "completion script for a shell", no_options,
-                                        completion_run};
+                                        completion_run, NULL};

@@ -307,4 +307,4 @@ done:
 }
 
 const pfx_command pfx_cmd_fit = {"fit", "PANEL.h5 FORMULA...", "least squares with absorbed fixed effects",
-                                 fit_table, fit_run_command};
+                                 fit_table, fit_run_command, NULL};

@@ -168,4 +168,4 @@ static pfx_status import_run(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_import = {"import", "FILE -o PANEL.h5 [--unit V --time V]",
                                     "a CSV, Stata, SPSS or SAS file into a panel file", import_table,
-                                    import_run};
+                                    import_run, NULL};

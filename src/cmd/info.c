@@ -382,4 +382,4 @@ static pfx_status info_run(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_info = {"info", "PANEL.h5",
                                   "what is in a panel or draws file; --check verifies every checksum",
-                                  info_table, info_run};
+                                  info_table, info_run, NULL};

@@ -52,21 +52,29 @@ void pfx_opt_cleanup(void)
     }
 }
 
+const pfx_opt *pfx_opt_table(const pfx_command *c, int i)
+{
+    int n = 0;
+    if (i == 0) return c->options;
+    while (c->shared && c->shared[n]) n++;
+    return i <= n ? c->shared[i - 1] : i == n + 1 ? pfx_common_options : NULL;
+}
+
 static const pfx_opt *find_long(const pfx_command *c, const char *name, size_t n)
 {
-    for (const pfx_opt *o = c->options; o && o->name; o++)
-        if (strlen(o->name) == n && strncmp(o->name, name, n) == 0) return o;
-    for (const pfx_opt *o = pfx_common_options; o->name; o++)
-        if (strlen(o->name) == n && strncmp(o->name, name, n) == 0) return o;
+    const pfx_opt *o;
+    for (int i = 0; (o = pfx_opt_table(c, i)); i++)
+        for (; o->name; o++)
+            if (strlen(o->name) == n && strncmp(o->name, name, n) == 0) return o;
     return NULL;
 }
 
 static const pfx_opt *find_letter(const pfx_command *c, char letter)
 {
-    for (const pfx_opt *o = c->options; o && o->name; o++)
-        if (o->letter == letter) return o;
-    for (const pfx_opt *o = pfx_common_options; o->name; o++)
-        if (o->letter == letter) return o;
+    const pfx_opt *o;
+    for (int i = 0; (o = pfx_opt_table(c, i)); i++)
+        for (; o->name; o++)
+            if (o->letter == letter) return o;
     return NULL;
 }
 
@@ -84,8 +92,9 @@ static pfx_status unknown_option(const pfx_command *c, const char *word, pfx_err
     size_t len = strcspn(word, "=");
     char name[64] = "";
 
-    for (const pfx_opt *o = c->options; o && o->name && n < 120; o++) names[n++] = o->name;
-    for (const pfx_opt *o = pfx_common_options; o->name && n < 128; o++) names[n++] = o->name;
+    const pfx_opt *o;
+    for (int i = 0; (o = pfx_opt_table(c, i)); i++)
+        for (; o->name && n < 128; o++) names[n++] = o->name;
     if (word[0] == '-' && word[1] == '-') snprintf(name, sizeof name, "%.*s", (int)(len - 2), word + 2);
     const char *near = name[0] ? pfx_text_nearest(name, n, names) : NULL;
     /* Abbreviations are not taken, but understood. */

@@ -51,9 +51,16 @@ typedef struct pfx_command {
     const char *summary;    /* one line */
     const pfx_opt *options; /* terminated by name == NULL; the common ones are added */
     pfx_status (*run)(int argc, char **argv, pfx_err *err);
+    /* Tables that the command shares with others, NULL behind the last, or NULL: their offsets are into the
+     * struct that the command's options struct starts with. */
+    const pfx_opt *const *shared;
 } pfx_command;
 extern const pfx_command *const pfx_commands[]; /* NULL-terminated; src/cmd/commands.c */
 extern const pfx_opt pfx_common_options[];      /* terminated by name == NULL */
+
+/* The command's tables in the order of its help page: its own, the shared ones, the common one; NULL after
+ * the last. */
+const pfx_opt *pfx_opt_table(const pfx_command *c, int i);
 
 /* The command of that name, or NULL. */
 const pfx_command *pfx_command_find(const char *name);

@@ -71,6 +71,6 @@ void pfx_opt_help(const pfx_command *c, pfx_str *out)
 {
     pfx_str_addf(out, "Usage: panelfx %s%s%s [OPTIONS]\n\n%s\n", c->name, c->args[0] ? " " : "", c->args,
                  c->summary);
-    options(c->options, "Options", out);
-    options(pfx_common_options, NULL, out);
+    const pfx_opt *table;
+    for (int i = 0; (table = pfx_opt_table(c, i)); i++) options(table, i ? NULL : "Options", out);
 }

@@ -120,4 +120,4 @@ static pfx_status simulate_run(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_simulate = {"simulate", "-o PANEL.h5",
                                       "a synthetic firm-year panel with planted effects", simulate_table,
-                                      simulate_run};
+                                      simulate_run, NULL};

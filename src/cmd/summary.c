@@ -143,4 +143,4 @@ static pfx_status summary_run(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_summary = {"summary", "PANEL.h5 [VARS...]",
                                      "number, minimum, maximum, mean, sd and quantiles of columns",
-                                     summary_table, summary_run};
+                                     summary_table, summary_run, NULL};

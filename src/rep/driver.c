@@ -70,32 +70,65 @@ static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
     return PFX_OK;
 }
 
+static void release(loop *l)
+{
+    pfx_mem_free(l->values);
+    pfx_mem_free(l->scratch);
+    pfx_mem_free(l->field);
+    pfx_mem_free(l->out);
+}
+
+/* Room for per_round batches. */
+static pfx_status init(loop *l, const pfx_rep_method *m, pfx_rep_run *run, pfx_idx per_round, pfx_err *err)
+{
+    *l = (loop){.m = m,
+                .run = run,
+                .n_fields = PFX_DRAW_FIELDS + m->n_extra,
+                .cells = (pfx_idx)m->width * m->n_terms};
+    l->scratch_step = (m->scratch + 63) / 64 * 64;
+    l->values = pfx_mem_alloc(per_round * l->n_fields * l->cells, sizeof *l->values, err);
+    l->scratch = pfx_mem_alloc(run->nth, (size_t)l->scratch_step, err);
+    l->field = pfx_mem_alloc(l->n_fields, sizeof *l->field, err);
+    l->out = pfx_mem_alloc((pfx_idx)run->nth * l->n_fields, sizeof *l->out, err);
+    return l->values && l->scratch && l->field && l->out ? PFX_OK : PFX_ENOMEM;
+}
+
 pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err)
 {
-    pfx_status st = PFX_OK;
+    loop l;
     pfx_idx per_round = (pfx_idx)run->nth * BATCHES_PER_THREAD;
-    loop l = {.m = m,
-              .run = run,
-              .n_fields = PFX_DRAW_FIELDS + m->n_extra,
-              .cells = (pfx_idx)m->width * m->n_terms};
     run->done = 0;
     if (run->last <= run->first) return PFX_OK;
-    l.scratch_step = (m->scratch + 63) / 64 * 64;
-    l.values = pfx_mem_alloc(per_round * l.n_fields * l.cells, sizeof *l.values, err);
-    l.scratch = pfx_mem_alloc(run->nth, (size_t)l.scratch_step, err);
-    l.field = pfx_mem_alloc(l.n_fields, sizeof *l.field, err);
-    l.out = pfx_mem_alloc((pfx_idx)run->nth * l.n_fields, sizeof *l.out, err);
-    if (!l.values || !l.scratch || !l.field || !l.out) {
-        st = PFX_ENOMEM;
-        goto done;
+    pfx_status st = init(&l, m, run, per_round, err);
+    if (st == PFX_OK) {
+        if (run->what) pfx_progress_begin(run->what, "replicates", (double)(run->last - run->first));
+        st = run_rounds(&l, per_round, err);
+        if (run->what) pfx_progress_end();
     }
-    if (run->what) pfx_progress_begin(run->what, "replicates", (double)(run->last - run->first));
-    st = run_rounds(&l, per_round, err);
-    if (run->what) pfx_progress_end();
-done:
-    pfx_mem_free(l.values);
-    pfx_mem_free(l.scratch);
-    pfx_mem_free(l.field);
-    pfx_mem_free(l.out);
+    release(&l);
     return st;
+}
+
+pfx_status pfx_rep_measure(const pfx_rep_method *m, int nth, double *seconds, pfx_err *err)
+{
+    loop l;
+    pfx_rep_run run = {.seed = 1, .nth = nth};
+    pfx_status st = init(&l, m, &run, nth, err);
+    if (st == PFX_OK) {
+        double t0 = 0;
+        /* The first round faults its memory in. */
+        for (int round = 0; round < 2; round++) {
+            t0 = pfx_wall_s();
+            pfx_par_for(nth, nth, run_batch, &l);
+        }
+        *seconds = (pfx_wall_s() - t0) / ((double)nth * m->width);
+    }
+    release(&l);
+    return st;
+}
+
+double pfx_rep_bytes(const pfx_rep_method *m, int nth)
+{
+    double batch = (double)m->width * m->n_terms * (PFX_DRAW_FIELDS + m->n_extra) * sizeof(double);
+    return nth * (BATCHES_PER_THREAD * batch + (double)m->scratch);
 }

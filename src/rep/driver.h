@@ -44,4 +44,9 @@ typedef struct pfx_rep_run {
 /* Run. NOMEM, and whatever a sink fails with. */
 pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err) PFX_MUST;
 
+/* Seconds that a replicate takes with nth threads, from computing a batch for each, and bytes that the loop
+ * needs besides the method's own. NOMEM. */
+pfx_status pfx_rep_measure(const pfx_rep_method *m, int nth, double *seconds, pfx_err *err) PFX_MUST;
+double pfx_rep_bytes(const pfx_rep_method *m, int nth);
+
 #endif

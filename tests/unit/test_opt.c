@@ -31,7 +31,7 @@ static pfx_status no_run(int argc, char **argv, pfx_err *err)
     (void)argc, (void)argv, (void)err;
     return PFX_OK;
 }
-static const pfx_command command = {"try", "FILE [MORE]", "tries", table, no_run};
+static const pfx_command command = {"try", "FILE [MORE]", "tries", table, no_run, NULL};
 
 enum { MAX_POS = 2 };
 typedef struct parsed {

@@ -1,0 +1,133 @@
+/* The pairs cluster bootstrap as a method of boot: the plug-in between src/rep/pairs.h and the frame. */
+#include <math.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/cmd/boot.h"
+#include "src/rep/intervals.h"
+#include "src/rep/jackknife.h"
+#include "src/rep/pairs.h"
+
+typedef struct pairs_state {
+    bool ci[PFX_CI_KINDS];
+    pfx_pairs *pairs;
+    pfx_jackknife *jack; /* for BCa, else NULL */
+    double *full_se;     /* [n_terms] */
+} pairs_state;
+
+static void pairs_release(void *state)
+{
+    pairs_state *s = state;
+    if (!s) return;
+    pfx_pairs_free(s->pairs);
+    pfx_jackknife_free(s->jack);
+    pfx_mem_free(s->full_se);
+    pfx_mem_free(s);
+}
+
+static pfx_status choose_intervals(const boot_options *o, bool *ci, pfx_err *err)
+{
+    for (int k = 0; k < PFX_CI_KINDS; k++) ci[k] = o->ci.n == 0;
+    for (int i = 0; i < o->ci.n; i++) {
+        int k = 0;
+        while (pfx_ci_names[k] && strcmp(pfx_ci_names[k], o->ci.v[i])) k++;
+        if (!pfx_ci_names[k])
+            return pfx_fail(err, PFX_EUSAGE, "--ci %s: want percentile, basic, normal, bca or t", o->ci.v[i]);
+        ci[k] = true;
+    }
+    return PFX_OK;
+}
+
+static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+{
+    pairs_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
+    (void)d, (void)cluster;
+    if (!s) return PFX_ENOMEM;
+    if (r->vcov.n_clusters == 0)
+        return pfx_fail(err, PFX_EUSAGE, "%s has no unit to cluster by; name one with --cluster VAR",
+                        pfx_panel_path(r->panel));
+    if (r->vcov.n_clusters > 1)
+        return pfx_fail(err, PFX_EUSAGE, "--cluster %s: pairs resamples one cluster variable", r->o->cluster);
+    return choose_intervals(r->own, s->ci, err);
+}
+
+static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
+{
+    pairs_state *s = r->state;
+    pfx_isa isa = (pfx_isa)r->o->common.isa;
+    pfx_status st = PFX_OK;
+    (void)design;
+    if (!(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err))) return PFX_ENOMEM;
+    if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
+    if (st == PFX_OK)
+        st = pfx_pairs_create(r->stat, &(pfx_pairs_options){.std_error = true, .isa = isa}, &s->pairs, err);
+    return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
+}
+
+static const pfx_rep_method *pairs_draws(const rep_run *r)
+{
+    return pfx_pairs_method(((const pairs_state *)r->state)->pairs);
+}
+
+static unsigned pairs_keep(const rep_run *r)
+{
+    (void)r;
+    return 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STATISTIC;
+}
+
+static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t, pfx_rep_term *out,
+                                 pfx_err *err)
+{
+    const pairs_state *s = r->state;
+    const pfx_boot_in in = {.reps = d->n,
+                            .stride = d->n_terms,
+                            .b = d->field[PFX_DRAW_ESTIMATE] + t,
+                            .t = d->field[PFX_DRAW_STATISTIC] + t,
+                            .estimate = r->stat->b[t],
+                            .std_error = s->full_se[t],
+                            .null = r->o->null,
+                            .level = r->o->level,
+                            .acceleration = s->jack ? s->jack->acceleration[t] : 0};
+    pfx_boot_out b;
+    pfx_status st = pfx_boot_summarise(&in, &b, err);
+    if (st == PFX_OK) st = rep_check_lost(r->terms[t], b.valid, d->n, err);
+    if (st != PFX_OK) return st;
+    out->estimate = r->stat->b[t];
+    out->std_error = b.std_error;
+    out->statistic = b.statistic;
+    out->valid = b.valid;
+    out->count = b.count;
+    out->p_value = b.p_value;
+    for (int k = 0; k < PFX_CI_KINDS; k++)
+        if (s->ci[k]) pfx_rep_add_interval(out, pfx_ci_names[k], b.low[k], b.high[k]);
+    if (s->jack && s->jack->n_lost[t])
+        pfx_warn("%s is not identified without %lld of the clusters; BCa leaves them out", r->terms[t],
+                 (long long)s->jack->n_lost[t]);
+    return PFX_OK;
+}
+
+static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
+{
+    for (int t = 0; t < r->n_terms; t++) {
+        pfx_status st = summarise_term(r, d, t, &report->term[t], err);
+        if (st != PFX_OK) return st;
+    }
+    pfx_str_addf(&report->note,
+                 "Intervals at %g %%. Std. error: standard deviation of the valid draws. p-value: of the "
+                 "coefficient against %g,\nby the bootstrap distribution of t.\n",
+                 100 * r->o->level, r->o->null);
+    return PFX_OK;
+}
+
+const rep_method boot_pairs = {.command = "boot",
+                               .name = "pairs",
+                               .title = "Pairs cluster bootstrap",
+                               .name_key = "method",
+                               .needs_stat = true,
+                               .open = pairs_open,
+                               .prepare = pairs_prepare,
+                               .release = pairs_release,
+                               .draws = pairs_draws,
+                               .keep = pairs_keep,
+                               .summarise = pairs_summarise};

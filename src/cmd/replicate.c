@@ -1,0 +1,177 @@
+/* From a panel to what draws are made of: formula, panel, rows, full-sample fit, cluster statistics; and the
+ * report. */
+#include "src/cmd/replicate.h"
+
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/cmd/watch.h"
+
+/* Of --memory, what the statistics may take. */
+static const double STAT_SHARE = 0.5;
+/* Shares of draws in which a coefficient is not identified: said, and too many. */
+static const double LOST_WARN = 0.05, LOST_FAIL = 0.5;
+
+void rep_free(rep_run *r)
+{
+    if (r->file.abort) r->file.abort(r->file.ctx);
+    if (r->method && r->method->release) r->method->release(r->state);
+    pfx_clusterstat_free(r->stat);
+    pfx_fit_free(r->fit);
+    pfx_dataset_free(r->data);
+    pfx_formula_free(r->formula);
+    pfx_panel_close(r->panel);
+    *r = (rep_run){0};
+}
+
+static pfx_status parse_formula(rep_run *r, const char *text, pfx_err *err)
+{
+    pfx_status st = pfx_formula_parse(text, &r->formula, err);
+    if (st != PFX_OK) return st;
+    if (r->formula->n_models != 1)
+        return pfx_fail(err, PFX_EUSAGE, "%s: %s takes one model, this formula has %d", text,
+                        r->method->command, r->formula->n_models);
+    if (r->formula->models[0].n_endogenous)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "%s: 2SLS is not in this version; leave the instruments out of the formula", text);
+    return PFX_OK;
+}
+
+pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err)
+{
+    const char *key, *value;
+    fit_options f = fit_defaults();
+    pfx_status st = parse_formula(r, formula, err);
+    if (st == PFX_OK) st = pfx_panel_open(panel, &r->panel, err);
+    if (st != PFX_OK) return st;
+    for (int i = 0; pfx_panel_provenance(r->panel, i, &key, &value); i++)
+        if (strcmp(key, "synthetic") == 0 && strcmp(value, "no") != 0) r->synthetic = true;
+    f.cluster = r->o->cluster;
+    return fit_choose_vcov(&f, pfx_panel_structure(r->panel), &r->vcov, err);
+}
+
+static pfx_status load_rows(rep_run *r, const pfx_dataset_options *d, pfx_err *err)
+{
+    const pfx_panel_source_options so = {.nth = d->nth};
+    pfx_row_source source = {0};
+    pfx_watch watch;
+    char **names = NULL;
+    int n = 0;
+    pfx_status st =
+        pfx_dataset_columns(r->formula, d, pfx_panel_structure(r->panel), pfx_panel_n_cols(r->panel),
+                            pfx_panel_cols(r->panel), &n, &names, err);
+    if (st != PFX_OK) return st;
+    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, &so, &source, err)) == PFX_OK) {
+        source = pfx_watch_source(&watch, source);
+        st = pfx_dataset_load(&source, r->formula, d, &r->data, err);
+        source.close(source.ctx);
+    }
+    pfx_dataset_free_names(n, names);
+    return st;
+}
+
+static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
+{
+    const pfx_clusterstat_options co = {.n_terms = r->n_terms,
+                                        .terms = r->terms,
+                                        .n_collinear = r->fit->n_collinear,
+                                        .collinear = (const char *const *)r->fit->collinear,
+                                        .tol = r->o->tol,
+                                        .maxiter = (int)r->o->maxiter,
+                                        .nth = (int)r->o->common.threads,
+                                        .isa = (pfx_isa)r->o->common.isa,
+                                        .max_bytes = STAT_SHARE * (double)r->o->common.memory};
+    return pfx_clusterstat_create(design, &co, &r->stat, err);
+}
+
+/* The full-sample fit, and the statistics that every replicate is made of. */
+static pfx_status reduce(rep_run *r, pfx_err *err)
+{
+    const pfx_fit_options fo = {.vcov = r->vcov.type,
+                                .ssc = (pfx_ssc)r->o->ssc,
+                                .level = r->o->level,
+                                .tol = r->o->tol,
+                                .maxiter = (int)r->o->maxiter,
+                                .nth = (int)r->o->common.threads,
+                                .isa = (pfx_isa)r->o->common.isa};
+    pfx_design *design = NULL;
+    pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
+    if (st == PFX_OK) st = pfx_fit_ols(design, &fo, &r->fit, err);
+    if (st == PFX_OK && r->method->needs_stat) st = make_stat(r, design, err);
+    if (st == PFX_OK && r->method->prepare) st = r->method->prepare(r, design, err);
+    pfx_design_free(design);
+    return st;
+}
+
+pfx_status rep_load(rep_run *r, pfx_err *err)
+{
+    const char *cluster[REP_MAX_FACTORS];
+    pfx_dataset_options d = {
+        .where = r->o->where,
+        .weights = r->o->weights,
+        .weights_kind = r->o->weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + r->o->weights_kind) : PFX_W_NONE,
+        .n_clusters = r->vcov.n_clusters,
+        .clusters = cluster,
+        .keep_singletons = r->o->keep_singletons,
+        .nth = (int)r->o->common.threads,
+    };
+    double t0 = pfx_wall_s();
+    for (int c = 0; c < r->vcov.n_clusters; c++) cluster[c] = r->vcov.clusters[c];
+    pfx_status st = r->method->open ? r->method->open(r, &d, cluster, err) : PFX_OK;
+    if (st == PFX_OK) st = load_rows(r, &d, err);
+    if (st != PFX_OK) return st;
+    r->read_s += pfx_wall_s() - t0;
+    t0 = pfx_wall_s();
+    st = reduce(r, err);
+    r->compute_s += pfx_wall_s() - t0;
+    return st;
+}
+
+pfx_status rep_check_lost(const char *term, pfx_idx valid, pfx_idx reps, pfx_err *err)
+{
+    double lost = 1 - (double)valid / (double)reps;
+    if (lost > LOST_FAIL)
+        return pfx_fail(err, PFX_ENOCONV,
+                        "%s is not identified in %.1f %% of the replicates: too few clusters identify it",
+                        term, 100 * lost);
+    if (lost > LOST_WARN)
+        pfx_warn("%s is not identified in %.1f %% of the replicates; intervals and p-value are of the others",
+                 term, 100 * lost);
+    return PFX_OK;
+}
+
+pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *err)
+{
+    pfx_status st = pfx_rep_report_init(report, r->n_terms, err);
+    if (st != PFX_OK) return st;
+    report->command = r->method->command;
+    report->method = r->method->name;
+    report->method_key = r->method->name_key;
+    report->title = r->method->title;
+    report->formula = r->fit->formula;
+    report->outcome = r->fit->outcome;
+    report->cluster = r->vcov.n_clusters ? r->vcov.clusters[0] : NULL;
+    report->n_clusters = r->fit->n_clusters ? r->fit->clusters[0].levels : 0;
+    report->n_obs = r->fit->n_obs;
+    report->level = r->o->level;
+    report->null = r->o->null;
+    report->synthetic = r->synthetic;
+    report->threads = (int)r->o->common.threads;
+    for (int t = 0; t < r->n_terms; t++) report->term[t].term = r->terms[t];
+    return PFX_OK;
+}
+
+pfx_status rep_report_print(const rep_run *r, pfx_rep_report *report, pfx_err *err)
+{
+    pfx_str out = {0};
+    report->read_s = r->read_s;
+    report->compute_s = r->compute_s;
+    report->total_s = pfx_run_s();
+    report->peak_memory_bytes = pfx_peak_rss();
+    pfx_status st = r->o->format ? pfx_rep_json(report, &out, err) : pfx_rep_text(report, &out, err);
+    if (st == PFX_OK) st = pfx_file_write_text(NULL, out.s, out.len, false, err);
+    pfx_str_free(&out);
+    return st;
+}

@@ -1,0 +1,133 @@
+/* What boot, placebo and jackknife share: options, the way from a panel to the full-sample fit and its
+ * cluster statistics, the loop over the draws with its file, the report. A method of replication plugs in by
+ * a rep_method, one file src/cmd/COMMAND_METHOD.c (boot_pairs.c is the example); CONTRIBUTING.md has the
+ * recipe. */
+#ifndef PFX_CMD_REPLICATE_H
+#define PFX_CMD_REPLICATE_H
+
+#include "src/cmd/fit_private.h"
+#include "src/rep/clusterstat.h"
+#include "src/rep/driver.h"
+#include "src/rep/keep.h"
+#include "src/report/replicate.h"
+
+/* The first member of the options struct of each of these commands. */
+typedef struct rep_options {
+    pfx_common common;
+    /* rep_model_options: what is fitted, and how results are shown */
+    const char *cluster, *where, *weights;
+    int weights_kind, ssc;
+    bool keep_singletons;
+    double null, level, tol;
+    pfx_idx maxiter;
+    int format; /* 0 text, 1 json */
+    /* rep_draw_options: what is drawn, and where it goes */
+    pfx_idx reps, seed;
+    const char *output;
+} rep_options;
+
+extern const pfx_opt rep_model_options[], rep_draw_options[];
+/* For pfx_command.shared: both tables. A command without draws (jackknife) names rep_model_options alone. */
+extern const pfx_opt *const rep_shared_options[];
+rep_options rep_defaults(void);
+
+struct rep_method;
+
+/* One run. What a method's functions may read of it grows along the way, in this order. */
+typedef struct rep_run {
+    const rep_options *o;
+    const void *own; /* the command's whole options struct, which begins with *o */
+    const struct rep_method *method;
+    int n_terms; /* tested coefficients, which the command sets before rep_command; n_terms <= 64 */
+    const char *const *terms;
+    pfx_formula *formula; /* one model */
+
+    /* set before method->open */
+    pfx_panel *panel;
+    bool synthetic;
+    fit_vcov vcov; /* n_clusters 0, 1 or 2 */
+
+    /* set before method->prepare */
+    pfx_fit *fit;          /* of the full sample */
+    pfx_clusterstat *stat; /* where method->needs_stat, else NULL */
+
+    /* the method's own, made by open or prepare, freed by method->release */
+    void *state;
+
+    pfx_draw_sink file; /* ctx NULL: none */
+    pfx_dataset *data;
+    double read_s, compute_s;
+} rep_run;
+
+/* A method of replication. Functions that may be NULL say so. All get the run; none keeps pointers to arrays
+ * that are not in it. */
+typedef struct rep_method {
+    const char *command, *name; /* "boot", "pairs": attributes of the draws file */
+    const char *title;          /* "Pairs cluster bootstrap", the report's second line */
+    const char *name_key;       /* of `name` in JSON: "method" (boot), "scheme" (placebo) */
+    bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
+
+    /* The panel is open and the variance chosen, no row is read. Refuse what the method cannot do, and ask
+     * the dataset for more: d->want_rows, d->want_time, and further factors (strata, bootcluster, the cluster
+     * of the assignment) behind d->clusters[0 .. n_clusters - 1] in cluster[], which has room for
+     * REP_MAX_FACTORS; they become design->clusters in the same order and do not change the fit's variance.
+     * May be NULL. */
+    pfx_status (*open)(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err);
+
+    /* From r->fit, r->stat and the design (rows in the order that the fit left them in; freed after the call)
+     * to r->state: all that draws are made of. */
+    pfx_status (*prepare)(rep_run *r, struct pfx_design *design, pfx_err *err);
+    void (*release)(void *state); /* also half-built, and NULL */
+
+    /* The batches, for src/rep/driver.h; its n_extra fields go to the file as /draws/NAME. */
+    const pfx_rep_method *(*draws)(const rep_run *r);
+
+    /* Every option of the method's own that changes a draw, as lines "name=value\n": their digest is what
+     * resume and merge compare, and they name the line that differs. Called after open, before a row is read.
+     * The frame adds command, name, formula, sample, weights, clusters, terms. May be NULL. */
+    void (*describe)(const rep_run *r, pfx_str *spec);
+
+    /* Fields of a draw that summarise reads, bits 1u << PFX_DRAW_ESTIMATE ...: only these are kept in memory.
+     * May depend on what was asked for. */
+    unsigned (*keep)(const rep_run *r);
+
+    /* Is row i of the draws field[f] [n x n_terms] at least as extreme for term t as the estimate, by the
+     * rule of p_value? 1 yes, 0 no, -1 not a valid draw. For --stop-when-decided; NULL: the method cannot
+     * stop early. */
+    int (*extreme)(const rep_run *r, int t, const double *const *field, pfx_idx i);
+
+    /* All draws are there: d->field[f] [d->n x n_terms] of the kept fields, NULL of others. Fill
+     * report->term[t] for each term (estimate, std_error, statistic, valid, count, p_value;
+     * pfx_rep_add_interval, pfx_rep_add_real ...) and report->note; warn of what a reader must know; fail
+     * with IDENT where no number may be printed. What the frame knows (formula, reps, seed, level, null,
+     * times ...) is filled already. */
+    pfx_status (*summarise)(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err);
+} rep_method;
+
+enum { REP_MAX_FACTORS = 8 };
+
+/* Parts of a run, for a command that does not draw (jackknife); rep_command calls them in this order. Each is
+ * given what the one before has made; rep_free frees everything, whatever happened. */
+
+/* Ranges and combinations of the shared options. USAGE. */
+pfx_status rep_check_options(const rep_options *o, pfx_err *err) PFX_MUST;
+/* Formula, panel, variance. USAGE: not one model. */
+pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
+/* Rows, full-sample fit, cluster statistics if method->needs_stat, and method->prepare. */
+pfx_status rep_load(rep_run *r, pfx_err *err) PFX_MUST;
+/* What the frame knows, into a report; terms allocated, free with pfx_rep_report_free. */
+pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
+/* Times into the report; text or JSON on standard output. */
+pfx_status rep_report_print(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
+void rep_free(rep_run *r);
+
+/* The draws, from a prepared method to file and summary (replicate_draw.c). */
+pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
+
+/* A whole run of a method: check, open, load, prepare, draw, summarise, commit, print. Frees r. */
+pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
+
+/* Shares of draws in which a term is not identified: above 5 % warned of, above 50 % IDENT. For summarise. */
+pfx_status rep_check_lost(const char *term, pfx_idx valid, pfx_idx reps, pfx_err *err) PFX_MUST;
+
+#endif
