@@ -1,0 +1,406 @@
+/* The wild bootstrap against outcomes that are literally built and fitted again, against enumeration, and against
+ * itself: threads, ranges, instruction sets, routes. */
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/est/vcov.h"
+#include "src/rep/clusterstat.h"
+#include "src/rep/keep.h"
+#include "src/rep/wild.h"
+#include "tests/est/made_panel.h"
+
+enum { FIELDS = PFX_DRAW_FIELDS + PFX_WILD_EXTRA };
+
+static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth, pfx_isa isa)
+{
+    pfx_err err = {0};
+    pfx_clusterstat *s = NULL;
+    const pfx_clusterstat_options o = {
+        .n_terms = n_terms, .terms = terms, .tol = 1e-12, .maxiter = 10000, .nth = nth, .isa = isa};
+    assert_ok(pfx_clusterstat_create(d, &o, &s, &err));
+    return s;
+}
+
+/* Draws [first, last) of every field, through a sink. */
+typedef struct kept {
+    int n_tests, n_fields;
+    pfx_idx first;
+    double *out[FIELDS];
+} kept;
+
+static pfx_status keep_put(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, pfx_err *err)
+{
+    kept *k = ctx;
+    (void)err;
+    for (int f = 0; f < k->n_fields; f++)
+        memcpy(k->out[f] + (first - k->first) * k->n_tests, field[f], (size_t)(n * k->n_tests) * sizeof(double));
+    return PFX_OK;
+}
+
+static kept run(const pfx_wild *w, uint64_t seed, pfx_idx first, pfx_idx last, int nth)
+{
+    pfx_err err = {0};
+    const pfx_rep_method *m = pfx_wild_method(w);
+    kept k = {.n_tests = m->n_terms, .n_fields = PFX_DRAW_FIELDS + m->n_extra, .first = first};
+    for (int f = 0; f < k.n_fields; f++) k.out[f] = calloc((size_t)((last - first) * m->n_terms), sizeof(double));
+    const pfx_draw_sink sink = {.ctx = &k, .put = keep_put};
+    pfx_rep_run r = {.seed = seed, .first = first, .last = last, .nth = nth, .n_sinks = 1, .sinks = &sink};
+    assert_ok(pfx_rep_run_method(m, &r, &err));
+    assert_int_equal(r.done, last - first);
+    return k;
+}
+
+static void free_kept(kept *k)
+{
+    for (int f = 0; f < k->n_fields; f++) free(k->out[f]);
+}
+
+/* A copy of a design with another outcome, and without column `drop` (-1: with all); rows of cluster `leave` of the
+ * first cluster variable are left out (-1: none). */
+static pfx_design *rebuilt(const pfx_design *d, const double *y, int drop, int leave)
+{
+    pfx_idx n = 0;
+    int p = d->p - (drop >= 0);
+    double *Z = calloc((size_t)(d->n * p), sizeof *Z), *w = calloc((size_t)d->n, sizeof *w);
+    pfx_idx *from = calloc((size_t)d->n, sizeof *from);
+    int32_t *code = calloc((size_t)d->n, sizeof *code);
+    for (pfx_idx i = 0; i < d->n; i++) {
+        if (d->clusters[0].code[i] == leave) continue;
+        int at = 0;
+        for (int j = 0; j < d->p - 1; j++)
+            if (j != drop) Z[n * p + at++] = d->Z[i * d->p + j];
+        Z[n * p + at] = y[i];
+        w[n] = d->w ? d->w[i] : 1;
+        from[n++] = i;
+    }
+    pfx_design *out = ref_design_new(n, p, Z, d->intercept);
+    int at = 0;
+    for (int j = 0; j < d->p; j++) {
+        if (j == drop) continue;
+        pfx_mem_free(out->name[at]);
+        out->name[at++] = pfx_mem_strdup(d->name[j], NULL);
+    }
+    for (int f = 0; f < d->n_absorbed + d->n_clusters; f++) {
+        const pfx_factor *c = f < d->n_absorbed ? &d->absorbed[f].factor : &d->clusters[f - d->n_absorbed];
+        int32_t *seen = malloc((size_t)c->n_levels * sizeof *seen), levels = 0;
+        for (pfx_idx l = 0; l < c->n_levels; l++) seen[l] = -1;
+        for (pfx_idx i = 0; i < n; i++) {
+            if (seen[c->code[from[i]]] < 0) seen[c->code[from[i]]] = levels++;
+            code[i] = seen[c->code[from[i]]];
+        }
+        (f < d->n_absorbed ? ref_add_effect : ref_add_cluster)(out, c->name, levels, code);
+        free(seen);
+    }
+    if (d->w) {
+        out->w = pfx_mem_alloc(n, sizeof *out->w, NULL);
+        memcpy(out->w, w, (size_t)n * sizeof *w);
+        out->weights_kind = d->weights_kind;
+    }
+    free(Z);
+    free(w);
+    free(from);
+    free(code);
+    return out;
+}
+
+static int column(const pfx_design *d, const char *name)
+{
+    for (int j = 0; j < d->p; j++)
+        if (!strcmp(d->name[j], name)) return j;
+    return -1;
+}
+
+static double estimate(const pfx_fit *f, const char *name)
+{
+    for (int j = 0; j < f->k; j++)
+        if (!strcmp(f->coef[j].term, name)) return f->coef[j].estimate;
+    return 0; /* left out */
+}
+
+/* y less the tested terms at their nulls, or y where they are free; and fit without or with them. */
+static pfx_fit *generator(const pfx_design *d, bool unrestricted, const char *const *terms, int n_terms,
+                          const double *null, int leave, double *y)
+{
+    pfx_design *now = NULL;
+    pfx_fit_options o = ref_options(PFX_VCOV_IID, PFX_SSC_NONE);
+    o.save = true;
+    for (pfx_idx i = 0; i < d->n; i++) {
+        y[i] = d->Z[i * d->p + d->p - 1];
+        for (int t = 0; t < n_terms && !unrestricted; t++) y[i] -= null[t] * d->Z[i * d->p + column(d, terms[t])];
+    }
+    if (unrestricted) return made_fit(rebuilt(d, y, -1, leave), o);
+    now = rebuilt(d, y, column(d, terms[0]), leave);
+    for (int t = 1; t < n_terms; t++) { /* rows are fewer now where one was left out: y of those kept */
+        double *kept_y = malloc((size_t)now->n * sizeof *kept_y);
+        for (pfx_idx i = 0; i < now->n; i++) kept_y[i] = now->Z[i * now->p + now->p - 1];
+        pfx_design *less = rebuilt(now, kept_y, column(now, terms[t]), -1);
+        ref_design_free(now);
+        free(kept_y);
+        now = less;
+    }
+    return made_fit(now, o);
+}
+
+typedef struct twin {
+    const pfx_design *d;
+    int type, n_terms;
+    bool unrestricted;
+    const char *const *terms;
+    const double *null;
+    pfx_vcov_type vcov;
+    double *center; /* [n_terms] what b* is measured from */
+    double *u;      /* [n] residuals that are multiplied */
+    double *fitted; /* [n] outcome less residuals of the generating model */
+} twin;
+
+/* Residuals of every cluster from the coefficients without it: effects must be columns or demeaned away. */
+static void leave_out_residuals(twin *t, double *y)
+{
+    const pfx_design *d = t->d;
+    for (int g = 0; g < d->clusters[0].n_levels; g++) {
+        pfx_fit *f = generator(d, t->unrestricted, t->terms, t->n_terms, t->null, g, y);
+        for (pfx_idx i = 0; i < d->n; i++) {
+            if (d->clusters[0].code[i] != g) continue;
+            t->u[i] = y[i];
+            for (int j = 0; j < d->p - 1; j++) t->u[i] -= d->Z[i * d->p + j] * estimate(f, d->name[j]);
+        }
+        pfx_fit_free(f);
+    }
+}
+
+static twin twin_new(const pfx_design *d, int type, bool unrestricted, int n_terms, const char *const *terms,
+                     const double *null, pfx_vcov_type vcov)
+{
+    twin t = {.d = d, .type = type, .n_terms = n_terms, .unrestricted = unrestricted, .terms = terms, .null = null,
+              .vcov = vcov};
+    double *y = malloc((size_t)d->n * sizeof *y);
+    t.u = malloc((size_t)d->n * sizeof *t.u);
+    t.fitted = malloc((size_t)d->n * sizeof *t.fitted);
+    t.center = malloc((size_t)n_terms * sizeof *t.center);
+    pfx_fit *f = generator(d, unrestricted, terms, n_terms, null, -1, y);
+    for (pfx_idx i = 0; i < d->n; i++) {
+        t.u[i] = f->resid[i];
+        t.fitted[i] = d->Z[i * d->p + d->p - 1] - f->resid[i];
+    }
+    for (int i = 0; i < n_terms; i++) t.center[i] = unrestricted ? estimate(f, terms[i]) : null[i];
+    pfx_fit_free(f);
+    if (type / 10 == 3) leave_out_residuals(&t, y);
+    free(y);
+    return t;
+}
+
+static void twin_free(twin *t)
+{
+    free(t->u);
+    free(t->fitted);
+    free(t->center);
+}
+
+/* V of the tested terms for a fitted outcome. Returns false where it was floored. */
+static bool variance(const twin *t, const double *y, pfx_fit *f, double *V)
+{
+    int n = t->n_terms;
+    if (t->type % 10 == 1) {
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                V[i * n + j] = f->V[(ref_coef(f, t->terms[i]) - f->coef) * f->k + (ref_coef(f, t->terms[j]) - f->coef)];
+        return !f->v_floored;
+    }
+    int G = (int)t->d->clusters[0].n_levels;
+    memset(V, 0, (size_t)(n * n) * sizeof *V);
+    for (int g = 0; g < G; g++) {
+        pfx_fit *l = made_fit(rebuilt(t->d, y, -1, g), ref_options(PFX_VCOV_IID, PFX_SSC_NONE));
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                V[i * n + j] += (G - 1.0) / G * (estimate(l, t->terms[i]) - estimate(f, t->terms[i])) *
+                                (estimate(l, t->terms[j]) - estimate(f, t->terms[j]));
+        pfx_fit_free(l);
+    }
+    return true;
+}
+
+/* v'V^-1 v for up to two. */
+static double quadratic(int n, const double *V, const double *v)
+{
+    if (n == 1) return v[0] * v[0] / V[0];
+    double det = V[0] * V[3] - V[1] * V[2];
+    return (v[0] * v[0] * V[3] - 2 * v[0] * v[1] * V[1] + v[1] * v[1] * V[0]) / det;
+}
+
+/* The outcome with the residuals of bootstrap cluster boot[i] times v, fitted. Returns false where the twin floors. */
+static bool refit(const twin *t, const int32_t *boot, const double *v, double *b, double *V)
+{
+    double *y = malloc((size_t)t->d->n * sizeof *y);
+    for (pfx_idx i = 0; i < t->d->n; i++) y[i] = t->fitted[i] + v[boot[i]] * t->u[i];
+    pfx_fit *f = made_fit(rebuilt(t->d, y, -1, -1), ref_options(t->vcov, PFX_SSC_NONE));
+    for (int i = 0; i < t->n_terms; i++) b[i] = ref_coef(f, t->terms[i])->estimate;
+    bool ok = variance(t, y, f, V);
+    pfx_fit_free(f);
+    free(y);
+    return ok;
+}
+
+typedef struct setting {
+    int type;
+    bool unrestricted, joint;
+    pfx_wild_weights weights;
+} setting;
+
+/* Some replicates of a method against refits. d as the twin needs it; cells by d->clusters[0]. */
+static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o, pfx_vcov_type vcov,
+                    const int32_t *boot, int n_terms, const char *const *terms, pfx_idx reps, double tol)
+{
+    pfx_err err = {0};
+    pfx_wild *w = NULL;
+    assert_ok(pfx_wild_create(s, o, &w, &err));
+    const pfx_wild_info *info = pfx_wild_describe(w);
+    kept k = run(w, 5, 0, reps, 2);
+    double *v = malloc((size_t)info->n_boot * sizeof *v);
+    int n = o->joint ? n_terms : 1, checked = 0;
+    for (int i = 0; i < info->n_tests; i++) {
+        twin t = twin_new(d, o->type, o->unrestricted, n, terms + i, o->null + i, vcov);
+        for (pfx_idx r = 0; r < reps; r += 1 + reps / 7) {
+            double b[2], V[4], dist[2];
+            pfx_wild_draw(w, 5, r, v);
+            if (!refit(&t, boot, v, b, V)) continue;
+            for (int j = 0; j < n; j++) dist[j] = b[j] - t.center[j];
+            pfx_idx at = r * info->n_tests + i;
+            if (o->joint) {
+                assert_rel(k.out[PFX_DRAW_STATISTIC][at], quadratic(n, V, dist) / n, tol);
+            } else if (V[0] > 0) {
+                assert_abs(k.out[PFX_DRAW_ESTIMATE][at], b[0], tol * fabs(dist[0]) + 1e-13 * fabs(b[0]));
+                assert_rel(k.out[PFX_DRAW_STD_ERROR][at], sqrt(V[0]), tol);
+                assert_rel(k.out[PFX_DRAW_STATISTIC][at], dist[0] / sqrt(V[0]), tol);
+            }
+            checked++;
+        }
+        twin_free(&t);
+    }
+    assert_in_range(checked, 3, 1000);
+    free(v);
+    free_kept(&k);
+    pfx_wild_free(w);
+}
+
+static const char *const two_terms[] = {"x2", "x0"};
+static const double two_nulls[] = {0.25, 0.13};
+
+static pfx_wild_options options(const setting *g)
+{
+    return (pfx_wild_options){.type = g->type,
+                              .unrestricted = g->unrestricted,
+                              .joint = g->joint,
+                              .null = two_nulls,
+                              .weights = g->weights,
+                              .reps = 50,
+                              .n_errors = 1,
+                              .errors = {{.weight = 1}},
+                              .nth = 2,
+                              .isa = pfx_cpu_best()};
+}
+
+static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind, const setting *g)
+{
+    made_panel a = made_panel_new(firms, 4);
+    pfx_design *d = made_design(&a, effects, cluster, kind);
+    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_wild_options o = options(g);
+    compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, two_terms, 50, 1e-10);
+    if (!g->joint) { /* the other null: same draws from the null polynomials' route */
+        o.invert = true;
+        compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, two_terms, 50, 1e-10);
+    }
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+static void test_refits(void **state)
+{
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, joint = {.type = 11, .joint = true};
+    static const setting joint_wcu = {.type = 11, .joint = true, .unrestricted = true};
+    (void)state;
+    compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &base);
+    compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &wcu);
+    compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &joint);
+    compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, &joint_wcu);
+    compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, &base);
+    compare_refits(200, FIRM | YEAR, TOWN, PFX_W_NONE, &base);
+    compare_refits(200, FIRM | YEAR, TOWN, PFX_W_ANALYTIC, &wcu);
+    compare_refits(100, FIRM | YEAR | INDUSTRY, FIRM, PFX_W_NONE, &base);
+    compare_refits(150, FIRM | GROUP | YEAR, FIRM, PFX_W_NONE, &base);
+    compare_refits(100, YEAR, FIRM, PFX_W_NONE, &base);
+    compare_refits(100, 0, FIRM, PFX_W_NONE, &wcu);
+    compare_refits(1100, YEAR, FIRM, PFX_W_NONE, &base); /* more clusters than one chunk */
+    for (int kind = PFX_WILD_WEBB; kind < PFX_WILD_KINDS; kind++) {
+        const setting g = {.type = 11, .weights = (pfx_wild_weights)kind}, j = {.type = 11, .joint = true, .weights = g.weights};
+        compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &g);
+        compare_refits(600, YEAR, FIRM, PFX_W_ANALYTIC, &g);
+        compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, &j);
+    }
+}
+
+/* Within-firm demeaned columns and year dummies, by loops: a design without effects for the types that refit. */
+static pfx_design *demeaned(const made_panel *a, int cluster, pfx_weights_kind kind)
+{
+    int p = a->k + (int)a->n_years; /* dummies of all years but one */
+    double *Z = calloc((size_t)(a->n * p), sizeof *Z);
+    for (pfx_idx i = 0; i < a->n; i++) {
+        memcpy(Z + i * p, a->Z + i * a->p, (size_t)a->k * sizeof *Z);
+        if (a->year[i] > 0) Z[i * p + a->k + a->year[i] - 1] = 1;
+        Z[i * p + p - 1] = a->Z[i * a->p + a->k];
+    }
+    for (pfx_idx f0 = 0, f1; f0 < a->n; f0 = f1) {
+        for (f1 = f0; f1 < a->n && a->firm[f1] == a->firm[f0];) f1++;
+        for (int j = 0; j < p; j++) {
+            double sum = 0, weight = 0;
+            for (pfx_idx i = f0; i < f1; i++) {
+                double w = kind == PFX_W_NONE ? 1 : a->w[i];
+                sum += w * Z[i * p + j];
+                weight += w;
+            }
+            for (pfx_idx i = f0; i < f1; i++) Z[i * p + j] -= sum / weight;
+        }
+    }
+    pfx_design *d = ref_design_new(a->n, p, Z, false);
+    made_add_factors(d, a, cluster, ref_add_cluster);
+    if (kind != PFX_W_NONE) {
+        d->weights_kind = kind;
+        d->w = pfx_mem_alloc(a->n, sizeof *d->w, NULL);
+        memcpy(d->w, a->w, (size_t)a->n * sizeof *d->w);
+    }
+    free(Z);
+    return d;
+}
+
+static void test_types(void **state)
+{
+    static const int types[] = {11, 13, 31, 33};
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        for (int u = 0; u < 2; u++)
+            for (int j = 0; j < 2; j++) {
+                const setting g = {.type = types[i], .unrestricted = u, .joint = j, .weights = i ? PFX_WILD_RADEMACHER : PFX_WILD_WEBB};
+                for (int town = 0; town < 2; town++) {
+                    pfx_weights_kind kind = town ? PFX_W_ANALYTIC : PFX_W_NONE;
+                    made_panel a = made_panel_new(town ? 90 : 14, 4);
+                    pfx_design *slow = demeaned(&a, town ? TOWN : FIRM, kind);
+                    pfx_design *d = made_design(&a, FIRM | YEAR, town ? TOWN : FIRM, kind);
+                    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+                    pfx_wild_options o = options(&g);
+                    compare(slow, s, &o, PFX_VCOV_CLUSTER, slow->clusters[0].code, 2, two_terms, 50, 2e-10);
+                    pfx_clusterstat_free(s);
+                    ref_design_free(d);
+                    ref_design_free(slow);
+                    made_panel_free(&a);
+                }
+            }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refits),
+        cmocka_unit_test(test_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
