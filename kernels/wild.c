@@ -57,3 +57,10 @@ void pfx_k_wild_dot(pfx_isa isa, int k, const double *h, const double *x, double
     static pfx_k_wild_dot_fn *const variant[] = PFX_VARIANTS(pfx_k_wild_dot);
     variant[isa](k, h, x, out);
 }
+
+void pfx_k_wild_count(pfx_isa isa, pfx_idx n, const double *const poly[5], double x, const pfx_k_wild_bounds *b,
+                      double count[4])
+{
+    static pfx_k_wild_count_fn *const variant[] = PFX_VARIANTS(pfx_k_wild_count);
+    variant[isa](n, poly, x, b, count);
+}

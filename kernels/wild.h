@@ -50,6 +50,7 @@ void pfx_k_wild_lookup(pfx_isa isa, pfx_idx n, pfx_idx reps, const uint64_t *cod
 void pfx_k_wild_pack(pfx_isa isa, pfx_idx n, pfx_idx ld, const uint8_t *code, const double value[8], double *W);
 
 /* out[q][l] += sum over g of W[g][l]^2 Z[g][q].
+ * n  a multiple of 4
  * W  [n x 24], Z [n x m], out [m x 24] */
 void pfx_k_wild_squares(pfx_isa isa, pfx_idx n, const double *W, int m, const double *Z, double *out);
 
@@ -70,6 +71,15 @@ void pfx_k_wild_form(pfx_isa isa, int k, const double *Q, const double *x, const
 /* out[l] = h'x, h [k], x [k x 24]. */
 void pfx_k_wild_dot(pfx_isa isa, int k, const double *h, const double *x, double *out);
 
+/* How draws compare with the sample's t at the null b + x: t* = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2), one whose
+ * variance is not positive in none. Added to count: t*^2 > above; t* > right; t* < left; all.
+ * poly  n0 n1 d0 d1 d2, [n] each */
+typedef struct pfx_k_wild_bounds {
+    double above, right, left;
+} pfx_k_wild_bounds;
+void pfx_k_wild_count(pfx_isa isa, pfx_idx n, const double *const poly[5], double x, const pfx_k_wild_bounds *b,
+                      double count[4]);
+
 typedef void pfx_k_wild_signs_fn(uint64_t, uint32_t, uint64_t, pfx_idx, uint64_t *);
 typedef void pfx_k_wild_digits_fn(uint64_t, uint32_t, uint64_t, pfx_idx, uint8_t *);
 typedef void pfx_k_wild_tables_fn(pfx_idx, pfx_idx, const double *, double *);
@@ -81,6 +91,7 @@ typedef void pfx_k_wild_groups_fn(pfx_idx, const pfx_idx *, const int32_t *, con
 typedef void pfx_k_wild_form_fn(int, const double *, const double *, const double *, const double *, const double *,
                                 double *);
 typedef void pfx_k_wild_dot_fn(int, const double *, const double *, double *);
+typedef void pfx_k_wild_count_fn(pfx_idx, const double *const *, double, const pfx_k_wild_bounds *, double *);
 pfx_k_wild_signs_fn pfx_k_wild_signs_portable, pfx_k_wild_signs_v3, pfx_k_wild_signs_v4;
 pfx_k_wild_digits_fn pfx_k_wild_digits_portable, pfx_k_wild_digits_v3, pfx_k_wild_digits_v4;
 pfx_k_wild_tables_fn pfx_k_wild_tables_portable, pfx_k_wild_tables_v3, pfx_k_wild_tables_v4;
@@ -90,5 +101,6 @@ pfx_k_wild_squares_fn pfx_k_wild_squares_portable, pfx_k_wild_squares_v3, pfx_k_
 pfx_k_wild_groups_fn pfx_k_wild_groups_portable, pfx_k_wild_groups_v3, pfx_k_wild_groups_v4;
 pfx_k_wild_form_fn pfx_k_wild_form_portable, pfx_k_wild_form_v3, pfx_k_wild_form_v4;
 pfx_k_wild_dot_fn pfx_k_wild_dot_portable, pfx_k_wild_dot_v3, pfx_k_wild_dot_v4;
+pfx_k_wild_count_fn pfx_k_wild_count_portable, pfx_k_wild_count_v3, pfx_k_wild_count_v4;
 
 #endif

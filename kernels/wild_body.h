@@ -78,8 +78,7 @@ void PFX_K(pfx_k_wild_digits)(uint64_t seed, uint32_t purpose, uint64_t replicat
         any |= refused[i];
     }
     in_order(w, packed);
-    for (int i = 0; i < 16; i++)
-        for (int b = 0; b < 8; b++) out[8 * i + b] = (uint8_t)(packed[i] >> (8 * b));
+    memcpy(out, packed, sizeof packed); /* x86-64 is little-endian, and so is every machine that this builds on */
     if (!any) return;
     for (int i = 0; i < 4; i++)
         for (int l = 0; l < 8; l++)
@@ -176,17 +175,31 @@ void PFX_K(pfx_k_wild_pack)(pfx_idx n, pfx_idx ld, const uint8_t *code, const do
         }
 }
 
+/* Four partial sums of every lane hide the latency of the additions. */
 void PFX_K(pfx_k_wild_squares)(pfx_idx n, const double *W, int m, const double *Z, double *out)
 {
-    for (int v = 0; v < N; v += PFX_LANES)
-        for (int q = 0; q < m; q++) {
-            v8 sum = v8_load(out + q * N + v);
-            for (pfx_idx g = 0; g < n; g++) {
-                v8 w = v8_load(W + g * N + v);
-                sum = v8_fma(v8_mul(w, w), v8_set1(Z[g * m + q]), sum);
-            }
-            v8_store(out + q * N + v, sum);
+    enum { PARTS = 4, VECTORS = N / PFX_LANES };
+    for (int q = 0; q < m; q++) {
+        v8 sum[PARTS][VECTORS];
+        for (int v = 0; v < VECTORS; v++) {
+            sum[0][v] = v8_load(out + q * N + PFX_LANES * v);
+            for (int i = 1; i < PARTS; i++) sum[i][v] = v8_zero();
         }
+        for (pfx_idx g = 0; g < n; g += PARTS) {
+            PFX_UNROLL
+            for (int i = 0; i < PARTS; i++) {
+                v8 z = v8_set1(Z[(g + i) * m + q]);
+                PFX_UNROLL
+                for (int v = 0; v < VECTORS; v++) {
+                    v8 w = v8_load(W + (g + i) * N + PFX_LANES * v);
+                    sum[i][v] = v8_fma(v8_mul(w, w), z, sum[i][v]);
+                }
+            }
+        }
+        for (int v = 0; v < VECTORS; v++)
+            v8_store(out + q * N + PFX_LANES * v,
+                     v8_add(v8_add(sum[0][v], sum[1][v]), v8_add(sum[2][v], sum[3][v])));
+    }
 }
 
 void PFX_K(pfx_k_wild_groups)(pfx_idx n, const pfx_idx *start, const int32_t *cell, const int32_t *boot, int m,
@@ -231,4 +244,23 @@ void PFX_K(pfx_k_wild_dot)(int k, const double *h, const double *x, double *out)
         for (int i = 0; i < k; i++) sum = v8_fma(v8_set1(h[i]), v8_load(x + i * N + v), sum);
         v8_store(out + v, sum);
     }
+}
+
+void PFX_K(pfx_k_wild_count)(pfx_idx n, const double *const *poly, double x, const pfx_k_wild_bounds *b, double *count)
+{
+    const v8 at = v8_set1(x), one = v8_set1(1), above = v8_set1(b->above), right = v8_set1(b->right),
+             left = v8_set1(b->left), zero = v8_zero();
+    v8 c[4] = {zero, zero, zero, zero};
+    for (pfx_idx i = 0; i < n; i += PFX_LANES) {
+        int live = n - i < PFX_LANES ? (int)(n - i) : PFX_LANES;
+        v8 num = v8_fma(v8_loadk(poly[1] + i, live), at, v8_loadk(poly[0] + i, live));
+        v8 var = v8_fma(v8_loadk(poly[4] + i, live), at, v8_loadk(poly[3] + i, live));
+        var = v8_fma(var, at, v8_loadk(poly[2] + i, live));
+        v8 t = v8_div(num, v8_sqrt(var)), good = v8_where_gt(var, zero, one);
+        c[0] = v8_add(c[0], v8_where_gt(v8_mul(t, t), above, good));
+        c[1] = v8_add(c[1], v8_where_gt(t, right, good));
+        c[2] = v8_add(c[2], v8_where_gt(left, t, good));
+        c[3] = v8_add(c[3], good);
+    }
+    for (int j = 0; j < 4; j++) count[j] += v8_sum(c[j]); /* whole numbers: exact in any order */
 }
