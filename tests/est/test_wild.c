@@ -4,8 +4,8 @@
 #include "src/base/rng.h"
 #include "src/est/vcov.h"
 #include "src/rep/clusterstat.h"
-#include "src/rep/keep.h"
 #include "src/rep/wild.h"
+#include "src/rep/wild_summary.h"
 #include "tests/est/made_panel.h"
 
 enum { FIELDS = PFX_DRAW_FIELDS + PFX_WILD_EXTRA };
@@ -396,11 +396,312 @@ static void test_types(void **state)
             }
 }
 
+/* Clusterings that cross bootstrap clusters: cells are the intersection of all. */
+static void compare_cells(pfx_idx firms, int c1, int c2, int boot, pfx_weights_kind kind, const setting *g)
+{
+    pfx_err err = {0};
+    made_panel a = made_panel_new(firms, 3);
+    pfx_design *d = made_design(&a, YEAR, c1, kind), *all = made_design(&a, YEAR, 0, kind);
+    int which[3] = {c1, c2, boot};
+    pfx_factor cells = {0};
+    pfx_design *codes = ref_design_new(a.n, a.p, a.Z, false); /* only to hold the factors, in this order */
+    for (int i = 0; i < 3; i++)
+        if (which[i]) made_add_factors(codes, &a, which[i], ref_add_cluster);
+    const pfx_factor *f1 = &codes->clusters[0], *f2 = c2 ? &codes->clusters[1] : NULL,
+                     *fb = &codes->clusters[codes->n_clusters - 1];
+    pfx_factor both = {0};
+    if (c2) {
+        assert_ok(pfx_cluster_intersect(a.n, f1, f2, &both, &err));
+        made_add_factors(d, &a, c2, ref_add_cluster);
+    }
+    assert_ok(pfx_cluster_intersect(a.n, c2 ? &both : f1, fb, &cells, &err));
+    ref_add_cluster(all, "cell", cells.n_levels, cells.code);
+    pfx_clusterstat *s = statistics(all, 2, two_terms, 1, pfx_cpu_best());
+    assert_int_equal(s->G, cells.n_levels);
+    int32_t *of[4];
+    const pfx_factor *from[4] = {f1, f2, c2 ? &both : NULL, fb};
+    for (int i = 0; i < 4; i++) {
+        of[i] = calloc((size_t)cells.n_levels, sizeof **of);
+        for (pfx_idx r = 0; r < a.n && from[i]; r++) of[i][cells.code[r]] = from[i]->code[r];
+    }
+    pfx_wild_options o = options(g);
+    o.errors[0] = (pfx_wild_errors){.code = of[0], .n = f1->n_levels, .weight = 1};
+    if (c2) {
+        o.n_errors = 3;
+        o.errors[1] = (pfx_wild_errors){.code = of[1], .n = f2->n_levels, .weight = 1};
+        o.errors[2] = (pfx_wild_errors){.code = of[2], .n = both.n_levels, .weight = -1};
+    }
+    o.boot = of[3];
+    o.n_boot = fb->n_levels;
+    compare(d, s, &o, c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER, fb->code, 2, two_terms, 50, 2e-10);
+    if (!g->joint) {
+        o.invert = true;
+        compare(d, s, &o, c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER, fb->code, 2, two_terms, 50, 2e-10);
+    }
+    for (int i = 0; i < 4; i++) free(of[i]);
+    pfx_factor_clear(&cells);
+    if (c2) pfx_factor_clear(&both);
+    pfx_clusterstat_free(s);
+    ref_design_free(codes);
+    ref_design_free(all);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+static void test_cells(void **state)
+{
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, joint = {.type = 11, .joint = true};
+    static const setting webb = {.type = 11, .weights = PFX_WILD_WEBB};
+    (void)state;
+    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &base);         /* sub-clusters */
+    compare_cells(150, TOWN, 0, FIRM, PFX_W_ANALYTIC, &wcu);
+    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &joint);
+    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &webb);
+    compare_cells(150, FIRM, 0, TOWN, PFX_W_NONE, &base);         /* coarser */
+    compare_cells(150, FIRM, 0, TOWN, PFX_W_ANALYTIC, &webb);
+    compare_cells(150, INDUSTRY, 0, GROUP, PFX_W_NONE, &base);    /* crossed */
+    compare_cells(300, TOWN, GROUP, TOWN, PFX_W_NONE, &base);     /* two-way, by the first */
+    compare_cells(300, TOWN, GROUP, GROUP, PFX_W_ANALYTIC, &webb);
+    compare_cells(300, TOWN, GROUP, FIRM, PFX_W_NONE, &wcu);
+}
+
+static void test_same_bits(void **state)
+{
+    static const struct {
+        pfx_idx first, last;
+    } ranges[] = {{0, 4500}, {0, 1}, {191, 193}, {2039, 2041}, {100, 4499}};
+    static const setting how[] = {{.type = 11}, {.type = 11, .weights = PFX_WILD_WEBB}, {.type = 33, .joint = true},
+                                  {.type = 31, .weights = PFX_WILD_GAMMA}};
+    (void)state;
+    made_panel a = made_panel_new(333, 4);
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+    for (size_t h = 0; h < sizeof how / sizeof *how; h++) {
+        kept whole = {0};
+        for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
+            if (!pfx_cpu_has(isa)) continue;
+            for (int nth = 1; nth <= 7; nth += nth < 3 ? 1 : 4) {
+                pfx_err err = {0};
+                pfx_wild *w = NULL;
+                pfx_clusterstat *s = statistics(d, 2, two_terms, nth, isa);
+                pfx_wild_options o = options(&how[h]);
+                o.isa = isa;
+                o.nth = nth;
+                o.invert = h < 2;
+                assert_ok(pfx_wild_create(s, &o, &w, &err));
+                if (!whole.n_fields) whole = run(w, 9, 0, 4500, 1);
+                for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+                    pfx_idx first = ranges[i].first, n = ranges[i].last - first;
+                    kept part = run(w, 9, first, ranges[i].last, nth);
+                    for (int f = 0; f < part.n_fields; f++)
+                        assert_same_bits(part.out[f], whole.out[f] + first * part.n_tests, n * part.n_tests);
+                    free_kept(&part);
+                }
+                pfx_wild_free(w);
+                pfx_clusterstat_free(s);
+            }
+        }
+        free_kept(&whole);
+    }
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+/* p-values of a set of draws. */
+static pfx_wild_out summary(const pfx_wild *w, const kept *k, pfx_idx reps, int t, double b, pfx_wild_p kind)
+{
+    pfx_err err = {0};
+    pfx_wild_out out;
+    const pfx_wild_info *info = pfx_wild_describe(w);
+    pfx_wild_in in = {.reps = reps, .stride = k->n_tests, .t = k->out[PFX_DRAW_STATISTIC] + t,
+                      .statistic = info->statistic[t], .estimate = b, .std_error = info->std_error[t], .level = 0.95,
+                      .kind = kind, .nth = 2, .isa = pfx_cpu_best()};
+    if (k->n_fields == FIELDS) {
+        const double *const *x = (const double *const *)k->out + PFX_DRAW_FIELDS;
+        in.n0 = x[0] + t, in.n1 = x[1] + t, in.d0 = x[2] + t, in.d1 = x[3] + t, in.d2 = x[4] + t;
+    }
+    assert_ok(pfx_wild_summarise(&in, &out, &err));
+    return out;
+}
+
+/* All 256 sign patterns of the eight years, against boottest's published t, interval and count. */
+static void test_enumerated_collapsed(void **state)
+{
+    static const char *const terms[] = {"post_self"};
+    static const double null[] = {0.04};
+    const ref_spec spec = {.y = "hasinsurance", .x = "selfemployed post post_self", .clusters = "year"};
+    (void)state;
+    SKIP_WITHOUT("collapsed.csv");
+    pfx_err err = {0};
+    ref_table *t = ref_read(test_refdata("collapsed.csv"));
+    pfx_design *d = ref_design(t, &spec);
+    pfx_clusterstat *s = statistics(d, 1, terms, 1, pfx_cpu_best());
+    pfx_wild *w = NULL;
+    pfx_wild_options o = options(&(setting){.type = 11});
+    o.null = null;
+    o.reps = 999;
+    o.invert = true;
+    o.errors[0].weight = 8.0 / 7 * 15 / 12;
+    assert_ok(pfx_wild_create(s, &o, &w, &err));
+    const pfx_wild_info *info = pfx_wild_describe(w);
+    assert_true(info->enumerated);
+    assert_int_equal(info->reps, 256);
+    assert_rel(info->statistic[0], 2.0194206532, 1e-10);
+    kept k = run(w, 1, 0, 256, 1);
+    pfx_wild_out r = summary(w, &k, 256, 0, s->b[0], PFX_P_SYMMETRIC);
+    assert_int_equal(r.valid, 256);
+    assert_int_equal(r.count, 18);
+    assert_int_equal(r.ties, 2);
+    assert_rel(r.p_value, 18.0 / 256, 1e-15);
+    assert_rel(r.p_value_ties, 20.0 / 256, 1e-15);
+    assert_int_equal(r.n_sets, 1);
+    /* boottest prints [.03874, .07098], where its search ends; p stays at 14 of 256 out to these steps: */
+    assert_true(r.low[0] > 0.0382 && r.low[0] < 0.03822 && r.high[0] > 0.0712 && r.high[0] < 0.0716);
+    free_kept(&k);
+    pfx_wild_free(w);
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    ref_free(t);
+}
+
+/* The ends of the set: nulls just inside are accepted, just outside rejected, by draws made for that null alone. */
+static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p kind)
+{
+    pfx_err err = {0};
+    pfx_wild *w = NULL;
+    pfx_wild_options o = options(g);
+    o.reps = 1000;
+    o.invert = true;
+    assert_ok(pfx_wild_create(s, &o, &w, &err));
+    kept k = run(w, 3, 0, 1000, 2);
+    pfx_wild_out set = summary(w, &k, 1000, 1, s->b[1], kind);
+    double se = pfx_wild_describe(w)->std_error[1];
+    free_kept(&k);
+    pfx_wild_free(w);
+    assert_int_equal(set.n_sets, 1);
+    assert_int_equal(set.low[0] == -INFINITY, kind == PFX_P_LEFT);
+    assert_int_equal(set.high[0] == INFINITY, kind == PFX_P_RIGHT);
+    for (int end = 0; end < 2; end++)
+        for (int side = -1; side <= 1; side += 2) {
+            double null[2] = {0, (end ? set.high[0] : set.low[0]) + 1e-6 * side * se};
+            if (isinf(null[1])) continue;
+            o.null = null;
+            o.invert = false;
+            assert_ok(pfx_wild_create(s, &o, &w, &err));
+            k = run(w, 3, 0, 1000, 2);
+            pfx_wild_out p = summary(w, &k, 1000, 1, s->b[1], kind);
+            if ((end == 0) == (side > 0))
+                assert_true(p.p_value >= 0.05 * (1 - 1e-9));
+            else
+                assert_true(p.p_value < 0.05);
+            free_kept(&k);
+            pfx_wild_free(w);
+        }
+}
+
+static void test_inversion(void **state)
+{
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, both = {.type = 33, .weights = PFX_WILD_WEBB};
+    (void)state;
+    made_panel a = made_panel_new(60, 4);
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
+    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    for (int kind = 0; kind < PFX_P_KINDS; kind++) {
+        check_ends(s, &base, (pfx_wild_p)kind);
+        check_ends(s, &wcu, (pfx_wild_p)kind);
+        check_ends(s, &both, (pfx_wild_p)kind);
+    }
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+/* Counts of made-up draws, by eye: ties, both tails, draws that are not valid. */
+static void test_p_values(void **state)
+{
+    const double t[10] = {-3, -2, 2, 2 + 1e-12, 1, 0, NAN, 2.5, -1, -2.5};
+    const double want[PFX_P_KINDS] = {3.0 / 9, 2.0 / 9, 6.0 / 9, 1.0 / 9}; /* left: not the two ties, not 2.5 */
+    pfx_err err = {0};
+    pfx_wild_out out;
+    (void)state;
+    for (int kind = 0; kind < PFX_P_KINDS; kind++) {
+        const pfx_wild_in in = {.reps = 10, .stride = 1, .t = t, .statistic = 2, .level = 0.95, .kind = (pfx_wild_p)kind};
+        assert_ok(pfx_wild_summarise(&in, &out, &err));
+        assert_int_equal(out.valid, 9);
+        for (int i = 0; i < PFX_P_KINDS; i++) assert_rel(out.p[i], want[i], 1e-15);
+        assert_int_equal(out.n_sets, 0);
+        assert_true(out.p_low <= out.p_value && out.p_value <= out.p_high);
+    }
+    /* R: binom.test(3, 9)$conf.int */
+    const pfx_wild_in in = {.reps = 10, .stride = 1, .t = t, .statistic = 2, .level = 0.95};
+    assert_ok(pfx_wild_summarise(&in, &out, &err));
+    assert_int_equal(out.count, 3);
+    assert_int_equal(out.ties, 3);
+    assert_abs(out.p_low, 0.0748543, 1e-6);
+    assert_abs(out.p_high, 0.7007051, 1e-6);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    pfx_err err = {0};
+    pfx_wild *w = NULL;
+    made_panel a = made_panel_new(30, 3);
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_wild_options o = options(&(setting){.type = 12});
+    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "want 11, 13, 31 or 33");
+    o.type = 31;
+    o.n_errors = 3;
+    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "takes one cluster variable");
+    o.type = 11;
+    o.n_errors = 1;
+    o.joint = o.invert = true;
+    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "no confidence interval");
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+/* Every allocation failing in turn leaves nothing behind. */
+static void test_allocations(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(20, 3);
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
+    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    size_t before = pfx_mem_now();
+    for (pfx_idx k = 1;; k++) {
+        pfx_err err = {0};
+        pfx_wild *w = NULL;
+        pfx_wild_options o = options(&(setting){.type = 33, .joint = true});
+        o.nth = 1;
+        pfx_mem_fail_at(k);
+        pfx_status st = pfx_wild_create(s, &o, &w, &err);
+        pfx_rep_run r = {.seed = 1, .last = 10, .nth = 1};
+        if (st == PFX_OK) st = pfx_rep_run_method(pfx_wild_method(w), &r, &err);
+        pfx_mem_fail_at(0);
+        pfx_wild_free(w);
+        assert_int_equal(pfx_mem_now(), before);
+        if (st == PFX_OK) break;
+        assert_int_equal(st, PFX_ENOMEM);
+    }
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refits),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_enumerated_collapsed),
+        cmocka_unit_test(test_inversion),
+        cmocka_unit_test(test_p_values),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
