@@ -78,7 +78,8 @@ void PFX_K(pfx_k_wild_digits)(uint64_t seed, uint32_t purpose, uint64_t replicat
         any |= refused[i];
     }
     in_order(w, packed);
-    memcpy(out, packed, sizeof packed); /* x86-64 is little-endian, and so is every machine that this builds on */
+    memcpy(out, packed,
+           sizeof packed); /* x86-64 is little-endian, and so is every machine that this builds on */
     if (!any) return;
     for (int i = 0; i < 4; i++)
         for (int l = 0; l < 8; l++)
@@ -103,7 +104,8 @@ void PFX_K(pfx_k_wild_tables)(pfx_idx n, pfx_idx ld, const double *S, double *T)
 }
 
 /* nv vectors of each row, from T on; nv and n are constants where it is inlined. */
-PFX_INLINE void look_up(int nv, pfx_idx n, pfx_idx reps, const uint64_t *code, pfx_idx ld, const double *T, double *acc)
+PFX_INLINE void look_up(int nv, pfx_idx n, pfx_idx reps, const uint64_t *code, pfx_idx ld, const double *T,
+                        double *acc)
 {
     static const double sign[2] = {1, -1};
     for (pfx_idx r = 0; r < reps; r++, acc += ld) {
@@ -123,10 +125,14 @@ PFX_INLINE void look_up(int nv, pfx_idx n, pfx_idx reps, const uint64_t *code, p
     }
 }
 
-#define LOOK_UP(nv) \
-    case nv: n == 8 ? look_up(nv, 8, reps, code, ld, T + at, acc + at) : look_up(nv, n, reps, code, ld, T + at, acc + at); break
+#define LOOK_UP(nv)                                                                                          \
+    case nv:                                                                                                 \
+        n == 8 ? look_up(nv, 8, reps, code, ld, T + at, acc + at)                                            \
+               : look_up(nv, n, reps, code, ld, T + at, acc + at);                                           \
+        break
 
-void PFX_K(pfx_k_wild_lookup)(pfx_idx n, pfx_idx reps, const uint64_t *code, pfx_idx ld, const double *T, double *acc)
+void PFX_K(pfx_k_wild_lookup)(pfx_idx n, pfx_idx reps, const uint64_t *code, pfx_idx ld, const double *T,
+                              double *acc)
 {
     pfx_idx vectors = ld / PFX_LANES, slices = (vectors + SLICE - 1) / SLICE, at = 0;
     for (pfx_idx i = 0; i < slices; i++) {
@@ -202,8 +208,8 @@ void PFX_K(pfx_k_wild_squares)(pfx_idx n, const double *W, int m, const double *
     }
 }
 
-void PFX_K(pfx_k_wild_groups)(pfx_idx n, const pfx_idx *start, const int32_t *cell, const int32_t *boot, int m,
-                              const double *a, double weight, const double *W, double *out)
+void PFX_K(pfx_k_wild_groups)(pfx_idx n, const pfx_idx *start, const int32_t *cell, const int32_t *boot,
+                              int m, const double *a, double weight, const double *W, double *out)
 {
     const v8 weights = v8_set1(weight);
     for (int v = 0; v < N; v += PFX_LANES)
@@ -212,7 +218,8 @@ void PFX_K(pfx_k_wild_groups)(pfx_idx n, const pfx_idx *start, const int32_t *ce
             for (int q = 0; q < m; q++) alpha[q] = v8_zero();
             for (pfx_idx i = start[j]; i < start[j + 1]; i++) {
                 v8 w = v8_load(W + (pfx_idx)boot[cell[i]] * N + v);
-                for (int q = 0; q < m; q++) alpha[q] = v8_fma(w, v8_set1(a[(pfx_idx)cell[i] * m + q]), alpha[q]);
+                for (int q = 0; q < m; q++)
+                    alpha[q] = v8_fma(w, v8_set1(a[(pfx_idx)cell[i] * m + q]), alpha[q]);
             }
             double *o = out + v;
             for (int q = 0; q < m; q++)
@@ -246,7 +253,8 @@ void PFX_K(pfx_k_wild_dot)(int k, const double *h, const double *x, double *out)
     }
 }
 
-void PFX_K(pfx_k_wild_count)(pfx_idx n, const double *const *poly, double x, const pfx_k_wild_bounds *b, double *count)
+void PFX_K(pfx_k_wild_count)(pfx_idx n, const double *const *poly, double x, const pfx_k_wild_bounds *b,
+                             double *count)
 {
     const v8 at = v8_set1(x), one = v8_set1(1), above = v8_set1(b->above), right = v8_set1(b->right),
              left = v8_set1(b->left), zero = v8_zero();

@@ -9,8 +9,12 @@ typedef struct boot_options {
     pfx_opt_list coef;
     int method;      /* index in boot_methods */
     pfx_opt_list ci; /* of each method's own meaning */
+    /* wild */
+    int type, weights_type, ptype; /* places in their lists */
+    bool unrestricted, joint;
+    const char *bootcluster;
 } boot_options;
 
-extern const rep_method boot_pairs;
+extern const rep_method boot_pairs, boot_wild;
 
 #endif

@@ -54,6 +54,7 @@ typedef struct rep_run {
     /* the method's own, made by open or prepare, freed by method->release */
     void *state;
 
+    pfx_idx reps; /* as asked for; prepare may lower it, where fewer are all there are (enumeration) */
     pfx_draw_sink file; /* ctx NULL: none */
     pfx_dataset *data;
     double read_s, compute_s;

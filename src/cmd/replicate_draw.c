@@ -70,8 +70,8 @@ static pfx_status begin_file(rep_run *r, pfx_err *err)
                                 .n_extra = m->n_extra,
                                 .extra = m->extra,
                                 .seed = (uint64_t)r->o->seed,
-                                .reps = r->o->reps,
-                                .last = r->o->reps,
+                                .reps = r->reps,
+                                .last = r->reps,
                                 .shard = 1,
                                 .n_shards = 1,
                                 .spec_digest = spec_digest,
@@ -109,9 +109,9 @@ static int n_bits(unsigned x)
 static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
 {
     const pfx_rep_method *m = r->method->draws(r);
-    double cells = (double)r->o->reps * m->n_terms, seconds = 0;
+    double cells = (double)r->reps * m->n_terms, seconds = 0;
     double kept = cells * (n_bits(r->method->keep(r)) + 1) * sizeof(double);
-    double stored = (cells * (PFX_DRAW_FIELDS + m->n_extra) + (double)r->o->reps) * sizeof(double);
+    double stored = (cells * (PFX_DRAW_FIELDS + m->n_extra) + (double)r->reps) * sizeof(double);
     double allowed = KEEP_SHARE * (double)r->o->common.memory;
     *summed = kept <= allowed;
     double room = r->o->output ? free_bytes(r->o->output) : 0;
@@ -124,24 +124,24 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
     }
     pfx_status st = pfx_rep_measure(m, (int)r->o->common.threads, &seconds, err);
     if (st != PFX_OK) return st;
-    double hours = seconds * (double)r->o->reps / 3600;
+    double hours = seconds * (double)r->reps / 3600;
     if (r->o->output)
         return pfx_fail(
             err, PFX_EUSAGE,
             "--reps %lld: about %.3g hours, and %.3g GiB for the draws where %s has %.3g; ask for fewer",
-            (long long)r->o->reps, hours, stored / GIB, r->o->output, room / GIB);
+            (long long)r->reps, hours, stored / GIB, r->o->output, room / GIB);
     return pfx_fail(
         err, PFX_EUSAGE,
         "--reps %lld: about %.3g hours, and %.3g GiB for the draws, more than --memory allows; store them "
         "with -o DRAWS.h5, or ask for fewer",
-        (long long)r->o->reps, hours, kept / GIB);
+        (long long)r->reps, hours, kept / GIB);
 }
 
 static pfx_status run_draws(rep_run *r, pfx_draw_keep *keep, pfx_err *err)
 {
     pfx_draw_sink sinks[2];
     pfx_rep_run run = {.seed = (uint64_t)r->o->seed,
-                       .last = r->o->reps,
+                       .last = r->reps,
                        .nth = (int)r->o->common.threads,
                        .what = r->method->command,
                        .sinks = sinks};
@@ -157,12 +157,12 @@ pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err)
     double t0 = pfx_wall_s();
     pfx_status st = check_size(r, &summed, err);
     if (st == PFX_OK && summed)
-        st = pfx_draw_keep_init(&keep, r->n_terms, r->method->keep(r), 0, r->o->reps, err);
+        st = pfx_draw_keep_init(&keep, r->n_terms, r->method->keep(r), 0, r->reps, err);
     if (st == PFX_OK && r->file.ctx) st = begin_file(r, err);
     if (st == PFX_OK) st = run_draws(r, summed ? &keep : NULL, err);
-    report->reps = r->o->reps;
+    report->reps = r->reps;
     report->seed = (uint64_t)r->o->seed;
-    for (int t = 0; t < r->n_terms; t++) report->term[t].reps = r->o->reps;
+    for (int t = 0; t < r->n_terms; t++) report->term[t].reps = r->reps;
     if (st == PFX_OK && summed) st = r->method->summarise(r, &keep, report, err);
     pfx_draw_keep_free(&keep);
     if (st == PFX_OK && !summed) report->n_terms = 0;
@@ -174,6 +174,7 @@ pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_e
 {
     const rep_options *o = r->o;
     pfx_rep_report report = {0};
+    r->reps = o->reps;
     pfx_status st = rep_check_options(o, err);
     if (st == PFX_OK) st = pfx_out_spare(o->output, panel, err);
     if (st == PFX_OK && o->output) st = pfx_draws_sink(o->output, o->common.force, &r->file, err);

@@ -72,6 +72,7 @@ typedef struct pfx_fit {
     pfx_idx rank_absorbed;       /* exact, -1 if not computed */
     double df_t;                 /* degrees of freedom of t and F */
     double k_adj;                /* the K of the small-sample factor (n-1)/(n-K) */
+    double factor[3];            /* of the meat of each component: iid, HC1, one cluster [0]; two-way all three */
     double f, f_df1, f_df2, f_p; /* Wald F of all slopes with this variance */
     /* Weights other than frequencies are scaled to a mean of one in ssr, tss and log_likelihood, as Stata
      * does. */

@@ -134,6 +134,7 @@ pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
     for (int c = 0; c < n_clusters; c++) in.G[c] = d->clusters[c].n_levels;
     in.G[2] = g12;
     pfx_ssc_count(&in, &m->ssc);
+    for (int c = 0; c < 3; c++) f->factor[c] = m->ssc.factor[c];
     bool first = true;
     for (e = 0; e < n_effects && st == PFX_OK; e++) {
         pfx_fit_effect *fe = &f->effects[f->n_effects];

@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 
 struct pfx_design;
+struct pfx_factor;
 
 typedef struct pfx_clusterstat_options {
     int n_terms;
@@ -23,6 +24,11 @@ typedef struct pfx_clusterstat_options {
     int maxiter, nth;
     pfx_isa isa;
     double max_bytes; /* refuse to need more; 0: no bound */
+    /* Statistics by other cells than the first cluster variable's clusters, NULL: those. Effects nested in one of
+     * `within` are demeaned away; none given: in the cells. */
+    const struct pfx_factor *cell;
+    int n_within;
+    const struct pfx_factor *within[2];
 } pfx_clusterstat_options;
 
 typedef struct pfx_clusterstat {

@@ -57,6 +57,21 @@ static pfx_status check_terms(const plan *l, pfx_err *err)
     return PFX_OK;
 }
 
+static const pfx_factor *cells(const plan *l)
+{
+    return l->o->cell ? l->o->cell : &l->d->clusters[0];
+}
+
+static pfx_status is_nested(const plan *l, const pfx_factor *effect, bool *nested, pfx_err *err)
+{
+    if (l->o->n_within == 0) return pfx_factor_nested(l->d->n, effect, cells(l), 1, nested, err);
+    pfx_status st = PFX_OK;
+    *nested = false;
+    for (int i = 0; i < l->o->n_within && st == PFX_OK && !*nested; i++)
+        st = pfx_factor_nested(l->d->n, effect, l->o->within[i], 1, nested, err);
+    return st;
+}
+
 /* Columns of the effects that are not nested: all levels but the first (the constant stands for it), all
  * levels of each slope. */
 static pfx_status count_columns(plan *l, pfx_idx *n, pfx_err *err)
@@ -66,7 +81,7 @@ static pfx_status count_columns(plan *l, pfx_idx *n, pfx_err *err)
     *n = 0;
     for (int a = 0; a < d->n_absorbed; a++) {
         const pfx_absorbed *e = &d->absorbed[a];
-        pfx_status st = pfx_factor_nested(d->n, &e->factor, &d->clusters[0], 1, &l->nested[a], err);
+        pfx_status st = is_nested(l, &e->factor, &l->nested[a], err);
         if (st != PFX_OK) return st;
         mean |= e->intercept;
         if (l->nested[a]) {
@@ -200,7 +215,7 @@ static pfx_status copy_rest(const plan *l, pfx_design *c, pfx_err *err)
         !(c->absorbed = pfx_mem_calloc(d->n_absorbed, sizeof *c->absorbed, err)))
         return PFX_ENOMEM;
     c->n_clusters = 1;
-    st = copy_factor(d->n, &d->clusters[0], &c->clusters[0], err);
+    st = copy_factor(d->n, cells(l), &c->clusters[0], err);
     for (int a = 0; a < d->n_absorbed && st == PFX_OK; a++)
         if (l->nested[a]) st = copy_effect(d->n, &d->absorbed[a], &c->absorbed[c->n_absorbed++], err);
     return st;

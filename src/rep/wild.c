@@ -11,8 +11,8 @@ enum {
     TABLE_WIDTH = 85 * LANES, /* replicates to a batch of sign tables: 2,040 share each table */
     PANELS = 8,               /* panels of 24 replicates to a batch of products */
     SIGN_CHUNK = PFX_WILD_SIGNS,
-    CHUNK = 512,  /* clusters whose weights and statistics are multiplied at a time: they stay in cache */
-    AT_ONCE = 8,  /* sign tables looked up in one pass over the replicates */
+    CHUNK = 512, /* clusters whose weights and statistics are multiplied at a time: they stay in cache */
+    AT_ONCE = 8, /* sign tables looked up in one pass over the replicates */
     MAX_ENUMERATED = 40
 };
 /* A variance below this share of the sum of squares it is the rest of is rounding. */
@@ -92,8 +92,8 @@ static double wald(int q, const double *num, const double *V)
     return sum / q;
 }
 
-/* One replicate of a test of one coefficient, from its null polynomial in units of lambda. n [2], d [3]; scale: what d
- * is the rest of. */
+/* One replicate of a test of one coefficient, from its null polynomial in units of lambda. n [2], d [3];
+ * scale: what d is the rest of. */
 static void single(const pfx_wild *w, int t, const double *n, const double *d, double scale, pfx_idx at,
                    double *const *field)
 {
@@ -132,7 +132,8 @@ static void finish(const pfx_wild *w, int t, pfx_idx r0, const double *C, const 
     memcpy(V, sq, (size_t)(x->n_sq * LANES) * sizeof *V);
     if (sets == 1) {
         for (int f = 0; f < x->n_forms; f++)
-            pfx_k_wild_form(isa, k, x->form + (pfx_idx)f * k * k, S, S, T + f * block, T + f * block, V + f * LANES);
+            pfx_k_wild_form(isa, k, x->form + (pfx_idx)f * k * k, S, S, T + f * block, T + f * block,
+                            V + f * LANES);
     } else {
         pfx_k_wild_form(isa, k, x->form, S, S, T, T, V);
         pfx_k_wild_form(isa, k, x->form, S, S + block, T, T + block, V + LANES);
@@ -221,8 +222,8 @@ static void cross(const pfx_wild *w, int panel, work *o)
         const wild_test *x = &w->test[t];
         for (int c = 0; c < w->o.n_errors; c++)
             if (w->start[c])
-                pfx_k_wild_groups(w->o.isa, w->o.errors[c].n, w->start[c], w->order[c], w->own_boot, x->m, x->a,
-                                  w->o.errors[c].weight, o->W, sq);
+                pfx_k_wild_groups(w->o.isa, w->o.errors[c].n, w->start[c], w->order[c], w->own_boot, x->m,
+                                  x->a, w->o.errors[c].weight, o->W, sq);
         sq += x->n_sq * LANES;
     }
 }
@@ -257,11 +258,11 @@ static pfx_status check(const pfx_clusterstat *s, const pfx_wild_options *o, pfx
     if (o->type != 11 && o->type != 13 && o->type != 31 && o->type != 33)
         return pfx_fail(err, PFX_EUSAGE, "--type %d: want 11, 13, 31 or 33", o->type);
     if (o->n_errors > 1 && o->type != 11)
-        return pfx_fail(err, PFX_EUSAGE, "--type %d leaves out one cluster at a time: it takes one cluster variable",
-                        o->type);
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--type %d leaves out one cluster at a time: it takes one cluster variable", o->type);
     if (o->joint && s->n_terms > PFX_WILD_MAX_TERMS)
-        return pfx_fail(err, PFX_EUSAGE, "a joint test takes at most %d coefficients, not %d", PFX_WILD_MAX_TERMS,
-                        s->n_terms);
+        return pfx_fail(err, PFX_EUSAGE, "a joint test takes at most %d coefficients, not %d",
+                        PFX_WILD_MAX_TERMS, s->n_terms);
     if (o->joint && o->invert)
         return pfx_fail(err, PFX_EUSAGE, "a joint test has no confidence interval: ask for --ci none");
     return PFX_OK;

@@ -1,8 +1,8 @@
-/* Wild cluster bootstrap of t and Wald tests, from cluster statistics. The residuals of each bootstrap cluster are
- * multiplied by one random weight; every statistic of a replicate is linear or quadratic in the weights, so that no
- * row and no regression is touched again. Source: methods.md section 4; Cameron, Gelbach and Miller (2008);
- * MacKinnon, Nielsen and Webb (2023) for the types; Roodman, Nielsen, MacKinnon and Webb (2019) for sub-clusters,
- * several clusterings and inversion. */
+/* Wild cluster bootstrap of t and Wald tests, from cluster statistics. The residuals of each bootstrap
+ * cluster are multiplied by one random weight; every statistic of a replicate is linear or quadratic in the
+ * weights, so that no row and no regression is touched again. Source: methods.md section 4; Cameron, Gelbach
+ * and Miller (2008); MacKinnon, Nielsen and Webb (2023) for the types; Roodman, Nielsen, MacKinnon and Webb
+ * (2019) for sub-clusters, several clusterings and inversion. */
 #ifndef PFX_REP_WILD_H
 #define PFX_REP_WILD_H
 
@@ -34,8 +34,8 @@ typedef struct pfx_wild_errors {
 enum { PFX_WILD_MAX_ERRORS = 3, PFX_WILD_MAX_TERMS = 8 /* of a joint test */ };
 
 typedef struct pfx_wild_options {
-    /* First digit 3: residuals of cluster g from coefficients without it. Second digit 3: the variance of the test
-     * and of every replicate is the jackknife's, CV3. */
+    /* First digit 3: residuals of cluster g from coefficients without it. Second digit 3: the variance of the
+     * test and of every replicate is the jackknife's, CV3. */
     int type;           /* 11, 13, 31, 33 */
     bool unrestricted;  /* residuals of the full model (WCU), else of the model under the null (WCR) */
     bool joint;         /* one test of all terms, F = Wald / terms; else a test of each */
@@ -45,7 +45,7 @@ typedef struct pfx_wild_options {
     pfx_idx reps; /* Rademacher weights are enumerated where 2^clusters <= reps */
     int n_errors; /* 1 or 3; more than one with type 11 alone */
     pfx_wild_errors errors[PFX_WILD_MAX_ERRORS]; /* CV3 takes no weight but (G-1)/G */
-    const int32_t *boot; /* [cells] bootstrap cluster of each; NULL: errors[0] */
+    const int32_t *boot;                         /* [cells] bootstrap cluster of each; NULL: errors[0] */
     pfx_idx n_boot;
     int nth;
     pfx_isa isa;
@@ -58,16 +58,17 @@ typedef struct pfx_wild_info {
     double *std_error; /* [n_tests] by the variance of the test; NaN where joint */
     pfx_idx n_boot;    /* bootstrap clusters */
     bool enumerated;
-    pfx_idx reps;         /* 2^n_boot where enumerated */
-    pfx_idx n_singular;   /* clusters without which the regressors are collinear: a pseudo-inverse was taken */
+    pfx_idx reps;       /* 2^n_boot where enumerated */
+    pfx_idx n_singular; /* clusters without which the regressors are collinear: a pseudo-inverse was taken */
     pfx_idx first_singular; /* the first of them (of errors[0]), -1: none */
 } pfx_wild_info;
 
 /* A draw is, for each test, the coefficient b*, its standard error, and t* = (b* - b) / SE*, b the value that
- * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the null
- * b + x, b the estimate, t*(x) = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2). A replicate whose variance is not positive is
- * NaN. s and what the options point to must outlive the method. Memory: O(clusters x regressors).
- * USAGE: options that do not go together. NOCONV: a test's own variance is not positive. NOMEM. */
+ * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the
+ * null b + x, b the estimate, t*(x) = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2). A replicate whose variance is
+ * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
+ * regressors). USAGE: options that do not go together. NOCONV: a test's own variance is not positive. NOMEM.
+ */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,
                            pfx_err *err) PFX_MUST;
 void pfx_wild_free(pfx_wild *w);
@@ -75,8 +76,8 @@ const pfx_rep_method *pfx_wild_method(const pfx_wild *w);
 const pfx_wild_info *pfx_wild_describe(const pfx_wild *w);
 enum { PFX_WILD_N0, PFX_WILD_N1, PFX_WILD_D0, PFX_WILD_D1, PFX_WILD_D2, PFX_WILD_EXTRA };
 
-/* The weight of each bootstrap cluster in one replicate, v [n_boot]; as the definition says, one by one: for tests
- * and for those who want to see them. */
+/* The weight of each bootstrap cluster in one replicate, v [n_boot]; as the definition says, one by one: for
+ * tests and for those who want to see them. */
 void pfx_wild_draw(const pfx_wild *w, uint64_t seed, pfx_idx replicate, double *v);
 
 #endif

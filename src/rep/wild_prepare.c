@@ -9,26 +9,26 @@
 #include "src/rep/clusterstat.h"
 #include "src/rep/wild_private.h"
 
-/* Of a whitened column, whose square is 1, this much must be left without the cluster: below, the difference is
- * rounding. */
+/* Of a whitened column, whose square is 1, this much must be left without the cluster: below, the difference
+ * is rounding. */
 static const double LEFT = 1e-10;
 
-/* Preparing one test. Columns are turned (Householder) so that the restrictions are on the last q of them: the model
- * under the null is then the leading block of every matrix. */
+/* Preparing one test. Columns are turned (Householder) so that the restrictions are on the last q of them:
+ * the model under the null is then the leading block of every matrix. */
 typedef struct prep {
     pfx_wild *w;
     const pfx_clusterstat *s;
     wild_test *t;
-    int k, free_k;         /* free_k: columns that the null leaves */
+    int k, free_k;                        /* free_k: columns that the null leaves */
     bool leave_residuals, leave_variance; /* digits of the type */
-    const double *turn;    /* [n_terms] Householder vector, or NULL */
-    double *C;             /* [q x k] restrictions */
-    double *R;             /* [k x k] Cholesky factor of A */
-    double *lambda;        /* [q] residuals are e + Q sum lambda_i h_i */
+    const double *turn;                   /* [n_terms] Householder vector, or NULL */
+    double *C;                            /* [q x k] restrictions */
+    double *R;                            /* [k x k] Cholesky factor of A */
+    double *lambda;                       /* [q] residuals are e + Q sum lambda_i h_i */
     /* Of the clusters of the variance that is being worked on: */
     const pfx_wild_errors *e;
-    pfx_idx n;                         /* clusters */
-    const pfx_idx *start;              /* [n + 1] NULL: cluster g is cell g */
+    pfx_idx n;            /* clusters */
+    const pfx_idx *start; /* [n + 1] NULL: cluster g is cell g */
     const int32_t *order;
     double *B, *u, *z; /* [n][q x k], [n][q x k], [n][sets x k] */
     bool *singular;    /* [n] */
@@ -109,7 +109,8 @@ static bool pseudo_inverse(pfx_idx ld, int n, const double *K, double *P)
             for (int l = 0; l < n; l++) {
                 double value = gsl_vector_get(d, (size_t)l);
                 if (value >= LEFT)
-                    v += gsl_matrix_get(V, (size_t)i, (size_t)l) * gsl_matrix_get(V, (size_t)j, (size_t)l) / value;
+                    v += gsl_matrix_get(V, (size_t)i, (size_t)l) * gsl_matrix_get(V, (size_t)j, (size_t)l) /
+                         value;
             }
             P[i * ld + j] = v;
         }
@@ -207,8 +208,8 @@ static void one_cluster(void *ctx, pfx_idx g, int thread)
     }
 }
 
-/* Add one cell: score, S and T of its bootstrap cluster, and alpha of its cluster g of the variance. first: of the
- * clusterings, whose S counts. work [(3 + sets) k + k^2] */
+/* Add one cell: score, S and T of its bootstrap cluster, and alpha of its cluster g of the variance. first:
+ * of the clusterings, whose S counts. work [(3 + sets) k + k^2] */
 static void add_cell(const prep *p, bool first, pfx_idx g, pfx_idx x, double *alpha, double *work)
 {
     const wild_test *t = p->t;
@@ -233,7 +234,8 @@ static void add_cell(const prep *p, bool first, pfx_idx g, pfx_idx x, double *al
         for (int j = 0; j <= i; j++)
             for (int s = 0; s < t->sets; s++, stat += k) {
                 const double *Bi = p->B + (g * t->q + i) * k, *Bj = p->B + (g * t->q + j) * k;
-                double ai = 0.5 * p->e->weight * a[i * t->sets + s], aj = 0.5 * p->e->weight * a[j * t->sets + s];
+                double ai = 0.5 * p->e->weight * a[i * t->sets + s],
+                       aj = 0.5 * p->e->weight * a[j * t->sets + s];
                 for (pfx_idx l = 0; l < k; l++) stat[l] += ai * Bj[l] + aj * Bi[l];
             }
 }
@@ -282,7 +284,8 @@ static pfx_status add_all(const prep *p, bool first, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx **start, int32_t **order, pfx_err *err)
+pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx **start, int32_t **order,
+                               pfx_err *err)
 {
     pfx_idx *s = *start = pfx_mem_calloc(e->n + 2, sizeof *s, err);
     int32_t *o = *order = pfx_mem_alloc(cells, sizeof *o, err);
@@ -399,7 +402,8 @@ static pfx_status allocate(prep *p, pfx_err *err)
     p->step = (5 * kk + 5 * k + 7) / 8 * 8;
     p->scratch = pfx_mem_alloc(w->o.nth * p->step, sizeof *p->scratch, err);
     if (w->crosses && !(t->a = pfx_mem_alloc(w->n_cells * t->m, sizeof *t->a, err))) return PFX_ENOMEM;
-    return t->stat && t->sq && t->sq_sum && t->h && t->form && t->full && p->C && p->R && p->lambda && p->scratch
+    return t->stat && t->sq && t->sq_sum && t->h && t->form && t->full && p->C && p->R && p->lambda &&
+                   p->scratch
                ? PFX_OK
                : PFX_ENOMEM;
 }

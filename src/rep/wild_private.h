@@ -9,8 +9,8 @@
  *
  * Rows of residuals are u0 + lambda u1 (the null polynomial), or u0 alone: `sets` 2 or 1. Scores of a cell
  * k_s = Q'W u_s, a_is = u_i'k_s with u_i = h_i = A^-1 c_i, or q_i of CV3. The variance of b*_i and b*_j is
- *     sum_c weight_c sum_g (alpha_gi - B_gi'S)(alpha_gj - B_gj'S),  S = sum v k, alpha_g = sum over its cells of v a,
- * so linear in v are S_s and, for each pair f of tests, T_fs = sum v (a_is B_j + a_js B_i) / 2. */
+ *     sum_c weight_c sum_g (alpha_gi - B_gi'S)(alpha_gj - B_gj'S),  S = sum v k, alpha_g = sum over its cells
+ * of v a, so linear in v are S_s and, for each pair f of tests, T_fs = sum v (a_is B_j + a_js B_i) / 2. */
 typedef struct wild_test {
     int q, sets, n_forms; /* restrictions; pairs of them */
     int m, n_sq;          /* q sets values a cell has; pairs of them */
@@ -37,8 +37,8 @@ struct pfx_wild {
     /* Clusterings that cross bootstrap clusters: cells by cluster. start[c] NULL where they do not. */
     pfx_idx *start[PFX_WILD_MAX_ERRORS];
     int32_t *order[PFX_WILD_MAX_ERRORS];
-    bool crosses; /* some do */
-    bool tables;  /* sign tables, else products */
+    bool crosses;    /* some do */
+    bool tables;     /* sign tables, else products */
     double value[8]; /* of each code of the weights */
     wild_test *test; /* [n_tests] */
     pfx_idx max_ld;
@@ -47,14 +47,15 @@ struct pfx_wild {
 /* Fill w->test and w->info. NOMEM, NOCONV. */
 pfx_status pfx_wild_prepare(pfx_wild *w, pfx_err *err) PFX_MUST;
 
-/* Cells by cluster of a clustering that has codes, in order: start [n + 2] (the last is spare), order [cells]. NOMEM:
- * the caller frees what was made. */
+/* Cells by cluster of a clustering that has codes, in order: start [n + 2] (the last is spare), order
+ * [cells]. NOMEM: the caller frees what was made. */
 pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx **start, int32_t **order,
                                pfx_err *err) PFX_MUST;
 
 /* Weights of bootstrap clusters first .. first + n - 1 (both multiples of 8, first of 512, n <= 512) in
  * replicates rep0 .. rep0 + 23, W [n x 24]; anything beyond the clusters. code [24 x 1024] scratch. */
-void pfx_wild_fill(const pfx_wild *w, uint64_t seed, pfx_idx rep0, pfx_idx first, pfx_idx n, uint8_t *code, double *W);
+void pfx_wild_fill(const pfx_wild *w, uint64_t seed, pfx_idx rep0, pfx_idx first, pfx_idx n, uint8_t *code,
+                   double *W);
 /* Signs of one replicate, as pfx_k_wild_signs. */
 void pfx_wild_signs(const pfx_wild *w, uint64_t seed, pfx_idx replicate, pfx_idx c, uint64_t out[16]);
 

@@ -18,7 +18,7 @@ typedef struct curve {
     const pfx_wild_in *in;
     double *poly[5]; /* [reps] each */
     double alpha;
-    double *count;   /* [blocks x 4] */
+    double *count; /* [blocks x 4] */
     double x;
     pfx_k_wild_bounds bounds;
 } curve;
@@ -27,6 +27,14 @@ static pfx_k_wild_bounds bounds_of(double t, double tie)
 {
     double above = fabs(t) * (1 + tie), slack = fabs(t) * tie;
     return (pfx_k_wild_bounds){.above = above * above, .right = t + slack, .left = t - slack};
+}
+
+int pfx_wild_beyond(double draw, double t, pfx_wild_p kind)
+{
+    pfx_k_wild_bounds b = bounds_of(t, TIE);
+    if (kind == PFX_P_LEFT) return draw < b.left;
+    if (kind == PFX_P_RIGHT) return draw > b.right;
+    return draw * draw > b.above;
 }
 
 static void p_values(const double count[4], double p[PFX_P_KINDS])
@@ -81,7 +89,8 @@ static void add_edge(const curve *c, pfx_wild_out *out, double x, bool opens)
     double value = c->in->estimate + x * c->in->std_error;
     if (opens && out->n_sets < PFX_WILD_MAX_SETS) out->low[out->n_sets] = value;
     if (opens) return;
-    if (out->n_sets < PFX_WILD_MAX_SETS) out->n_sets++; /* more than there is room for are one with the last */
+    if (out->n_sets < PFX_WILD_MAX_SETS)
+        out->n_sets++; /* more than there is room for are one with the last */
     out->high[out->n_sets - 1] = value;
 }
 
@@ -142,7 +151,8 @@ static void count_all(const pfx_wild_in *in, double tie, double count[4])
     }
 }
 
-/* Where the beta distribution function reaches p, by halving: GSL's own inverse gives up on some large parameters. */
+/* Where the beta distribution function reaches p, by halving: GSL's own inverse gives up on some large
+ * parameters. */
 static double beta_quantile(double p, double a, double b)
 {
     double low = 0, high = 1;
@@ -177,8 +187,9 @@ pfx_status pfx_wild_summarise(const pfx_wild_in *in, pfx_wild_out *out, pfx_err 
     out->p_value = out->p[in->kind];
     out->p_value_ties = with_ties[in->kind];
     int at = in->kind == PFX_P_SYMMETRIC ? ABOVE
-             : in->kind == PFX_P_LEFT || (in->kind == PFX_P_EQUAL_TAILED && strict[LEFT] < strict[RIGHT]) ? LEFT
-                                                                                                         : RIGHT;
+             : in->kind == PFX_P_LEFT || (in->kind == PFX_P_EQUAL_TAILED && strict[LEFT] < strict[RIGHT])
+                 ? LEFT
+                 : RIGHT;
     out->count = (pfx_idx)strict[at];
     out->ties = (pfx_idx)(loose[at] - strict[at]);
     clopper_pearson(strict[at], strict[ALL], &out->p_low, &out->p_high);

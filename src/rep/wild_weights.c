@@ -1,6 +1,6 @@
-/* Weights of the wild bootstrap. Cluster g of replicate r takes its random words from the stream (seed, wild, r) at a
- * place of its own: bit g of the words for Rademacher, digit g of base 6 for Webb, word g for Mammen, words 2g and
- * 2g + 1 for the normal, 4g .. 4g + 3 for the gamma distribution. */
+/* Weights of the wild bootstrap. Cluster g of replicate r takes its random words from the stream (seed, wild,
+ * r) at a place of its own: bit g of the words for Rademacher, digit g of base 6 for Webb, word g for Mammen,
+ * words 2g and 2g + 1 for the normal, 4g .. 4g + 3 for the gamma distribution. */
 #include "src/rep/wild_private.h"
 
 #include <math.h>
@@ -47,11 +47,13 @@ static void codes(const pfx_wild *w, uint64_t seed, pfx_idx rep, pfx_idx first, 
         for (pfx_idx g = 0, at = first % CHUNK; g < n; g++, at++) code[g] = bits[at / 64] >> (at % 64) & 1;
     } else if (w->o.weights == PFX_WILD_WEBB) {
         for (pfx_idx g = 0; g < n; g += PFX_WILD_DIGITS)
-            pfx_k_wild_digits(w->o.isa, seed, PFX_RNG_WILD, (uint64_t)rep, (first + g) / PFX_WILD_DIGITS, code + g);
+            pfx_k_wild_digits(w->o.isa, seed, PFX_RNG_WILD, (uint64_t)rep, (first + g) / PFX_WILD_DIGITS,
+                              code + g);
     } else {
         for (pfx_idx g = 0; g < n; g += 32) {
             pfx_k_wild_signs(w->o.isa, seed, PFX_RNG_WILD, (uint64_t)rep, (first + g) / 32, bits);
-            for (int i = 0; i < 32; i++) code[g + i] = (double)(uint32_t)(bits[i / 2] >> (i % 2 * 32)) < MAMMEN_SHARE;
+            for (int i = 0; i < 32; i++)
+                code[g + i] = (double)(uint32_t)(bits[i / 2] >> (i % 2 * 32)) < MAMMEN_SHARE;
         }
     }
 }
@@ -69,7 +71,8 @@ static void values(const pfx_wild *w, uint64_t seed, pfx_idx rep, pfx_idx first,
     }
 }
 
-void pfx_wild_fill(const pfx_wild *w, uint64_t seed, pfx_idx rep0, pfx_idx first, pfx_idx n, uint8_t *code, double *W)
+void pfx_wild_fill(const pfx_wild *w, uint64_t seed, pfx_idx rep0, pfx_idx first, pfx_idx n, uint8_t *code,
+                   double *W)
 {
     bool coded = w->o.weights != PFX_WILD_NORMAL && w->o.weights != PFX_WILD_GAMMA;
     for (int l = 0; l < LANES; l++)
@@ -107,8 +110,12 @@ void pfx_wild_draw(const pfx_wild *w, uint64_t seed, pfx_idx replicate, double *
             for (pfx_idx i = g % 4; i < 3; i++) x /= 6;
             v[g] = copysign(sqrt(fabs(six[x % 6])), six[x % 6]);
             break;
-        case PFX_WILD_MAMMEN: v[g] = pfx_rng_u32(&r) < MAMMEN_SHARE ? (1 - sqrt(5)) / 2 : (1 + sqrt(5)) / 2; break;
-        case PFX_WILD_NORMAL: v[g] = pfx_rng_normal(&r); break;
+        case PFX_WILD_MAMMEN:
+            v[g] = pfx_rng_u32(&r) < MAMMEN_SHARE ? (1 - sqrt(5)) / 2 : (1 + sqrt(5)) / 2;
+            break;
+        case PFX_WILD_NORMAL:
+            v[g] = pfx_rng_normal(&r);
+            break;
         default:
             for (int i = 0; i < 4; i++) word[i] = pfx_rng_u32(&r);
             v[g] = gamma_of(word[0] | (uint64_t)word[1] << 32, word[2] | (uint64_t)word[3] << 32);

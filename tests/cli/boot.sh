@@ -1,15 +1,15 @@
-# boot as a user meets it: numbers, formats, stored draws, threads, bad input.
+# The pairs bootstrap as a user meets it: numbers, formats, stored draws, threads, bad input.
 . tests/cli_lib.sh
 small_panel
 panel=$dir/panel.h5
-json() { "$P" boot "$panel" "$@" --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
+json() { "$P" boot "$panel" "$@" --method pairs --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
 # Without what differs from run to run.
 steady() { grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"'; }
 
-ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 999
 holds "Pairs cluster bootstrap: 999 replicates, seed 1; 8 clusters (firm), 48 rows"
 for k in percentile basic normal bca t; do holds "  $k "; done
-ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x,z --reps 99 --ci t,basic
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x,z --reps 99 --ci t,basic
 holds "  basic "
 grep -q percentile "$dir/stdout" && fault "an interval that was not asked for"
 
@@ -33,27 +33,27 @@ json 'y ~ x + z | firm + year' --coef x --reps 999 --seed 2 | steady | cmp -s - 
 json 'y ~ x | firm' --coef x --reps 99 --weights w --cluster firm --where 'year > 2015' | grep -q '"n_obs": 40' || fault "sample"
 
 # Stored draws: the same file at any number of threads, described and checked by info, not replaced without --force.
-ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999 -o "$dir/draws.h5" --threads 1
-ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --reps 999 -o "$dir/other.h5" --threads 3
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 999 -o "$dir/draws.h5" --threads 1
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 999 -o "$dir/other.h5" --threads 3
 cmp -s "$dir/draws.h5" "$dir/other.h5" || fault "the draws file depends on threads"
 ok "$P" info "$dir/draws.h5" --check
 holds "draws of boot"
 holds "replicates 1 to 999 of 999"
 ok "$P" info "$dir/draws.h5" --format json
 holds '"format": "panelfx-draws"'
-expect 2 "--force" "$P" boot "$panel" 'y ~ x' --coef x --reps 9 -o "$dir/draws.h5"
+expect 2 "--force" "$P" boot "$panel" 'y ~ x' --coef x --reps 9 -o "$dir/draws.h5" --method pairs
 
 # Bad input.
-expect 2 "the file that is read" "$P" boot "$panel" 'y ~ x' --coef x -o "$panel" --force
-expect 2 "needs --coef" "$P" boot "$panel" 'y ~ x'
-expect 2 "wild is not in this version" "$P" boot "$panel" 'y ~ x' --coef x --method wild
-expect 2 "q is no regressor" "$P" boot "$panel" 'y ~ x' --coef q -o "$dir/out/d.h5"
-expect 2 "--reps 0" "$P" boot "$panel" 'y ~ x' --coef x --reps 0
-expect 2 "hours" "$P" boot "$panel" 'y ~ x' --coef x --reps 1000000000000 -o "$dir/out/d.h5"
-expect 2 "--ci median" "$P" boot "$panel" 'y ~ x' --coef x --ci median
-expect 2 "one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year
-expect 2 "one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x
-expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"'
+expect 2 "the file that is read" "$P" boot "$panel" 'y ~ x' --coef x -o "$panel" --force --method pairs
+expect 2 "needs --coef" "$P" boot "$panel" 'y ~ x' --method pairs
+expect 2 "--type is of --method wild" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --type 31
+expect 2 "q is no regressor" "$P" boot "$panel" 'y ~ x' --coef q -o "$dir/out/d.h5" --method pairs
+expect 2 "--reps 0" "$P" boot "$panel" 'y ~ x' --coef x --reps 0 --method pairs
+expect 2 "hours" "$P" boot "$panel" 'y ~ x' --coef x --reps 1000000000000 -o "$dir/out/d.h5" --method pairs
+expect 2 "--ci median" "$P" boot "$panel" 'y ~ x' --coef x --ci median --method pairs
+expect 2 "one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year --method pairs
+expect 2 "one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --method pairs
+expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"' --method pairs
 "$P" boot "$panel" 'y ~ x + two' --coef two --quiet >"$dir/stdout" 2>"$dir/stderr"
 [ $? = 2 ] || fault "a collinear coefficient is not refused"
 holds "left out as collinear" "$dir/stderr"

@@ -14,13 +14,15 @@ boot() {
         >"$dir/$out.json"
 }
 
-boot one --threads 1
-for t in 2 3 7; do
-    boot other --threads $t
-    cmp "$dir/one" "$dir/other"
-    cmp "$dir/one.json" "$dir/other.json"
+for method in "pairs" "wild" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300"; do
+    boot one --threads 1 --method $method
+    for t in 2 3 7; do
+        boot other --threads $t --method $method
+        cmp "$dir/one" "$dir/other"
+        cmp "$dir/one.json" "$dir/other.json"
+    done
+    "$panelfx" summary "$dir/panel.h5" IDC --isa v4 --quiet >/dev/null 2>&1 || continue # this CPU has none
+    boot v3 --isa v3 --threads 2 --method $method
+    boot v4 --isa v4 --threads 2 --method $method
+    cmp "$dir/v3.json" "$dir/v4.json"
 done
-"$panelfx" summary "$dir/panel.h5" IDC --isa v4 --quiet >/dev/null 2>&1 || exit 0 # this CPU has none
-boot v3 --isa v3 --threads 2
-boot v4 --isa v4 --threads 2
-cmp "$dir/v3.json" "$dir/v4.json"

@@ -1,5 +1,5 @@
-/* The wild bootstrap against outcomes that are literally built and fitted again, against enumeration, and against
- * itself: threads, ranges, instruction sets, routes. */
+/* The wild bootstrap against outcomes that are literally built and fitted again, against enumeration, and
+ * against itself: threads, ranges, instruction sets, routes. */
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/est/vcov.h"
@@ -10,7 +10,8 @@
 
 enum { FIELDS = PFX_DRAW_FIELDS + PFX_WILD_EXTRA };
 
-static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth, pfx_isa isa)
+static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
+                                   pfx_isa isa)
 {
     pfx_err err = {0};
     pfx_clusterstat *s = NULL;
@@ -32,7 +33,8 @@ static pfx_status keep_put(void *ctx, pfx_idx first, pfx_idx n, const double *co
     kept *k = ctx;
     (void)err;
     for (int f = 0; f < k->n_fields; f++)
-        memcpy(k->out[f] + (first - k->first) * k->n_tests, field[f], (size_t)(n * k->n_tests) * sizeof(double));
+        memcpy(k->out[f] + (first - k->first) * k->n_tests, field[f],
+               (size_t)(n * k->n_tests) * sizeof(double));
     return PFX_OK;
 }
 
@@ -41,7 +43,8 @@ static kept run(const pfx_wild *w, uint64_t seed, pfx_idx first, pfx_idx last, i
     pfx_err err = {0};
     const pfx_rep_method *m = pfx_wild_method(w);
     kept k = {.n_tests = m->n_terms, .n_fields = PFX_DRAW_FIELDS + m->n_extra, .first = first};
-    for (int f = 0; f < k.n_fields; f++) k.out[f] = calloc((size_t)((last - first) * m->n_terms), sizeof(double));
+    for (int f = 0; f < k.n_fields; f++)
+        k.out[f] = calloc((size_t)((last - first) * m->n_terms), sizeof(double));
     const pfx_draw_sink sink = {.ctx = &k, .put = keep_put};
     pfx_rep_run r = {.seed = seed, .first = first, .last = last, .nth = nth, .n_sinks = 1, .sinks = &sink};
     assert_ok(pfx_rep_run_method(m, &r, &err));
@@ -54,8 +57,8 @@ static void free_kept(kept *k)
     for (int f = 0; f < k->n_fields; f++) free(k->out[f]);
 }
 
-/* A copy of a design with another outcome, and without column `drop` (-1: with all); rows of cluster `leave` of the
- * first cluster variable are left out (-1: none). */
+/* A copy of a design with another outcome, and without column `drop` (-1: with all); rows of cluster `leave`
+ * of the first cluster variable are left out (-1: none). */
 static pfx_design *rebuilt(const pfx_design *d, const double *y, int drop, int leave)
 {
     pfx_idx n = 0;
@@ -125,7 +128,8 @@ static pfx_fit *generator(const pfx_design *d, bool unrestricted, const char *co
     o.save = true;
     for (pfx_idx i = 0; i < d->n; i++) {
         y[i] = d->Z[i * d->p + d->p - 1];
-        for (int t = 0; t < n_terms && !unrestricted; t++) y[i] -= null[t] * d->Z[i * d->p + column(d, terms[t])];
+        for (int t = 0; t < n_terms && !unrestricted; t++)
+            y[i] -= null[t] * d->Z[i * d->p + column(d, terms[t])];
     }
     if (unrestricted) return made_fit(rebuilt(d, y, -1, leave), o);
     now = rebuilt(d, y, column(d, terms[0]), leave);
@@ -170,7 +174,12 @@ static void leave_out_residuals(twin *t, double *y)
 static twin twin_new(const pfx_design *d, int type, bool unrestricted, int n_terms, const char *const *terms,
                      const double *null, pfx_vcov_type vcov)
 {
-    twin t = {.d = d, .type = type, .n_terms = n_terms, .unrestricted = unrestricted, .terms = terms, .null = null,
+    twin t = {.d = d,
+              .type = type,
+              .n_terms = n_terms,
+              .unrestricted = unrestricted,
+              .terms = terms,
+              .null = null,
               .vcov = vcov};
     double *y = malloc((size_t)d->n * sizeof *y);
     t.u = malloc((size_t)d->n * sizeof *t.u);
@@ -202,7 +211,8 @@ static bool variance(const twin *t, const double *y, pfx_fit *f, double *V)
     if (t->type % 10 == 1) {
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++)
-                V[i * n + j] = f->V[(ref_coef(f, t->terms[i]) - f->coef) * f->k + (ref_coef(f, t->terms[j]) - f->coef)];
+                V[i * n + j] =
+                    f->V[(ref_coef(f, t->terms[i]) - f->coef) * f->k + (ref_coef(f, t->terms[j]) - f->coef)];
         return !f->v_floored;
     }
     int G = (int)t->d->clusters[0].n_levels;
@@ -226,7 +236,8 @@ static double quadratic(int n, const double *V, const double *v)
     return (v[0] * v[0] * V[3] - 2 * v[0] * v[1] * V[1] + v[1] * v[1] * V[0]) / det;
 }
 
-/* The outcome with the residuals of bootstrap cluster boot[i] times v, fitted. Returns false where the twin floors. */
+/* The outcome with the residuals of bootstrap cluster boot[i] times v, fitted. Returns false where the twin
+ * floors. */
 static bool refit(const twin *t, const int32_t *boot, const double *v, double *b, double *V)
 {
     double *y = malloc((size_t)t->d->n * sizeof *y);
@@ -246,8 +257,9 @@ typedef struct setting {
 } setting;
 
 /* Some replicates of a method against refits. d as the twin needs it; cells by d->clusters[0]. */
-static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o, pfx_vcov_type vcov,
-                    const int32_t *boot, int n_terms, const char *const *terms, pfx_idx reps, double tol)
+static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o,
+                    pfx_vcov_type vcov, const int32_t *boot, int n_terms, const char *const *terms,
+                    pfx_idx reps, double tol)
 {
     pfx_err err = {0};
     pfx_wild *w = NULL;
@@ -316,7 +328,8 @@ static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_
 
 static void test_refits(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, joint = {.type = 11, .joint = true};
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
+                         joint = {.type = 11, .joint = true};
     static const setting joint_wcu = {.type = 11, .joint = true, .unrestricted = true};
     (void)state;
     compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &base);
@@ -332,14 +345,16 @@ static void test_refits(void **state)
     compare_refits(100, 0, FIRM, PFX_W_NONE, &wcu);
     compare_refits(1100, YEAR, FIRM, PFX_W_NONE, &base); /* more clusters than one chunk */
     for (int kind = PFX_WILD_WEBB; kind < PFX_WILD_KINDS; kind++) {
-        const setting g = {.type = 11, .weights = (pfx_wild_weights)kind}, j = {.type = 11, .joint = true, .weights = g.weights};
+        const setting g = {.type = 11, .weights = (pfx_wild_weights)kind},
+                      j = {.type = 11, .joint = true, .weights = g.weights};
         compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &g);
         compare_refits(600, YEAR, FIRM, PFX_W_ANALYTIC, &g);
         compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, &j);
     }
 }
 
-/* Within-firm demeaned columns and year dummies, by loops: a design without effects for the types that refit. */
+/* Within-firm demeaned columns and year dummies, by loops: a design without effects for the types that refit.
+ */
 static pfx_design *demeaned(const made_panel *a, int cluster, pfx_weights_kind kind)
 {
     int p = a->k + (int)a->n_years; /* dummies of all years but one */
@@ -379,7 +394,10 @@ static void test_types(void **state)
     for (size_t i = 0; i < 4; i++)
         for (int u = 0; u < 2; u++)
             for (int j = 0; j < 2; j++) {
-                const setting g = {.type = types[i], .unrestricted = u, .joint = j, .weights = i ? PFX_WILD_RADEMACHER : PFX_WILD_WEBB};
+                const setting g = {.type = types[i],
+                                   .unrestricted = u,
+                                   .joint = j,
+                                   .weights = i ? PFX_WILD_RADEMACHER : PFX_WILD_WEBB};
                 for (int town = 0; town < 2; town++) {
                     pfx_weights_kind kind = town ? PFX_W_ANALYTIC : PFX_W_NONE;
                     made_panel a = made_panel_new(town ? 90 : 14, 4);
@@ -450,17 +468,18 @@ static void compare_cells(pfx_idx firms, int c1, int c2, int boot, pfx_weights_k
 
 static void test_cells(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, joint = {.type = 11, .joint = true};
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
+                         joint = {.type = 11, .joint = true};
     static const setting webb = {.type = 11, .weights = PFX_WILD_WEBB};
     (void)state;
-    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &base);         /* sub-clusters */
+    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &base); /* sub-clusters */
     compare_cells(150, TOWN, 0, FIRM, PFX_W_ANALYTIC, &wcu);
     compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &joint);
     compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &webb);
-    compare_cells(150, FIRM, 0, TOWN, PFX_W_NONE, &base);         /* coarser */
+    compare_cells(150, FIRM, 0, TOWN, PFX_W_NONE, &base); /* coarser */
     compare_cells(150, FIRM, 0, TOWN, PFX_W_ANALYTIC, &webb);
-    compare_cells(150, INDUSTRY, 0, GROUP, PFX_W_NONE, &base);    /* crossed */
-    compare_cells(300, TOWN, GROUP, TOWN, PFX_W_NONE, &base);     /* two-way, by the first */
+    compare_cells(150, INDUSTRY, 0, GROUP, PFX_W_NONE, &base); /* crossed */
+    compare_cells(300, TOWN, GROUP, TOWN, PFX_W_NONE, &base);  /* two-way, by the first */
     compare_cells(300, TOWN, GROUP, GROUP, PFX_W_ANALYTIC, &webb);
     compare_cells(300, TOWN, GROUP, FIRM, PFX_W_NONE, &wcu);
 }
@@ -470,7 +489,9 @@ static void test_same_bits(void **state)
     static const struct {
         pfx_idx first, last;
     } ranges[] = {{0, 4500}, {0, 1}, {191, 193}, {2039, 2041}, {100, 4499}};
-    static const setting how[] = {{.type = 11}, {.type = 11, .weights = PFX_WILD_WEBB}, {.type = 33, .joint = true},
+    static const setting how[] = {{.type = 11},
+                                  {.type = 11, .weights = PFX_WILD_WEBB},
+                                  {.type = 33, .joint = true},
                                   {.type = 31, .weights = PFX_WILD_GAMMA}};
     (void)state;
     made_panel a = made_panel_new(333, 4);
@@ -512,9 +533,16 @@ static pfx_wild_out summary(const pfx_wild *w, const kept *k, pfx_idx reps, int 
     pfx_err err = {0};
     pfx_wild_out out;
     const pfx_wild_info *info = pfx_wild_describe(w);
-    pfx_wild_in in = {.reps = reps, .stride = k->n_tests, .t = k->out[PFX_DRAW_STATISTIC] + t,
-                      .statistic = info->statistic[t], .estimate = b, .std_error = info->std_error[t], .level = 0.95,
-                      .kind = kind, .nth = 2, .isa = pfx_cpu_best()};
+    pfx_wild_in in = {.reps = reps,
+                      .stride = k->n_tests,
+                      .t = k->out[PFX_DRAW_STATISTIC] + t,
+                      .statistic = info->statistic[t],
+                      .estimate = b,
+                      .std_error = info->std_error[t],
+                      .level = 0.95,
+                      .kind = kind,
+                      .nth = 2,
+                      .isa = pfx_cpu_best()};
     if (k->n_fields == FIELDS) {
         const double *const *x = (const double *const *)k->out + PFX_DRAW_FIELDS;
         in.n0 = x[0] + t, in.n1 = x[1] + t, in.d0 = x[2] + t, in.d1 = x[3] + t, in.d2 = x[4] + t;
@@ -563,7 +591,8 @@ static void test_enumerated_collapsed(void **state)
     ref_free(t);
 }
 
-/* The ends of the set: nulls just inside are accepted, just outside rejected, by draws made for that null alone. */
+/* The ends of the set: nulls just inside are accepted, just outside rejected, by draws made for that null
+ * alone. */
 static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p kind)
 {
     pfx_err err = {0};
@@ -600,7 +629,8 @@ static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p ki
 
 static void test_inversion(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true}, both = {.type = 33, .weights = PFX_WILD_WEBB};
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
+                         both = {.type = 33, .weights = PFX_WILD_WEBB};
     (void)state;
     made_panel a = made_panel_new(60, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
@@ -619,12 +649,14 @@ static void test_inversion(void **state)
 static void test_p_values(void **state)
 {
     const double t[10] = {-3, -2, 2, 2 + 1e-12, 1, 0, NAN, 2.5, -1, -2.5};
-    const double want[PFX_P_KINDS] = {3.0 / 9, 2.0 / 9, 6.0 / 9, 1.0 / 9}; /* left: not the two ties, not 2.5 */
+    const double want[PFX_P_KINDS] = {3.0 / 9, 2.0 / 9, 6.0 / 9,
+                                      1.0 / 9}; /* left: not the two ties, not 2.5 */
     pfx_err err = {0};
     pfx_wild_out out;
     (void)state;
     for (int kind = 0; kind < PFX_P_KINDS; kind++) {
-        const pfx_wild_in in = {.reps = 10, .stride = 1, .t = t, .statistic = 2, .level = 0.95, .kind = (pfx_wild_p)kind};
+        const pfx_wild_in in = {
+            .reps = 10, .stride = 1, .t = t, .statistic = 2, .level = 0.95, .kind = (pfx_wild_p)kind};
         assert_ok(pfx_wild_summarise(&in, &out, &err));
         assert_int_equal(out.valid, 9);
         for (int i = 0; i < PFX_P_KINDS; i++) assert_rel(out.p[i], want[i], 1e-15);

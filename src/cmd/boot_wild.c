@@ -1,0 +1,368 @@
+/* The wild cluster bootstrap as a method of boot: the plug-in between src/rep/wild.h and the frame. */
+#include <math.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/cmd/boot.h"
+#include "src/model/design.h"
+#include "src/rep/wild_cells.h"
+#include "src/rep/wild_summary.h"
+
+/* Fewer clusters that carry a treatment: said (MacKinnon and Webb 2017, 2018). */
+enum { FEW_TREATED = 10 };
+
+typedef struct wild_state {
+    bool invert;
+    int boot;              /* which of the design's cluster variables weights go by */
+    const char *boot_name; /* or NULL: the default */
+    pfx_wild_cells *cells;
+    pfx_wild_options o;
+    double *null;           /* [coefficients] */
+    pfx_wild *wild, *other; /* other: with the other residuals, where few clusters are treated; else NULL */
+    pfx_treated *treated;   /* [coefficients] */
+} wild_state;
+
+static void wild_release(void *state)
+{
+    wild_state *s = state;
+    if (!s) return;
+    pfx_wild_free(s->wild);
+    pfx_wild_free(s->other);
+    pfx_wild_cells_free(s->cells);
+    pfx_mem_free(s->null);
+    pfx_mem_free(s->treated);
+    pfx_mem_free(s);
+}
+
+static pfx_status choose_ci(const boot_options *o, bool *invert, pfx_err *err)
+{
+    *invert = !o->joint;
+    if (o->ci.n == 0) return PFX_OK;
+    if (o->ci.n > 1 || (strcmp(o->ci.v[0], "invert") && strcmp(o->ci.v[0], "none")))
+        return pfx_fail(err, PFX_EUSAGE, "--ci %s: the wild bootstrap has invert or none", o->ci.v[0]);
+    *invert = strcmp(o->ci.v[0], "invert") == 0;
+    if (*invert && o->joint)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--ci invert: a joint test has no confidence interval; use --ci none");
+    return PFX_OK;
+}
+
+static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    wild_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
+    if (!s) return PFX_ENOMEM;
+    if (r->vcov.n_clusters == 0)
+        return pfx_fail(err, PFX_EUSAGE, "%s has no unit to cluster by; name one with --cluster VAR",
+                        pfx_panel_path(r->panel));
+    if (r->vcov.n_clusters == 2 && o->type != 0)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--type leaves out one cluster at a time: it takes one cluster variable, not %s",
+                        r->o->cluster);
+    if (o->joint && o->ptype > PFX_P_SYMMETRIC)
+        return pfx_fail(err, PFX_EUSAGE, "--ptype %s: a joint test has no tails", pfx_wild_p_names[o->ptype]);
+    s->boot = -1;
+    s->boot_name = o->bootcluster;
+    for (int c = 0; c < r->vcov.n_clusters && s->boot_name; c++)
+        if (!strcmp(cluster[c], s->boot_name)) s->boot = c;
+    if (s->boot_name && s->boot < 0) {
+        s->boot = d->n_clusters;
+        cluster[d->n_clusters++] = s->boot_name;
+    }
+    return choose_ci(o, &s->invert, err);
+}
+
+static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    const wild_state *s = r->state;
+    pfx_clusterstat_options co = {.n_terms = o->coef.n,
+                                  .terms = o->coef.v,
+                                  .n_collinear = r->fit->n_collinear,
+                                  .collinear = (const char *const *)r->fit->collinear,
+                                  .tol = r->o->tol,
+                                  .maxiter = (int)r->o->maxiter,
+                                  .nth = (int)r->o->common.threads,
+                                  .isa = (pfx_isa)r->o->common.isa,
+                                  .max_bytes = 0.5 * (double)r->o->common.memory};
+    if (!s->cells->simple) {
+        co.cell = &s->cells->cell;
+        co.n_within = 2;
+        co.within[0] = s->cells->within[0];
+        co.within[1] = s->cells->within[1];
+    }
+    return pfx_clusterstat_create(design, &co, &r->stat, err);
+}
+
+/* Few clusters that carry one of the treatments? */
+static pfx_status count_treated(rep_run *r, const pfx_design *d, bool *few, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    wild_state *s = r->state;
+    if (!(s->treated = pfx_mem_calloc(o->coef.n, sizeof *s->treated, err))) return PFX_ENOMEM;
+    for (int t = 0; t < o->coef.n; t++) {
+        int j = 0;
+        while (j < d->p - 1 && strcmp(d->name[j], o->coef.v[t])) j++;
+        if (j == d->p - 1) continue;
+        pfx_status st = pfx_treated_count(d, j, 0, &s->treated[t], err);
+        if (st != PFX_OK) return st;
+        const pfx_treated *x = &s->treated[t];
+        pfx_idx carry = x->n_switching                ? x->n_switching
+                        : x->n_treated < x->n_control ? x->n_treated
+                                                      : x->n_control;
+        if (!x->binary || carry >= FEW_TREATED) continue;
+        *few = true;
+        pfx_warn("%s %s %lld clusters: with so few, the restricted wild bootstrap (WCR) hardly ever rejects "
+                 "and the "
+                 "unrestricted (WCU) far too often; compare both, and see a placebo test with --stat t or "
+                 "weights by "
+                 "sub-clusters (--bootcluster)",
+                 o->coef.v[t], x->n_switching ? "switches within only" : "is different in only",
+                 (long long)carry);
+    }
+    return PFX_OK;
+}
+
+static void set_options(rep_run *r)
+{
+    const boot_options *o = r->own;
+    wild_state *s = r->state;
+    static const int types[] = {11, 13, 31, 33};
+    s->o = (pfx_wild_options){.type = types[o->type],
+                              .unrestricted = o->unrestricted,
+                              .joint = o->joint,
+                              .invert = s->invert,
+                              .null = s->null,
+                              .weights = (pfx_wild_weights)o->weights_type,
+                              .reps = r->reps,
+                              .n_errors = s->cells->n_errors,
+                              .nth = (int)r->o->common.threads,
+                              .isa = (pfx_isa)r->o->common.isa};
+    for (int c = 0; c < s->cells->n_errors; c++)
+        s->o.errors[c] = (pfx_wild_errors){
+            .code = s->cells->code[c], .n = s->cells->n[c], .weight = (c == 2 ? -1 : 1) * r->fit->factor[c]};
+    s->o.boot = s->cells->boot;
+    s->o.n_boot = s->cells->n_boot;
+}
+
+static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    wild_state *s = r->state;
+    bool few = false;
+    if (s->boot < 0) /* of two variables the one with more clusters */
+        s->boot = r->vcov.n_clusters == 2 && design->clusters[1].n_levels > design->clusters[0].n_levels;
+    pfx_status st = pfx_wild_cells_create(design, r->vcov.n_clusters, s->boot, &s->cells, err);
+    if (st == PFX_OK) st = make_stat(r, design, err);
+    if (st == PFX_OK) st = count_treated(r, design, &few, err);
+    if (st != PFX_OK) return st;
+    if (!(s->null = pfx_mem_alloc(o->coef.n, sizeof *s->null, err))) return PFX_ENOMEM;
+    for (int t = 0; t < o->coef.n; t++) s->null[t] = r->o->null;
+    set_options(r);
+    if ((st = pfx_wild_create(r->stat, &s->o, &s->wild, err)) != PFX_OK) return st;
+    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    r->reps = info->reps;
+    if (info->n_singular)
+        pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
+                 "the inverse",
+                 (long long)info->n_singular);
+    if (!few) return PFX_OK;
+    pfx_wild_options other = s->o;
+    other.unrestricted = !other.unrestricted;
+    other.invert = false;
+    return pfx_wild_create(r->stat, &other, &s->other, err);
+}
+
+static const pfx_rep_method *wild_draws(const rep_run *r)
+{
+    return pfx_wild_method(((const wild_state *)r->state)->wild);
+}
+
+static void wild_describe(const rep_run *r, pfx_str *spec)
+{
+    const boot_options *o = r->own;
+    const wild_state *s = r->state;
+    static const char *const types[] = {"11", "13", "31", "33"};
+    pfx_str_addf(spec, "type=%s\nunrestricted=%d\njoint=%d\nweights-type=%s\nnull=%.17g\nssc=%d\n",
+                 types[o->type], o->unrestricted, o->joint, pfx_wild_weights_names[o->weights_type],
+                 r->o->null, r->o->ssc);
+    for (int t = 0; t < o->coef.n && o->joint; t++) pfx_str_addf(spec, "coef=%s\n", o->coef.v[t]);
+    if (s->boot_name) pfx_str_addf(spec, "bootcluster=%s\n", s->boot_name);
+    pfx_str_addf(spec, "invert=%d\n", s->invert);
+}
+
+static unsigned wild_keep(const rep_run *r)
+{
+    const wild_state *s = r->state;
+    unsigned keep = 1u << PFX_DRAW_STATISTIC;
+    for (int f = 0; f < PFX_WILD_EXTRA && s->invert; f++) keep |= 1u << (PFX_DRAW_FIELDS + f);
+    return keep;
+}
+
+/* By the rule of p_value, for the kinds that have one tail or none. */
+static int wild_extreme(const rep_run *r, int t, const double *const *field, pfx_idx i)
+{
+    const boot_options *o = r->own;
+    const pfx_wild_info *info = pfx_wild_describe(((const wild_state *)r->state)->wild);
+    double x = field[PFX_DRAW_STATISTIC][i * info->n_tests + t];
+    if (isnan(x)) return -1;
+    return pfx_wild_beyond(x, info->statistic[t], (pfx_wild_p)o->ptype);
+}
+
+static pfx_wild_in summary_in(const rep_run *r, const pfx_wild *w, const pfx_draw_keep *d, int t)
+{
+    const boot_options *o = r->own;
+    const pfx_wild_info *info = pfx_wild_describe(w);
+    return (pfx_wild_in){.reps = d->n,
+                         .stride = d->n_terms,
+                         .t = d->field[PFX_DRAW_STATISTIC] + t,
+                         .statistic = info->statistic[t],
+                         .estimate = o->joint ? NAN : r->stat->b[t],
+                         .std_error = info->std_error[t],
+                         .level = r->o->level,
+                         .kind = (pfx_wild_p)o->ptype,
+                         .nth = (int)r->o->common.threads,
+                         .isa = (pfx_isa)r->o->common.isa};
+}
+
+/* p-values [tests] with the other residuals, from the same weights. */
+static pfx_status other_p(const rep_run *r, double *p, pfx_err *err)
+{
+    const wild_state *s = r->state;
+    pfx_draw_keep keep = {0};
+    pfx_status st = pfx_draw_keep_init(&keep, r->n_terms, 1u << PFX_DRAW_STATISTIC, 0, r->reps, err);
+    const pfx_draw_sink sink = pfx_draw_keep_sink(&keep);
+    pfx_rep_run run = {.seed = (uint64_t)r->o->seed,
+                       .last = r->reps,
+                       .nth = (int)r->o->common.threads,
+                       .what = "boot",
+                       .n_sinks = 1,
+                       .sinks = &sink};
+    if (st == PFX_OK) st = pfx_rep_run_method(pfx_wild_method(s->other), &run, err);
+    for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
+        pfx_wild_out out;
+        const pfx_wild_in in = summary_in(r, s->other, &keep, t);
+        st = pfx_wild_summarise(&in, &out, err);
+        p[t] = out.p_value;
+    }
+    pfx_draw_keep_free(&keep);
+    return st;
+}
+
+/* The confidence set, and what is odd about it. */
+static void add_set(const rep_run *r, int t, const pfx_wild_out *w, pfx_rep_term *out)
+{
+    for (int i = 0; i < w->n_sets; i++) pfx_rep_add_interval(out, "invert", w->low[i], w->high[i]);
+    bool two_sided = ((const boot_options *)r->own)->ptype <= PFX_P_EQUAL_TAILED;
+    bool open = w->n_sets && (isinf(w->low[0]) || isinf(w->high[w->n_sets - 1]));
+    pfx_rep_add_count(&out->more, NULL, "n_sets", NULL, w->n_sets);
+    pfx_rep_add_flag(&out->more, NULL, "unbounded", NULL, open);
+    if (w->n_sets == 0)
+        pfx_warn("%s: every null value is rejected; the confidence set is empty", r->terms[t]);
+    if (w->n_sets > 1)
+        pfx_warn("%s: the confidence set is disjoint, %d intervals; all are listed", r->terms[t], w->n_sets);
+    if (open && two_sided) pfx_warn("%s: the confidence set is unbounded", r->terms[t]);
+}
+
+static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t, double other,
+                                 pfx_rep_term *out, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    const wild_state *s = r->state;
+    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    pfx_wild_in in = summary_in(r, s->wild, d, t);
+    pfx_wild_out w;
+    if (s->invert) {
+        double *const *extra = d->field + PFX_DRAW_FIELDS;
+        in.n0 = extra[PFX_WILD_N0] + t;
+        in.n1 = extra[PFX_WILD_N1] + t;
+        in.d0 = extra[PFX_WILD_D0] + t;
+        in.d1 = extra[PFX_WILD_D1] + t;
+        in.d2 = extra[PFX_WILD_D2] + t;
+    }
+    pfx_status st = pfx_wild_summarise(&in, &w, err);
+    if (st == PFX_OK) st = rep_check_lost(r->terms[t], w.valid, d->n, err);
+    if (st != PFX_OK) return st;
+    out->estimate = in.estimate;
+    out->std_error = in.std_error;
+    out->statistic = in.statistic;
+    out->valid = w.valid;
+    out->count = w.count;
+    out->p_value = w.p_value;
+    if (!info->enumerated) {
+        out->p_low = w.p_low;
+        out->p_high = w.p_high;
+    }
+    if (s->invert) add_set(r, t, &w, out);
+    if (info->enumerated || w.ties) {
+        pfx_rep_add_real(&out->more, NULL, "p_value_ties", "p-value, ties counted", w.p_value_ties);
+        pfx_rep_add_count(&out->more, NULL, "ties", NULL, w.ties);
+    }
+    if (!o->joint) {
+        pfx_rep_add_real(&out->more, NULL, "p_symmetric", NULL, w.p[PFX_P_SYMMETRIC]);
+        pfx_rep_add_real(&out->more, NULL, "p_equal_tailed", NULL, w.p[PFX_P_EQUAL_TAILED]);
+        pfx_rep_add_real(&out->more, NULL, "p_left", NULL, w.p[PFX_P_LEFT]);
+        pfx_rep_add_real(&out->more, NULL, "p_right", NULL, w.p[PFX_P_RIGHT]);
+        if (s->treated[t].binary) {
+            pfx_rep_add_count(&out->more, NULL, "n_switching", "switching clusters",
+                              s->treated[t].n_switching);
+            pfx_rep_add_count(&out->more, NULL, "n_treated", NULL, s->treated[t].n_treated);
+            pfx_rep_add_count(&out->more, NULL, "n_control", NULL, s->treated[t].n_control);
+        }
+    }
+    if (s->other) {
+        pfx_rep_add_real(&out->more, NULL, "p_wcr", "p-value, restricted (WCR)",
+                         o->unrestricted ? other : w.p_value);
+        pfx_rep_add_real(&out->more, NULL, "p_wcu", "p-value, unrestricted (WCU)",
+                         o->unrestricted ? w.p_value : other);
+    }
+    return PFX_OK;
+}
+
+static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    const wild_state *s = r->state;
+    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    double other[64] = {0};
+    pfx_status st = s->other ? other_p(r, other, err) : PFX_OK;
+    for (int t = 0; t < r->n_terms && st == PFX_OK; t++)
+        st = summarise_term(r, d, t, other[t], &report->term[t], err);
+    if (st != PFX_OK) return st;
+    pfx_rep_add_text(&report->more, NULL, "type", NULL,
+                     (const char *const[]){"11", "13", "31", "33"}[o->type]);
+    pfx_rep_add_flag(&report->more, NULL, "restricted", NULL, !o->unrestricted);
+    pfx_rep_add_text(&report->more, NULL, "weights_type", NULL, pfx_wild_weights_names[o->weights_type]);
+    pfx_rep_add_text(&report->more, NULL, "p_value_type", NULL, pfx_wild_p_names[o->ptype]);
+    pfx_rep_add_flag(&report->more, NULL, "enumerated", NULL, info->enumerated);
+    pfx_rep_add_count(&report->more, NULL, "n_boot_clusters", NULL, info->n_boot);
+    pfx_str_addf(
+        &report->note,
+        "%s residuals (%s), type %s, %s weights of %lld clusters%s%s%s%s. Std. error: %s.\np-value: %s, %s "
+        "against %g, by the share of replicates beyond the statistic.\n",
+        o->unrestricted ? "Unrestricted" : "Restricted", o->unrestricted ? "WCU" : "WCR",
+        (const char *const[]){"11", "13", "31", "33"}[o->type], pfx_wild_weights_names[o->weights_type],
+        (long long)info->n_boot, s->boot_name ? " (" : "", s->boot_name ? s->boot_name : "",
+        s->boot_name ? ")" : "", info->enumerated ? ", all patterns of signs" : "",
+        o->type % 2 ? "CV3, by the jackknife" : "clustered", pfx_wild_p_names[o->ptype],
+        o->joint ? "F of all coefficients" : "t", r->o->null);
+    if (s->invert)
+        pfx_str_addf(&report->note, "invert: null values that are not rejected at %g %%.\n",
+                     100 * (1 - r->o->level));
+    return PFX_OK;
+}
+
+const rep_method boot_wild = {.command = "boot",
+                              .name = "wild",
+                              .title = "Wild cluster bootstrap",
+                              .name_key = "method",
+                              .needs_stat = false, /* of cells of its own */
+                              .open = wild_open,
+                              .prepare = wild_prepare,
+                              .release = wild_release,
+                              .draws = wild_draws,
+                              .describe = wild_describe,
+                              .keep = wild_keep,
+                              .extreme = wild_extreme,
+                              .summarise = wild_summarise};
