@@ -2,253 +2,11 @@
  * against itself: threads, ranges, instruction sets, routes. */
 #include "src/base/mem.h"
 #include "src/base/rng.h"
-#include "src/est/vcov.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/wild.h"
+#include "src/rep/wild_cells.h"
 #include "src/rep/wild_summary.h"
-#include "tests/est/made_panel.h"
-
-enum { FIELDS = PFX_DRAW_FIELDS + PFX_WILD_EXTRA };
-
-static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
-                                   pfx_isa isa)
-{
-    pfx_err err = {0};
-    pfx_clusterstat *s = NULL;
-    const pfx_clusterstat_options o = {
-        .n_terms = n_terms, .terms = terms, .tol = 1e-12, .maxiter = 10000, .nth = nth, .isa = isa};
-    assert_ok(pfx_clusterstat_create(d, &o, &s, &err));
-    return s;
-}
-
-/* Draws [first, last) of every field, through a sink. */
-typedef struct kept {
-    int n_tests, n_fields;
-    pfx_idx first;
-    double *out[FIELDS];
-} kept;
-
-static pfx_status keep_put(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, pfx_err *err)
-{
-    kept *k = ctx;
-    (void)err;
-    for (int f = 0; f < k->n_fields; f++)
-        memcpy(k->out[f] + (first - k->first) * k->n_tests, field[f],
-               (size_t)(n * k->n_tests) * sizeof(double));
-    return PFX_OK;
-}
-
-static kept run(const pfx_wild *w, uint64_t seed, pfx_idx first, pfx_idx last, int nth)
-{
-    pfx_err err = {0};
-    const pfx_rep_method *m = pfx_wild_method(w);
-    kept k = {.n_tests = m->n_terms, .n_fields = PFX_DRAW_FIELDS + m->n_extra, .first = first};
-    for (int f = 0; f < k.n_fields; f++)
-        k.out[f] = calloc((size_t)((last - first) * m->n_terms), sizeof(double));
-    const pfx_draw_sink sink = {.ctx = &k, .put = keep_put};
-    pfx_rep_run r = {.seed = seed, .first = first, .last = last, .nth = nth, .n_sinks = 1, .sinks = &sink};
-    assert_ok(pfx_rep_run_method(m, &r, &err));
-    assert_int_equal(r.done, last - first);
-    return k;
-}
-
-static void free_kept(kept *k)
-{
-    for (int f = 0; f < k->n_fields; f++) free(k->out[f]);
-}
-
-/* A copy of a design with another outcome, and without column `drop` (-1: with all); rows of cluster `leave`
- * of the first cluster variable are left out (-1: none). */
-static pfx_design *rebuilt(const pfx_design *d, const double *y, int drop, int leave)
-{
-    pfx_idx n = 0;
-    int p = d->p - (drop >= 0);
-    double *Z = calloc((size_t)(d->n * p), sizeof *Z), *w = calloc((size_t)d->n, sizeof *w);
-    pfx_idx *from = calloc((size_t)d->n, sizeof *from);
-    int32_t *code = calloc((size_t)d->n, sizeof *code);
-    for (pfx_idx i = 0; i < d->n; i++) {
-        if (d->clusters[0].code[i] == leave) continue;
-        int at = 0;
-        for (int j = 0; j < d->p - 1; j++)
-            if (j != drop) Z[n * p + at++] = d->Z[i * d->p + j];
-        Z[n * p + at] = y[i];
-        w[n] = d->w ? d->w[i] : 1;
-        from[n++] = i;
-    }
-    pfx_design *out = ref_design_new(n, p, Z, d->intercept);
-    int at = 0;
-    for (int j = 0; j < d->p; j++) {
-        if (j == drop) continue;
-        pfx_mem_free(out->name[at]);
-        out->name[at++] = pfx_mem_strdup(d->name[j], NULL);
-    }
-    for (int f = 0; f < d->n_absorbed + d->n_clusters; f++) {
-        const pfx_factor *c = f < d->n_absorbed ? &d->absorbed[f].factor : &d->clusters[f - d->n_absorbed];
-        int32_t *seen = malloc((size_t)c->n_levels * sizeof *seen), levels = 0;
-        for (pfx_idx l = 0; l < c->n_levels; l++) seen[l] = -1;
-        for (pfx_idx i = 0; i < n; i++) {
-            if (seen[c->code[from[i]]] < 0) seen[c->code[from[i]]] = levels++;
-            code[i] = seen[c->code[from[i]]];
-        }
-        (f < d->n_absorbed ? ref_add_effect : ref_add_cluster)(out, c->name, levels, code);
-        free(seen);
-    }
-    if (d->w) {
-        out->w = pfx_mem_alloc(n, sizeof *out->w, NULL);
-        memcpy(out->w, w, (size_t)n * sizeof *w);
-        out->weights_kind = d->weights_kind;
-    }
-    free(Z);
-    free(w);
-    free(from);
-    free(code);
-    return out;
-}
-
-static int column(const pfx_design *d, const char *name)
-{
-    for (int j = 0; j < d->p; j++)
-        if (!strcmp(d->name[j], name)) return j;
-    return -1;
-}
-
-static double estimate(const pfx_fit *f, const char *name)
-{
-    for (int j = 0; j < f->k; j++)
-        if (!strcmp(f->coef[j].term, name)) return f->coef[j].estimate;
-    return 0; /* left out */
-}
-
-/* y less the tested terms at their nulls, or y where they are free; and fit without or with them. */
-static pfx_fit *generator(const pfx_design *d, bool unrestricted, const char *const *terms, int n_terms,
-                          const double *null, int leave, double *y)
-{
-    pfx_design *now = NULL;
-    pfx_fit_options o = ref_options(PFX_VCOV_IID, PFX_SSC_NONE);
-    o.save = true;
-    for (pfx_idx i = 0; i < d->n; i++) {
-        y[i] = d->Z[i * d->p + d->p - 1];
-        for (int t = 0; t < n_terms && !unrestricted; t++)
-            y[i] -= null[t] * d->Z[i * d->p + column(d, terms[t])];
-    }
-    if (unrestricted) return made_fit(rebuilt(d, y, -1, leave), o);
-    now = rebuilt(d, y, column(d, terms[0]), leave);
-    for (int t = 1; t < n_terms; t++) { /* rows are fewer now where one was left out: y of those kept */
-        double *kept_y = malloc((size_t)now->n * sizeof *kept_y);
-        for (pfx_idx i = 0; i < now->n; i++) kept_y[i] = now->Z[i * now->p + now->p - 1];
-        pfx_design *less = rebuilt(now, kept_y, column(now, terms[t]), -1);
-        ref_design_free(now);
-        free(kept_y);
-        now = less;
-    }
-    return made_fit(now, o);
-}
-
-typedef struct twin {
-    const pfx_design *d;
-    int type, n_terms;
-    bool unrestricted;
-    const char *const *terms;
-    const double *null;
-    pfx_vcov_type vcov;
-    double *center; /* [n_terms] what b* is measured from */
-    double *u;      /* [n] residuals that are multiplied */
-    double *fitted; /* [n] outcome less residuals of the generating model */
-} twin;
-
-/* Residuals of every cluster from the coefficients without it: effects must be columns or demeaned away. */
-static void leave_out_residuals(twin *t, double *y)
-{
-    const pfx_design *d = t->d;
-    for (int g = 0; g < d->clusters[0].n_levels; g++) {
-        pfx_fit *f = generator(d, t->unrestricted, t->terms, t->n_terms, t->null, g, y);
-        for (pfx_idx i = 0; i < d->n; i++) {
-            if (d->clusters[0].code[i] != g) continue;
-            t->u[i] = y[i];
-            for (int j = 0; j < d->p - 1; j++) t->u[i] -= d->Z[i * d->p + j] * estimate(f, d->name[j]);
-        }
-        pfx_fit_free(f);
-    }
-}
-
-static twin twin_new(const pfx_design *d, int type, bool unrestricted, int n_terms, const char *const *terms,
-                     const double *null, pfx_vcov_type vcov)
-{
-    twin t = {.d = d,
-              .type = type,
-              .n_terms = n_terms,
-              .unrestricted = unrestricted,
-              .terms = terms,
-              .null = null,
-              .vcov = vcov};
-    double *y = malloc((size_t)d->n * sizeof *y);
-    t.u = malloc((size_t)d->n * sizeof *t.u);
-    t.fitted = malloc((size_t)d->n * sizeof *t.fitted);
-    t.center = malloc((size_t)n_terms * sizeof *t.center);
-    pfx_fit *f = generator(d, unrestricted, terms, n_terms, null, -1, y);
-    for (pfx_idx i = 0; i < d->n; i++) {
-        t.u[i] = f->resid[i];
-        t.fitted[i] = d->Z[i * d->p + d->p - 1] - f->resid[i];
-    }
-    for (int i = 0; i < n_terms; i++) t.center[i] = unrestricted ? estimate(f, terms[i]) : null[i];
-    pfx_fit_free(f);
-    if (type / 10 == 3) leave_out_residuals(&t, y);
-    free(y);
-    return t;
-}
-
-static void twin_free(twin *t)
-{
-    free(t->u);
-    free(t->fitted);
-    free(t->center);
-}
-
-/* V of the tested terms for a fitted outcome. Returns false where it was floored. */
-static bool variance(const twin *t, const double *y, pfx_fit *f, double *V)
-{
-    int n = t->n_terms;
-    if (t->type % 10 == 1) {
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++)
-                V[i * n + j] =
-                    f->V[(ref_coef(f, t->terms[i]) - f->coef) * f->k + (ref_coef(f, t->terms[j]) - f->coef)];
-        return !f->v_floored;
-    }
-    int G = (int)t->d->clusters[0].n_levels;
-    memset(V, 0, (size_t)(n * n) * sizeof *V);
-    for (int g = 0; g < G; g++) {
-        pfx_fit *l = made_fit(rebuilt(t->d, y, -1, g), ref_options(PFX_VCOV_IID, PFX_SSC_NONE));
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++)
-                V[i * n + j] += (G - 1.0) / G * (estimate(l, t->terms[i]) - estimate(f, t->terms[i])) *
-                                (estimate(l, t->terms[j]) - estimate(f, t->terms[j]));
-        pfx_fit_free(l);
-    }
-    return true;
-}
-
-/* v'V^-1 v for up to two. */
-static double quadratic(int n, const double *V, const double *v)
-{
-    if (n == 1) return v[0] * v[0] / V[0];
-    double det = V[0] * V[3] - V[1] * V[2];
-    return (v[0] * v[0] * V[3] - 2 * v[0] * v[1] * V[1] + v[1] * v[1] * V[0]) / det;
-}
-
-/* The outcome with the residuals of bootstrap cluster boot[i] times v, fitted. Returns false where the twin
- * floors. */
-static bool refit(const twin *t, const int32_t *boot, const double *v, double *b, double *V)
-{
-    double *y = malloc((size_t)t->d->n * sizeof *y);
-    for (pfx_idx i = 0; i < t->d->n; i++) y[i] = t->fitted[i] + v[boot[i]] * t->u[i];
-    pfx_fit *f = made_fit(rebuilt(t->d, y, -1, -1), ref_options(t->vcov, PFX_SSC_NONE));
-    for (int i = 0; i < t->n_terms; i++) b[i] = ref_coef(f, t->terms[i])->estimate;
-    bool ok = variance(t, y, f, V);
-    pfx_fit_free(f);
-    free(y);
-    return ok;
-}
+#include "tests/est/wild_twin.h"
 
 typedef struct setting {
     int type;
@@ -256,7 +14,7 @@ typedef struct setting {
     pfx_wild_weights weights;
 } setting;
 
-/* Some replicates of a method against refits. d as the twin needs it; cells by d->clusters[0]. */
+/* Some replicates of a method against refits. d as the wild_twin needs it; cells by d->clusters[0]. */
 static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o,
                     pfx_vcov_type vcov, const int32_t *boot, int n_terms, const char *const *terms,
                     pfx_idx reps, double tol)
@@ -265,19 +23,19 @@ static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wil
     pfx_wild *w = NULL;
     assert_ok(pfx_wild_create(s, o, &w, &err));
     const pfx_wild_info *info = pfx_wild_describe(w);
-    kept k = run(w, 5, 0, reps, 2);
+    wild_kept k = wild_run(w, 5, 0, reps, 2);
     double *v = malloc((size_t)info->n_boot * sizeof *v);
     int n = o->joint ? n_terms : 1, checked = 0;
     for (int i = 0; i < info->n_tests; i++) {
-        twin t = twin_new(d, o->type, o->unrestricted, n, terms + i, o->null + i, vcov);
+        wild_twin t = wild_twin_new(d, o->type, o->unrestricted, n, terms + i, o->null + i, vcov);
         for (pfx_idx r = 0; r < reps; r += 1 + reps / 7) {
             double b[2], V[4], dist[2];
             pfx_wild_draw(w, 5, r, v);
-            if (!refit(&t, boot, v, b, V)) continue;
+            if (!wild_twin_refit(&t, boot, v, b, V)) continue;
             for (int j = 0; j < n; j++) dist[j] = b[j] - t.center[j];
             pfx_idx at = r * info->n_tests + i;
             if (o->joint) {
-                assert_rel(k.out[PFX_DRAW_STATISTIC][at], quadratic(n, V, dist) / n, tol);
+                assert_rel(k.out[PFX_DRAW_STATISTIC][at], wild_twin_quadratic(n, V, dist) / n, tol);
             } else if (V[0] > 0) {
                 assert_abs(k.out[PFX_DRAW_ESTIMATE][at], b[0], tol * fabs(dist[0]) + 1e-13 * fabs(b[0]));
                 assert_rel(k.out[PFX_DRAW_STD_ERROR][at], sqrt(V[0]), tol);
@@ -285,11 +43,11 @@ static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wil
             }
             checked++;
         }
-        twin_free(&t);
+        wild_twin_free(&t);
     }
     assert_in_range(checked, 3, 1000);
     free(v);
-    free_kept(&k);
+    wild_kept_free(&k);
     pfx_wild_free(w);
 }
 
@@ -314,7 +72,7 @@ static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_
 {
     made_panel a = made_panel_new(firms, 4);
     pfx_design *d = made_design(&a, effects, cluster, kind);
-    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
     pfx_wild_options o = options(g);
     compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, two_terms, 50, 1e-10);
     if (!g->joint) { /* the other null: same draws from the null polynomials' route */
@@ -403,7 +161,7 @@ static void test_types(void **state)
                     made_panel a = made_panel_new(town ? 90 : 14, 4);
                     pfx_design *slow = demeaned(&a, town ? TOWN : FIRM, kind);
                     pfx_design *d = made_design(&a, FIRM | YEAR, town ? TOWN : FIRM, kind);
-                    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+                    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
                     pfx_wild_options o = options(&g);
                     compare(slow, s, &o, PFX_VCOV_CLUSTER, slow->clusters[0].code, 2, two_terms, 50, 2e-10);
                     pfx_clusterstat_free(s);
@@ -414,74 +172,70 @@ static void test_types(void **state)
             }
 }
 
-/* Clusterings that cross bootstrap clusters: cells are the intersection of all. */
-static void compare_cells(pfx_idx firms, int c1, int c2, int boot, pfx_weights_kind kind, const setting *g)
+/* Clusterings of the variance (c2: 0 for one) and of the weights that are not the same: cells are the
+ * intersection. */
+static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, pfx_weights_kind kind,
+                          const setting *g)
 {
     pfx_err err = {0};
+    pfx_wild_cells *c = NULL;
+    pfx_clusterstat *s = NULL;
     made_panel a = made_panel_new(firms, 3);
-    pfx_design *d = made_design(&a, YEAR, c1, kind), *all = made_design(&a, YEAR, 0, kind);
-    int which[3] = {c1, c2, boot};
-    pfx_factor cells = {0};
-    pfx_design *codes = ref_design_new(a.n, a.p, a.Z, false); /* only to hold the factors, in this order */
-    for (int i = 0; i < 3; i++)
-        if (which[i]) made_add_factors(codes, &a, which[i], ref_add_cluster);
-    const pfx_factor *f1 = &codes->clusters[0], *f2 = c2 ? &codes->clusters[1] : NULL,
-                     *fb = &codes->clusters[codes->n_clusters - 1];
-    pfx_factor both = {0};
-    if (c2) {
-        assert_ok(pfx_cluster_intersect(a.n, f1, f2, &both, &err));
-        made_add_factors(d, &a, c2, ref_add_cluster);
-    }
-    assert_ok(pfx_cluster_intersect(a.n, c2 ? &both : f1, fb, &cells, &err));
-    ref_add_cluster(all, "cell", cells.n_levels, cells.code);
-    pfx_clusterstat *s = statistics(all, 2, two_terms, 1, pfx_cpu_best());
-    assert_int_equal(s->G, cells.n_levels);
-    int32_t *of[4];
-    const pfx_factor *from[4] = {f1, f2, c2 ? &both : NULL, fb};
-    for (int i = 0; i < 4; i++) {
-        of[i] = calloc((size_t)cells.n_levels, sizeof **of);
-        for (pfx_idx r = 0; r < a.n && from[i]; r++) of[i][cells.code[r]] = from[i]->code[r];
-    }
+    pfx_design *d = made_design(&a, effects, c1, kind);
+    if (c2) made_add_factors(d, &a, c2, ref_add_cluster);
+    int n_errors = d->n_clusters, weights = boot == c1 ? 0 : boot == c2 ? 1 : n_errors;
+    if (weights == n_errors) made_add_factors(d, &a, boot, ref_add_cluster);
+    assert_ok(pfx_wild_cells_create(d, n_errors, weights, &c, &err));
+    assert_false(c->simple);
+    const pfx_clusterstat_options so = {.n_terms = 2,
+                                        .terms = two_terms,
+                                        .tol = 1e-12,
+                                        .maxiter = 10000,
+                                        .nth = 1,
+                                        .isa = pfx_cpu_best(),
+                                        .cell = &c->cell,
+                                        .n_within = 2,
+                                        .within = {c->within[0], c->within[1]}};
+    assert_ok(pfx_clusterstat_create(d, &so, &s, &err));
     pfx_wild_options o = options(g);
-    o.errors[0] = (pfx_wild_errors){.code = of[0], .n = f1->n_levels, .weight = 1};
-    if (c2) {
-        o.n_errors = 3;
-        o.errors[1] = (pfx_wild_errors){.code = of[1], .n = f2->n_levels, .weight = 1};
-        o.errors[2] = (pfx_wild_errors){.code = of[2], .n = both.n_levels, .weight = -1};
-    }
-    o.boot = of[3];
-    o.n_boot = fb->n_levels;
-    compare(d, s, &o, c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER, fb->code, 2, two_terms, 50, 2e-10);
+    o.n_errors = c->n_errors;
+    for (int i = 0; i < c->n_errors; i++)
+        o.errors[i] = (pfx_wild_errors){.code = c->code[i], .n = c->n[i], .weight = i == 2 ? -1 : 1};
+    o.boot = c->boot;
+    o.n_boot = c->n_boot;
+    int32_t *codes = malloc((size_t)d->n * sizeof *codes);
+    memcpy(codes, d->clusters[weights].code, (size_t)d->n * sizeof *codes);
+    pfx_vcov_type vcov = c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER;
+    compare(d, s, &o, vcov, codes, 2, two_terms, 50, 2e-10);
     if (!g->joint) {
         o.invert = true;
-        compare(d, s, &o, c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER, fb->code, 2, two_terms, 50, 2e-10);
+        compare(d, s, &o, vcov, codes, 2, two_terms, 50, 2e-10);
     }
-    for (int i = 0; i < 4; i++) free(of[i]);
-    pfx_factor_clear(&cells);
-    if (c2) pfx_factor_clear(&both);
+    free(codes);
+    pfx_wild_cells_free(c);
     pfx_clusterstat_free(s);
-    ref_design_free(codes);
-    ref_design_free(all);
     ref_design_free(d);
     made_panel_free(&a);
 }
 
 static void test_cells(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
-                         joint = {.type = 11, .joint = true};
-    static const setting webb = {.type = 11, .weights = PFX_WILD_WEBB};
+    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true};
+    static const setting joint = {.type = 11, .joint = true}, webb = {.type = 11, .weights = PFX_WILD_WEBB};
     (void)state;
-    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &base); /* sub-clusters */
-    compare_cells(150, TOWN, 0, FIRM, PFX_W_ANALYTIC, &wcu);
-    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &joint);
-    compare_cells(150, TOWN, 0, FIRM, PFX_W_NONE, &webb);
-    compare_cells(150, FIRM, 0, TOWN, PFX_W_NONE, &base); /* coarser */
-    compare_cells(150, FIRM, 0, TOWN, PFX_W_ANALYTIC, &webb);
-    compare_cells(150, INDUSTRY, 0, GROUP, PFX_W_NONE, &base); /* crossed */
-    compare_cells(300, TOWN, GROUP, TOWN, PFX_W_NONE, &base);  /* two-way, by the first */
-    compare_cells(300, TOWN, GROUP, GROUP, PFX_W_ANALYTIC, &webb);
-    compare_cells(300, TOWN, GROUP, FIRM, PFX_W_NONE, &wcu);
+    compare_cells(150, FIRM | YEAR, TOWN, 0, FIRM, PFX_W_NONE, &base); /* sub-clusters */
+    compare_cells(150, TOWN | YEAR, TOWN, 0, FIRM, PFX_W_ANALYTIC, &wcu);
+    compare_cells(150, FIRM | YEAR, TOWN, 0, FIRM, PFX_W_NONE, &joint);
+    compare_cells(150, YEAR, TOWN, 0, FIRM, PFX_W_NONE, &webb);
+    compare_cells(150, FIRM | YEAR, FIRM, 0, TOWN, PFX_W_NONE, &base); /* coarser */
+    compare_cells(150, YEAR, FIRM, 0, TOWN, PFX_W_ANALYTIC, &webb);
+    compare_cells(150, YEAR, INDUSTRY, 0, GROUP, PFX_W_NONE, &base); /* crossed */
+    compare_cells(300, YEAR, TOWN, GROUP, TOWN, PFX_W_NONE, &base);  /* two-way, by the first */
+    compare_cells(300, FIRM | YEAR, TOWN, GROUP, TOWN, PFX_W_NONE,
+                  &base); /* effects that cross a clustering */
+    compare_cells(150, FIRM | YEAR, FIRM, GROUP, FIRM, PFX_W_ANALYTIC, &base);
+    compare_cells(300, YEAR, TOWN, GROUP, GROUP, PFX_W_ANALYTIC, &webb);
+    compare_cells(300, YEAR, TOWN, GROUP, FIRM, PFX_W_NONE, &wcu);
 }
 
 static void test_same_bits(void **state)
@@ -497,38 +251,39 @@ static void test_same_bits(void **state)
     made_panel a = made_panel_new(333, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
     for (size_t h = 0; h < sizeof how / sizeof *how; h++) {
-        kept whole = {0};
+        wild_kept whole = {0};
         for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
             if (!pfx_cpu_has(isa)) continue;
             for (int nth = 1; nth <= 7; nth += nth < 3 ? 1 : 4) {
                 pfx_err err = {0};
                 pfx_wild *w = NULL;
-                pfx_clusterstat *s = statistics(d, 2, two_terms, nth, isa);
+                pfx_clusterstat *s = wild_statistics(d, 2, two_terms, nth, isa);
                 pfx_wild_options o = options(&how[h]);
                 o.isa = isa;
                 o.nth = nth;
                 o.invert = h < 2;
                 assert_ok(pfx_wild_create(s, &o, &w, &err));
-                if (!whole.n_fields) whole = run(w, 9, 0, 4500, 1);
+                if (!whole.n_fields) whole = wild_run(w, 9, 0, 4500, 1);
                 for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
                     pfx_idx first = ranges[i].first, n = ranges[i].last - first;
-                    kept part = run(w, 9, first, ranges[i].last, nth);
+                    wild_kept part = wild_run(w, 9, first, ranges[i].last, nth);
                     for (int f = 0; f < part.n_fields; f++)
                         assert_same_bits(part.out[f], whole.out[f] + first * part.n_tests, n * part.n_tests);
-                    free_kept(&part);
+                    wild_kept_free(&part);
                 }
                 pfx_wild_free(w);
                 pfx_clusterstat_free(s);
             }
         }
-        free_kept(&whole);
+        wild_kept_free(&whole);
     }
     ref_design_free(d);
     made_panel_free(&a);
 }
 
 /* p-values of a set of draws. */
-static pfx_wild_out summary(const pfx_wild *w, const kept *k, pfx_idx reps, int t, double b, pfx_wild_p kind)
+static pfx_wild_out summary(const pfx_wild *w, const wild_kept *k, pfx_idx reps, int t, double b,
+                            pfx_wild_p kind)
 {
     pfx_err err = {0};
     pfx_wild_out out;
@@ -543,7 +298,7 @@ static pfx_wild_out summary(const pfx_wild *w, const kept *k, pfx_idx reps, int 
                       .kind = kind,
                       .nth = 2,
                       .isa = pfx_cpu_best()};
-    if (k->n_fields == FIELDS) {
+    if (k->n_fields == WILD_FIELDS) {
         const double *const *x = (const double *const *)k->out + PFX_DRAW_FIELDS;
         in.n0 = x[0] + t, in.n1 = x[1] + t, in.d0 = x[2] + t, in.d1 = x[3] + t, in.d2 = x[4] + t;
     }
@@ -562,7 +317,7 @@ static void test_enumerated_collapsed(void **state)
     pfx_err err = {0};
     ref_table *t = ref_read(test_refdata("collapsed.csv"));
     pfx_design *d = ref_design(t, &spec);
-    pfx_clusterstat *s = statistics(d, 1, terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 1, terms, 1, pfx_cpu_best());
     pfx_wild *w = NULL;
     pfx_wild_options o = options(&(setting){.type = 11});
     o.null = null;
@@ -574,7 +329,7 @@ static void test_enumerated_collapsed(void **state)
     assert_true(info->enumerated);
     assert_int_equal(info->reps, 256);
     assert_rel(info->statistic[0], 2.0194206532, 1e-10);
-    kept k = run(w, 1, 0, 256, 1);
+    wild_kept k = wild_run(w, 1, 0, 256, 1);
     pfx_wild_out r = summary(w, &k, 256, 0, s->b[0], PFX_P_SYMMETRIC);
     assert_int_equal(r.valid, 256);
     assert_int_equal(r.count, 18);
@@ -584,7 +339,7 @@ static void test_enumerated_collapsed(void **state)
     assert_int_equal(r.n_sets, 1);
     /* boottest prints [.03874, .07098], where its search ends; p stays at 14 of 256 out to these steps: */
     assert_true(r.low[0] > 0.0382 && r.low[0] < 0.03822 && r.high[0] > 0.0712 && r.high[0] < 0.0716);
-    free_kept(&k);
+    wild_kept_free(&k);
     pfx_wild_free(w);
     pfx_clusterstat_free(s);
     ref_design_free(d);
@@ -601,10 +356,10 @@ static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p ki
     o.reps = 1000;
     o.invert = true;
     assert_ok(pfx_wild_create(s, &o, &w, &err));
-    kept k = run(w, 3, 0, 1000, 2);
+    wild_kept k = wild_run(w, 3, 0, 1000, 2);
     pfx_wild_out set = summary(w, &k, 1000, 1, s->b[1], kind);
     double se = pfx_wild_describe(w)->std_error[1];
-    free_kept(&k);
+    wild_kept_free(&k);
     pfx_wild_free(w);
     assert_int_equal(set.n_sets, 1);
     assert_int_equal(set.low[0] == -INFINITY, kind == PFX_P_LEFT);
@@ -616,13 +371,13 @@ static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p ki
             o.null = null;
             o.invert = false;
             assert_ok(pfx_wild_create(s, &o, &w, &err));
-            k = run(w, 3, 0, 1000, 2);
+            k = wild_run(w, 3, 0, 1000, 2);
             pfx_wild_out p = summary(w, &k, 1000, 1, s->b[1], kind);
             if ((end == 0) == (side > 0))
                 assert_true(p.p_value >= 0.05 * (1 - 1e-9));
             else
                 assert_true(p.p_value < 0.05);
-            free_kept(&k);
+            wild_kept_free(&k);
             pfx_wild_free(w);
         }
 }
@@ -634,7 +389,7 @@ static void test_inversion(void **state)
     (void)state;
     made_panel a = made_panel_new(60, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
-    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
     for (int kind = 0; kind < PFX_P_KINDS; kind++) {
         check_ends(s, &base, (pfx_wild_p)kind);
         check_ends(s, &wcu, (pfx_wild_p)kind);
@@ -679,7 +434,7 @@ static void test_refusals(void **state)
     pfx_wild *w = NULL;
     made_panel a = made_panel_new(30, 3);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
-    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
     pfx_wild_options o = options(&(setting){.type = 12});
     assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "want 11, 13, 31 or 33");
     o.type = 31;
@@ -700,7 +455,7 @@ static void test_allocations(void **state)
     (void)state;
     made_panel a = made_panel_new(20, 3);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
-    pfx_clusterstat *s = statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
     size_t before = pfx_mem_now();
     for (pfx_idx k = 1;; k++) {
         pfx_err err = {0};
