@@ -3,8 +3,8 @@
 #include "src/cmd/fit_private.h"
 #include "src/cmd/watch.h"
 
-/* Rows of a window at least: a block of the panel's chunks. */
-#define WINDOW_ROWS 65536
+/* Rows of a window at least: one block of the source, which ends up to a unit before its chunks do. */
+#define WINDOW_ROWS 32768
 
 /* The stream of one model, and what it reads from. */
 typedef struct opened {
