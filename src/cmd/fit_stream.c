@@ -26,7 +26,7 @@ static void close_stream(opened *s)
 /* ENOMEM where the model has to lie in memory, with the bytes that takes. */
 static pfx_status open_stream(const fit_stream *f, int m, opened *s, pfx_err *err)
 {
-    const pfx_panel_source_options so = {.verify = PFX_VERIFY_ONCE, .nth = f->data.nth};
+    const pfx_panel_source_options so = {.verify = PFX_VERIFY_ONCE, .nth = pfx_dataset_stream_loaders(f->data.nth)};
     const char *why = NULL;
     *s = (opened){.one = {f->formula->text, 1, &f->formula->models[m]}};
     pfx_status st = pfx_dataset_columns(&s->one, &f->data, pfx_panel_structure(f->panel), pfx_panel_n_cols(f->panel),

@@ -114,8 +114,11 @@ static pfx_status find_levels(pfx_absorber *a, pfx_err *err)
         const int32_t *code = a->level = a->d->absorbed[a->first].factor.code;
         pfx_idx levels = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0;
         if ((st = reserve_levels(a, levels, err)) != PFX_OK) return st;
-        for (pfx_idx r = 0; r < a->n; r++)
-            if (r == 0 || code[r] != code[r - 1]) a->start[n++] = r;
+        if (a->n > 0) a->start[n++] = 0;
+        for (pfx_idx r = 1; r < a->n; r++) { /* levels are short: a branch would be guessed wrong */
+            a->start[n] = r;
+            n += code[r] != code[r - 1];
+        }
         a->start[n] = a->n;
         a->n_levels = n;
         for (pfx_idx g = 0; g < n; g++)

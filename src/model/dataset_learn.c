@@ -61,6 +61,17 @@ static void drop_excluded(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
     }
 }
 
+/* code[i0 .. i1 - 1] = number. Units are short: eight rows at once, where the array (n rows) has them, and what is
+ * written too far belongs to rows that get their number next. */
+static void number_rows(int32_t *code, pfx_idx i0, pfx_idx i1, pfx_idx n, int32_t number)
+{
+    enum { WIDE = 8 };
+    pfx_idx r = i0;
+    for (; r < i1 && r + WIDE <= n; r += WIDE)
+        for (int l = 0; l < WIDE; l++) code[r + l] = number;
+    for (; r < i1; r++) code[r] = number;
+}
+
 /* Number the units of the block's rows; where the unit is absorbed, one that has a single row is left out. */
 static void number_units(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
 {
@@ -81,8 +92,7 @@ static void number_units(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
             s->d->n_singletons++;
             s->n_left++;
         } else if (kept > 0) {
-            for (pfx_idx r = i0; r < i; r++) code[r] = (int32_t)s->n_units;
-            s->n_units++;
+            number_rows(code, i0, i, n, (int32_t)s->n_units++);
         }
     }
 }
@@ -118,12 +128,14 @@ static pfx_status number_levels(pfx_dataset_stream *s, int k, pfx_idx from, pfx_
     if (st != PFX_OK) return st;
     for (pfx_idx i = 0; i < n && !s->known; i++) {
         int32_t c = code[i];
-        if (f->level[c] < 0) f->level[c] = (int32_t)f->n_levels++;
-        else if (f->level[c] != f->last) f->contiguous = false;
+        if (f->level[c] < 0) {
+            f->as_coded &= c == f->n_levels;
+            f->level[c] = (int32_t)f->n_levels++;
+        } else if (f->level[c] != f->last) f->contiguous = false;
         f->count[c]++;
         f->last = f->level[c];
     }
-    for (pfx_idx i = 0; i < n; i++) code[i] = f->level[code[i]];
+    for (pfx_idx i = 0; i < n && !f->as_coded; i++) code[i] = f->level[code[i]];
     return PFX_OK;
 }
 
@@ -193,7 +205,7 @@ void pfx_stream_forget(pfx_dataset_stream *s)
         if (f->cap) memset(f->count, 0, (size_t)f->cap * sizeof *f->count);
         f->n_levels = 0;
         f->last = -1;
-        f->contiguous = true;
+        f->contiguous = f->as_coded = true;
     }
     for (int i = 0; i < s->d->n_absorbed * s->d->n_clusters; i++) {
         s->nest[i].nested = true;

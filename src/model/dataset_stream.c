@@ -184,6 +184,8 @@ static pfx_status make_design(pfx_dataset_stream *s, pfx_err *err)
     return s->factor && s->nest ? PFX_OK : PFX_ENOMEM;
 }
 
+int pfx_dataset_stream_loaders(int nth) { return nth > 2 ? nth / 2 : 1; }
+
 pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, int m, const pfx_dataset_options *o,
                                    pfx_idx window_rows, size_t max_bytes, pfx_dataset_stream **out, const char **why,
                                    pfx_err *err)
@@ -200,7 +202,8 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
                                   .contiguous = stream_contiguous};
     s->ds = pfx_mem_calloc(1, sizeof *s->ds, err);
     pfx_status st = s->ds ? pfx_dataset_plan(src, &s->formula, o, s->ds, err) : PFX_ENOMEM;
-    s->ld = (pfx_ds_loader){.ds = s->ds, .nth = o->nth, .err = err};
+    s->ld = (pfx_ds_loader){.ds = s->ds, .nth = pfx_dataset_stream_loaders(o->nth), .err = err};
+    s->ahead = o->nth > 1;
     if (st == PFX_OK) {
         find_unit(s);
         *why = why_not(s, o);

@@ -15,6 +15,7 @@ typedef struct pfx_factor_state {
     pfx_idx n_levels;
     int32_t last;     /* level of the row before */
     bool contiguous;  /* levels lie one after the other */
+    bool as_coded;    /* a level is its code */
 } pfx_factor_state;
 
 /* The cluster that each level of an effect was first seen in. */
@@ -54,6 +55,7 @@ struct pfx_dataset_stream {
     int shown;
     pfx_idx front;      /* room of the next window */
     pfx_helper *helper; /* NULL: one thread does all */
+    bool ahead;         /* a window is loaded while another is shown */
     bool loading;
     pfx_factor_state *factor; /* [ds->n_factors] */
     pfx_nesting *nest;        /* [n_absorbed x n_clusters] */

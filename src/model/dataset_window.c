@@ -126,7 +126,7 @@ pfx_status pfx_stream_windows_next(pfx_dataset_stream *s, pfx_idx keep, pfx_err 
     if (st != PFX_OK) return st;
     s->shown ^= 1;
     /* The first window of all tells whether there is another: a short panel needs no thread. */
-    if (w->last || s->ld.nth < 2) return PFX_OK;
+    if (w->last || !s->ahead) return PFX_OK;
     if (!s->helper && (st = pfx_helper_create(&s->helper, err)) != PFX_OK) return st;
     pfx_helper_begin(s->helper, load, s);
     s->loading = true;

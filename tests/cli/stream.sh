@@ -37,6 +37,19 @@ holds ", streamed"
 expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --cluster firm+year -o "$dir/out/t.txt"
 expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | industry" --memory 64M -o "$dir/out/t.txt"
 expect 1 "a streamed fit needs about" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 24M -o "$dir/out/t.txt"
+# A chunk that is not what its checksum says, in the middle of what is streamed: named, and no output.
+if command -v python3 >/dev/null; then
+    python3 - "$dir/p.h5" "$dir/bad.h5" <<'PY'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+b[len(b) // 2] ^= 0x10
+open(sys.argv[2], "wb").write(b)
+PY
+    for n in 1 2; do
+        expect 3 "cannot read rows" "$P" fit "$dir/bad.h5" "$x | firm + year" --cluster industry --memory 64M --threads $n \
+            --quiet -o "$dir/out/t.txt"
+    done
+fi
 # What only reading tells.
 expect 1 "with all rows in memory about" "$P" fit "$dir/p.h5" "$x | firm + TobinQ" --memory 64M --quiet -o "$dir/out/t.txt"
 finish

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "src/base/cgroup.h"
 #include "src/base/cpu.h"
+#include "src/base/helper.h"
 #include "src/base/parallel.h"
 
 typedef struct count_ctx {
@@ -205,10 +206,48 @@ static void instruction_sets(void **state)
 #endif
 }
 
+/* Calls one after the other, each seen whole after waiting; loops over blocks go on meanwhile. */
+typedef struct helped {
+    int n;
+    int64_t sum;
+} helped;
+
+static void add_up(void *p)
+{
+    helped *h = p;
+    for (int i = 0; i < 20000; i++) h->sum += i % 7 + h->n;
+    h->n++;
+}
+
+static void helper_runs_each_call_once(void **state)
+{
+    (void)state;
+    pfx_err err = {0};
+    pfx_helper *h = NULL;
+    helped got = {0}, want = {0};
+    assert_int_equal(pfx_helper_create(&h, &err), PFX_OK);
+    pfx_helper_wait(h); /* nothing to wait for */
+    for (int i = 0; i < 200; i++) {
+        int calls[8] = {0};
+        count_ctx c = {calls, 3, 0};
+        pfx_helper_begin(h, add_up, &got);
+        pfx_par_for(8, 3, count, &c);
+        add_up(&want);
+        pfx_helper_wait(h);
+        assert_int_equal(got.n, want.n);
+        assert_true(got.sum == want.sum);
+    }
+    pfx_helper_begin(h, add_up, &got);
+    pfx_helper_free(h);
+    assert_int_equal(got.n, want.n + 1);
+    pfx_helper_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_block_once),  cmocka_unit_test(same_bits_at_any_thread_count),
+        cmocka_unit_test(helper_runs_each_call_once),
         cmocka_unit_test(thread_count),     cmocka_unit_test(cgroup_version_2),
         cmocka_unit_test(cgroup_version_1), cmocka_unit_test(memory_bound),
         cmocka_unit_test(one_blas_thread),  cmocka_unit_test(instruction_sets),
