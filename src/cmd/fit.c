@@ -28,6 +28,8 @@ typedef struct fit_run {
     bool synthetic;
     bool streamed; /* rows stay in the panel */
     fit_stream stream;
+    int n_names;
+    char **names; /* columns that are read */
     int passes; /* over the rows */
     double read_s, compute_s;
 } fit_run;
@@ -38,6 +40,7 @@ static void fit_run_free(fit_run *r)
     pfx_mem_free(r->fits);
     pfx_dataset_free(r->data);
     pfx_formula_free(r->formula);
+    pfx_dataset_free_names(r->n_names, r->names);
     pfx_panel_close(r->panel);
 }
 
@@ -118,9 +121,10 @@ static pfx_status print_need(fit_need need, bool streamed, pfx_err *err)
 static pfx_status plan_stream(fit_run *r, const pfx_dataset_options *d, fit_need *need, pfx_err *err)
 {
     size_t memory = r->o.common.memory;
-    r->stream = (fit_stream){r->panel, r->formula, *d, memory, need->bytes};
+    r->stream = (fit_stream){
+        .panel = r->panel, .formula = r->formula, .data = *d, .memory = memory, .in_memory = need->bytes};
     r->streamed = true;
-    pfx_status st = fit_predict_stream(&r->stream, r->o.estimate, need, err);
+    pfx_status st = fit_predict_stream(&r->stream, need, err);
     if (st) return st;
     if (!r->o.estimate && need->bytes > (double)memory)
         return pfx_fail(err, PFX_ENOMEM,
@@ -130,39 +134,6 @@ static pfx_status plan_stream(fit_run *r, const pfx_dataset_options *d, fit_need
         pfx_note("the rows would need %.0f MiB, --memory allows %.0f MiB: streamed from the panel",
                  r->stream.in_memory / 1048576.0, (double)memory / 1048576.0);
     return PFX_OK;
-}
-
-/* Read what the models need; with --estimate, tell what that takes instead. */
-static pfx_status load(fit_run *r, pfx_err *err)
-{
-    pfx_dataset_options d = dataset_options(r);
-    pfx_row_source source = {0};
-    pfx_watch watch;
-    char **names = NULL;
-    int n = 0;
-    double t0 = pfx_wall_s();
-    pfx_status st =
-        pfx_dataset_columns(r->formula, &d, pfx_panel_structure(r->panel), pfx_panel_n_cols(r->panel),
-                            pfx_panel_cols(r->panel), &n, &names, err);
-    if (st) return st;
-    fit_need need = fit_predict(r->panel, n, r->formula, &r->o);
-    if (need.bytes > (double)r->o.common.memory) {
-        st = plan_stream(r, &d, &need, err);
-        if (st || !r->o.estimate) goto done;
-    }
-    if (r->o.estimate) {
-        st = print_need(need, r->streamed, err);
-        goto done;
-    }
-    const pfx_panel_source_options so = {.nth = (int)r->o.common.threads};
-    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, &so, &source, err))) goto done;
-    source = pfx_watch_source(&watch, source);
-    st = pfx_dataset_load(&source, r->formula, &d, &r->data, err);
-    r->read_s += pfx_wall_s() - t0;
-done:
-    if (source.close) source.close(source.ctx);
-    pfx_dataset_free_names(n, names);
-    return st;
 }
 
 static pfx_status keep_fit(fit_run *r, pfx_fit *fit, pfx_err *err)
@@ -233,6 +204,53 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
         pfx_note("%lld of %lld fits left out", (long long)left_out, (long long)(n_by * r->formula->n_models));
     r->compute_s += pfx_wall_s() - t0;
     return PFX_OK;
+}
+
+/* Rows to memory; first_rows: of the panel that are read, 0: all. */
+static pfx_status read_rows(fit_run *r, const pfx_dataset_options *d, pfx_idx first_rows, pfx_err *err)
+{
+    pfx_row_source source = {0};
+    pfx_first_rows first;
+    pfx_watch watch;
+    double t0 = pfx_wall_s();
+    const pfx_panel_source_options so = {.nth = (int)r->o.common.threads};
+    pfx_status st = pfx_panel_source(r->panel, r->n_names, (const char *const *)r->names, &so, &source, err);
+    if (st) return st;
+    if (first_rows) source = pfx_first_rows_source(&first, first_rows, source);
+    source = pfx_watch_source(&watch, source);
+    st = pfx_dataset_load(&source, r->formula, d, &r->data, err);
+    r->read_s += pfx_wall_s() - t0;
+    source.close(source.ctx);
+    return st;
+}
+
+/* The fit of the panel's first rows: a trial. */
+static pfx_status fit_first_rows(void *ctx, pfx_idx rows, pfx_err *err)
+{
+    fit_run *r = ctx;
+    const pfx_dataset_options d = dataset_options(r);
+    r->stream.first_rows = rows;
+    pfx_status st = r->streamed ? PFX_OK : read_rows(r, &d, rows, err);
+    return st ? st : fit_all(r, err);
+}
+
+/* Read what the models need; with --estimate, tell what that takes instead. */
+static pfx_status load(fit_run *r, pfx_err *err)
+{
+    const pfx_dataset_options d = dataset_options(r);
+    pfx_status st =
+        pfx_dataset_columns(r->formula, &d, pfx_panel_structure(r->panel), pfx_panel_n_cols(r->panel),
+                            pfx_panel_cols(r->panel), &r->n_names, &r->names, err);
+    if (st) return st;
+    fit_need need = fit_predict(r->panel, r->n_names, r->formula, &r->o);
+    double seconds = need.seconds;
+    if (need.bytes > (double)r->o.common.memory && (st = plan_stream(r, &d, &need, err))) return st;
+    if (r->o.estimate) {
+        if (fit_can_try(r->panel, seconds)) (void)fit_probe(pfx_panel_n_rows(r->panel), fit_first_rows, r, &need);
+        if (r->save.resid || r->save.fitted) need.seconds += fit_save_seconds(r->panel, r->formula, &r->save);
+        return print_need(need, r->streamed, err);
+    }
+    return r->streamed ? PFX_OK : read_rows(r, &d, 0, err);
 }
 
 static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)

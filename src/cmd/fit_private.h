@@ -61,6 +61,16 @@ typedef struct fit_need {
     double bytes, seconds;
 } fit_need;
 fit_need fit_predict(const pfx_panel *panel, int n_read, const pfx_formula *f, const fit_options *o);
+/* Whether trials of a fit that will take about `seconds` are over soon. */
+bool fit_can_try(const pfx_panel *panel, double seconds);
+/* Writing the saved values, which is no part of a trial. */
+double fit_save_seconds(const pfx_panel *panel, const pfx_formula *f, const fit_save *s);
+
+/* The fit of the panel's first rows, apart from what it prints. */
+typedef pfx_status fit_trial(void *ctx, pfx_idx rows, pfx_err *err);
+/* What the fit of all rows needs, from trials, each in a process of its own. False where one fails: then *need is as it
+ * was. */
+bool fit_probe(pfx_idx n_rows, fit_trial *trial, void *ctx, fit_need *need);
 
 /* A run that leaves the rows in the panel. */
 typedef struct fit_stream {
@@ -68,13 +78,13 @@ typedef struct fit_stream {
     const pfx_formula *formula;
     pfx_dataset_options data;
     size_t memory;    /* allowed */
+    pfx_idx first_rows; /* of the panel that are read, 0: all */
     double in_memory; /* bytes the fit would need if the rows lay in memory */
 } fit_stream;
 /* *passes: over the panel's rows. */
 pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes,
                             pfx_err *err) PFX_MUST;
-/* What the streamed fits need; the seconds, where asked for, from loading some rows. NOMEM: a model has to
- * lie in memory; says why, and the bytes. */
-pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need, pfx_err *err) PFX_MUST;
+/* What the streamed fits need. NOMEM: a model has to lie in memory; says why, and the bytes. */
+pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err) PFX_MUST;
 
 #endif

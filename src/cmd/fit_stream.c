@@ -13,6 +13,7 @@ typedef struct opened {
     int n;
     pfx_row_source source;
     pfx_watch watch;
+    pfx_first_rows first;
     pfx_dataset_stream *stream;
 } opened;
 
@@ -33,6 +34,7 @@ static pfx_status open_stream(const fit_stream *f, int m, opened *s, pfx_err *er
                                         pfx_panel_cols(f->panel), &s->n, &s->names, err);
     if (st == PFX_OK) st = pfx_panel_source(f->panel, s->n, (const char *const *)s->names, &so, &s->source, err);
     if (st == PFX_OK) {
+        if (f->first_rows) s->source = pfx_first_rows_source(&s->first, f->first_rows, s->source);
         s->source = pfx_watch_source(&s->watch, s->source);
         st = pfx_dataset_stream_open(&s->source, &s->one, 0, &f->data, WINDOW_ROWS, f->memory, &s->stream, &why, err);
     }
@@ -65,39 +67,21 @@ pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o
     return st;
 }
 
-/* Bytes beside the program itself. Two blocks of the source, in the file's type and as doubles; the window, which holds
- * a block and what the block before left, in doubles; a block's columns evaluated; buffers of the threads. */
+/* Bytes beside the program itself. Two blocks of the source, most in doubles, the others in the file's type too; two
+ * windows, each a block and what the one before left, in doubles; buffers of the threads. */
 #define PROGRAM_BYTES (24.0 * 1048576.0)
-#define BYTES_PER_CELL (2 * 12.0 + 1.4 * 8 + 2)
+#define BLOCK_ROWS 65536.0
+#define BYTES_PER_CELL (2 * 9.5 + 2 * 1.15 * 8)
 #define BYTES_PER_THREAD (4.0 * 1048576.0)
-/* Measured on two shared cores: a pass with its sums against one that only loads; a product of two columns in one
- * row, of which a pass takes this share of the time; the program. */
-#define PASS_OVER_LOAD 1.5
+/* Measured on two shared cores: a cell read and checked once, and loaded in two passes; a product of two columns in one
+ * row; the program. */
+#define LOAD_S_PER_CELL 3.6e-9
+#define FIT_S_PER_PRODUCT 0.12e-9
 #define START_S 0.02
-#define PASSES 2
-/* Windows that are loaded to see how long that takes; the first is not timed. */
-#define PROBES 12
 
-/* Seconds to load a row, from the first windows; 0 where the panel is too short to tell. */
-static double probe(opened *s)
+pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err)
 {
-    const pfx_design_stream *walk = pfx_dataset_stream_design(s->stream)->stream;
-    pfx_err err = {0};
-    pfx_idx here = 0, rows = 0;
-    bool last = false;
-    double t0 = 0;
-    if (walk->rewind(walk->ctx, &err) != PFX_OK) return 0;
-    for (int i = 0; i < PROBES && !last; i++) {
-        if (walk->next(walk->ctx, 0, &here, &last, &err) != PFX_OK) break;
-        if (i == 0) t0 = pfx_wall_s();
-        else rows += here;
-    }
-    return rows > 0 ? (pfx_wall_s() - t0) / (double)rows : 0;
-}
-
-pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need, pfx_err *err)
-{
-    double rows = (double)pfx_panel_n_rows(f->panel), block = rows < WINDOW_ROWS ? rows : WINDOW_ROWS;
+    double rows = (double)pfx_panel_n_rows(f->panel), block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     *need = (fit_need){0, START_S};
     for (int m = 0; m < f->formula->n_models; m++) {
         opened s;
@@ -105,7 +89,7 @@ pfx_status fit_predict_stream(const fit_stream *f, bool seconds, fit_need *need,
         if (st != PFX_OK) return st;
         double bytes = PROGRAM_BYTES + block * s.n * BYTES_PER_CELL + f->data.nth * BYTES_PER_THREAD;
         if (bytes > need->bytes) need->bytes = bytes;
-        if (seconds) need->seconds += PASSES * PASS_OVER_LOAD * rows * probe(&s);
+        need->seconds += rows * s.n * (LOAD_S_PER_CELL + s.n * FIT_S_PER_PRODUCT);
         close_stream(&s);
     }
     return PFX_OK;

@@ -30,6 +30,21 @@ holds "streamed from the panel" "$dir/stderr"
 grep -q '"passes": 2' "$dir/stdout" || fault "more than two passes"
 same "$x | firm" "$x" --cluster industry --threads 1
 same "$x | firm + industry" --vcov HC1 --where 'year != 2019' --weights lnEmployee
+
+# --estimate says the memory that the fit then takes, to 30 %, and a time.
+foretold() {
+    ok "$P" fit "$dir/p.h5" "$@" --estimate
+    said=$(sed -n 's/^memory \([0-9]*\)\.[0-9]* MiB, time [0-9.]* s.*/\1/p' "$dir/stdout")
+    ok "$P" fit "$dir/p.h5" "$@" --format json
+    peak=$(sed -n 's/.*"peak_memory_bytes": \([0-9]*\).*/\1/p' "$dir/stdout")
+    took=$((peak / 1048576))
+    [ -n "${ASAN_OPTIONS:-}${TSAN_OPTIONS:-}" ] || { [ $((10 * said)) -ge $((7 * took)) ] && [ $((10 * said)) -le $((13 * took)) ]; } ||
+        fault "$said MiB foretold, $took MiB taken: $*"
+}
+foretold "$x | firm + year" --memory 64M
+foretold "$x | firm + year" --memory 4G
+foretold "$x + i(industry) | firm + year" --where 'year > 2019'
+foretold "$x | firm + year + industry" --cluster firm+year
 ok "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --estimate
 holds ", streamed"
 
