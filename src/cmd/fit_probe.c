@@ -9,6 +9,8 @@
 /* Rows of the two fits: enough chunks of the file that all buffers are in use, far enough apart that their difference says what a row costs, few
  * enough that it is known in a blink. */
 enum { FEW = 6 * 65536, MORE = 24 * 65536 };
+/* Rows of a panel from which on both are twice as long: more is reckoned from them. */
+enum { LONG = 8000000 };
 /* Each is run as often, and the best counts: whatever else the machine did meanwhile is not this fit's. */
 enum { REPEATS = 4 };
 /* The process before and after the fit. */
@@ -51,13 +53,14 @@ static bool best_of(pfx_idx rows, fit_trial *trial, void *ctx, fit_need *best)
 bool fit_probe(pfx_idx n_rows, fit_trial *trial, void *ctx, fit_need *need)
 {
     fit_need few = {0}, more = {0};
-    if (n_rows <= MORE) {
+    const pfx_idx wide = n_rows > LONG ? 2 : 1, n_few = wide * FEW, n_more = wide * MORE;
+    if (n_rows <= n_more) {
         if (!best_of(n_rows, trial, ctx, &few)) return false;
         *need = (fit_need){PROGRAM_BYTES + few.bytes, PROCESS_S + few.seconds};
         return true;
     }
-    if (!best_of(FEW, trial, ctx, &few) || !best_of(MORE, trial, ctx, &more)) return false;
-    double rest = (double)(n_rows - MORE) / (MORE - FEW);
+    if (!best_of(n_few, trial, ctx, &few) || !best_of(n_more, trial, ctx, &more)) return false;
+    double rest = (double)(n_rows - n_more) / (double)(n_more - n_few);
     *need = (fit_need){PROGRAM_BYTES + more.bytes, PROCESS_S + more.seconds};
     if (more.bytes > few.bytes) need->bytes += rest * (more.bytes - few.bytes);
     if (more.seconds > few.seconds) need->seconds += rest * (more.seconds - few.seconds);

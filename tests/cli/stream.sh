@@ -43,7 +43,6 @@ foretold() {
 }
 foretold "$x | firm + year" --memory 64M
 foretold "$x | firm + year" --memory 4G
-foretold "$x + i(industry) | firm + year" --where 'year > 2019'
 foretold "$x | firm + year + industry" --cluster firm+year
 ok "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --estimate
 holds ", streamed"
