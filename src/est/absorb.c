@@ -181,5 +181,5 @@ void pfx_absorber_block_rows(const pfx_absorber *a, pfx_idx block, pfx_idx *row0
 void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf)
 {
     const pfx_absorb_view v = {NULL, a->origin, a->p, a->ldp, a->gamma_set ? a->gamma : NULL, a->long_mean};
-    pfx_absorb_fill(a, &v, block, a->p, buf, NULL, NULL);
+    pfx_absorb_fill(a, &v, block, a->p, buf, NULL);
 }

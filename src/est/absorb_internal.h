@@ -93,9 +93,8 @@ pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_basis.c */
 pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; with level means alone,
- * sums of the rows over another effect, and mean [levels x ldo], or NULL. */
-void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out,
-                     const pfx_k_sums *sums, double *mean);
+ * mean [levels x ldo], or NULL. */
+void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out, double *mean);
 /* Means of the long levels at v->gamma, into v->long_mean. A pass of its own where there are any. */
 pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;

@@ -6,6 +6,7 @@
 #include "kernels/moments.h"
 #include "kernels/project.h"
 #include "kernels/score.h"
+#include "kernels/within.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/est/absorb_internal.h"
@@ -46,8 +47,7 @@ static int tables_from(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx 
     return a->n_rest;
 }
 
-void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, pfx_idx ldo, double *out,
-                     const pfx_k_sums *sums, double *mean)
+void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b, pfx_idx ldo, double *out, double *mean)
 {
     pfx_idx row = a->block_row[b], n = block_rows(a, b);
     const double *X = rows_of(a, v) + row * v->p, *w = weights_from(a, row);
@@ -59,7 +59,7 @@ void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx b,
         const double *first = long_reference(a, v, b);
         pfx_k_shift(a->opt.isa, n, v->p, v->p, X, first, v->long_mean + a->block_long[b] * v->ld, nt, t, ldo, out);
     } else if (a->mean)
-        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, sums, v->origin, mean);
+        pfx_k_demean(a->opt.isa, block_levels(a, b), start, v->p, v->p, X, w, nt, t, ldo, out, NULL, v->origin, mean);
     else pfx_k_shift(a->opt.isa, n, v->p, v->p, X, NULL, NULL, nt, t, ldo, out);
 
     for (int pass = 0; pass < 2; pass++)    /* twice is enough (Giraud et al. 2005) */
@@ -161,13 +161,16 @@ pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_
 typedef struct sum_pass {
     const pfx_absorber *a;
     const pfx_absorb_view *v;
-    bool want_C, want_moments;
+    bool want_C, want_moments, one_sweep;
     pfx_idx n, stride;      /* doubles of gram and C; and of weight, mean, centred with them */
     double *total;          /* [stride] */
     pfx_idx cap_wave, wave, group0; /* groups of a wave: at most, now, and the first */
     double *part;           /* [cap_wave x stride] */
     pfx_idx cap_rows;       /* of the buffers */
     double **buf, **mean;   /* [nth] a block's rows; its level means, then their weights */
+    pfx_schur *count;       /* is told the levels' sets of columns on the way, or NULL */
+    uint64_t *mask;         /* [nth x cap_rows] those of a block */
+    bool *left;             /* [n_groups] groups with levels that it did not take */
 } sum_pass;
 
 /* Means are measured from the first row of all, so that a large common level costs no digits.
@@ -218,22 +221,45 @@ static void add_moments(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx
     join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, total, mean, m2);
 }
 
-static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, double *part)
+/* Level means alone, and no more than the sums over one effect beside the products: one sweep over the rows as they
+ * are. */
+static bool in_one_sweep(const pfx_absorber *a, const pfx_absorb_view *v, bool want_C)
+{
+    return level_means_alone(a) && !v->gamma && (!want_C || (a->n_rest == 1 && !a->rest[0].value));
+}
+
+static void sweep_block(const sum_pass *c, pfx_idx b, int thread, pfx_idx group, double *part)
 {
     const pfx_absorber *a = c->a;
     const pfx_absorb_view *v = c->v;
-    pfx_idx row = a->block_row[b], n = block_rows(a, b), gram = (pfx_idx)v->p * v->p;
-    const double *w = weights_from(a, row);
-    double *C = part + gram, *mom = C + (c->want_C ? a->q * v->ld : 0);
-    bool between = c->want_moments && moments_between(a);
-    /* One effect's sums are taken while the rows are at hand. */
-    bool with = c->want_C && a->n_rest == 1 && !a->rest[0].value && level_means_alone(a);
-    const pfx_k_sums sums = {with ? a->rest[0].code + row : NULL, v->ld, C, a->q * v->ld > PFX_ABSORB_WIDE};
+    pfx_idx row = a->block_row[b], ld = v->ld;
+    double *lm = c->mean[thread];
+    uint64_t *mask = c->mask + thread * c->cap_rows;
+    const pfx_k_sums sums = {c->want_C ? a->rest[0].code + row : NULL, ld, part + (pfx_idx)v->p * v->p, a->q * ld > PFX_ABSORB_WIDE};
+    const pfx_k_within_args k = {
+        .n_levels = block_levels(a, b), .start = a->start + a->block_level[b], .p = v->p, .ld = v->p,
+        .X = rows_of(a, v) + row * v->p, .w = weights_from(a, row), .sums = c->want_C ? &sums : NULL,
+        .mask = c->count ? mask : NULL, .origin = c->want_moments ? v->origin : NULL, .ldm = ld,
+        .mean = c->want_moments ? lm : NULL, .ldb = ld, .buf = c->buf[thread], .A = part};
 
-    pfx_absorb_fill(a, v, b, v->ld, buf, with ? &sums : NULL, between ? lm : NULL);
-    if (c->want_moments) add_moments(a, v, b, between ? lm : NULL, lm + a->max_rows * v->ld, mom);
+    pfx_k_within(a->opt.isa, &k);
+    if (c->want_moments) add_moments(a, v, b, lm, lm + c->cap_rows * ld, part + c->n);
+    if (c->count && !pfx_schur_count(c->count, thread, k.n_levels, mask)) c->left[group] = true;
+}
+
+static void sum_block(const sum_pass *c, pfx_idx b, int thread, double *part)
+{
+    const pfx_absorber *a = c->a;
+    const pfx_absorb_view *v = c->v;
+    pfx_idx row = a->block_row[b], n = block_rows(a, b);
+    const double *w = weights_from(a, row);
+    double *C = part + (pfx_idx)v->p * v->p, *buf = c->buf[thread];
+    double *lm = c->want_moments && moments_between(a) ? c->mean[thread] : NULL;
+
+    pfx_absorb_fill(a, v, b, v->ld, buf, lm);
+    if (c->want_moments) add_moments(a, v, b, lm, c->mean[thread] + c->cap_rows * v->ld, part + c->n);
     pfx_k_gram(a->opt.isa, n, v->p, v->ld, buf, w, part);
-    for (int e = 0; c->want_C && !with && e < a->n_rest; e++) {
+    for (int e = 0; c->want_C && e < a->n_rest; e++) {
         const pfx_schur_block *r = &a->rest[e];
         pfx_k_scatter(a->opt.isa, n, v->p, v->ld, buf, r->value ? r->value + row : NULL, w, r->code + row, v->ld,
                       C + r->col0 * v->ld);
@@ -243,12 +269,14 @@ static void sum_block(const sum_pass *c, pfx_idx b, double *buf, double *lm, dou
 static void sum_group(void *ctx, pfx_idx g, int thread)
 {
     sum_pass *c = ctx;
-    pfx_idx b0, b1;
+    pfx_idx b0, b1, group = c->group0 + g;
     double *part = c->part + g * c->stride;
 
     memset(part, 0, (size_t)c->stride * sizeof *part);
-    pfx_absorber_group(c->a, c->group0 + g, &b0, &b1);
-    for (pfx_idx b = b0; b < b1; b++) sum_block(c, b, c->buf[thread], c->mean[thread], part);
+    pfx_absorber_group(c->a, group, &b0, &b1);
+    for (pfx_idx b = b0; b < b1; b++)
+        if (c->one_sweep) sweep_block(c, b, thread, group, part);
+        else sum_block(c, b, thread, part);
 }
 
 /* Add the sums of the wave's groups onto the total, in order. */
@@ -275,13 +303,16 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
         if (!(c->part = pfx_mem_alloc(fit * c->stride, sizeof *c->part, err))) return PFX_ENOMEM;
     }
     if (a->max_rows > c->cap_rows) {
-        free_buffers(a->opt.nth, c->buf), free_buffers(a->opt.nth, c->mean);
-        c->mean = NULL;
+        free_buffers(a->opt.nth, c->buf), free_buffers(a->opt.nth, c->mean), pfx_mem_free(c->mask);
+        c->mean = NULL, c->mask = NULL;
         c->cap_rows = a->max_rows;
         if (!(c->buf = make_buffers(a->opt.nth, a->max_rows * v->ld, err)) ||
-            !(c->mean = make_buffers(a->opt.nth, c->want_moments ? a->max_rows * (v->ld + 1) : 0, err)))
+            !(c->mean = make_buffers(a->opt.nth, c->want_moments ? a->max_rows * (v->ld + 1) : 0, err)) ||
+            !(c->mask = pfx_mem_alloc(c->count ? a->opt.nth * a->max_rows : 0, sizeof *c->mask, err)))
             return PFX_ENOMEM;
     }
+    pfx_mem_free(c->left);
+    if (!(c->left = pfx_mem_calloc(c->count ? n_groups : 0, sizeof *c->left, err))) return PFX_ENOMEM;
     for (c->group0 = 0; c->group0 < n_groups; c->group0 += c->wave) {
         c->wave = n_groups - c->group0 < c->cap_wave ? n_groups - c->group0 : c->cap_wave;
         pfx_par_for(c->wave, a->opt.nth, sum_group, c);
@@ -295,18 +326,22 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
     return PFX_OK;
 }
 
-/* The levels of the window to the Schur complement, in the same groups. */
-static pfx_status add_schur(const pfx_absorber *a, pfx_schur *schur, pfx_err *err)
+/* The levels of the window that were not counted, to the Schur complement, in the same groups. */
+static pfx_status add_schur(const sum_pass *c, pfx_schur *schur, pfx_err *err)
 {
+    const pfx_absorber *a = c->a;
     pfx_schur_spec spec = pfx_absorb_schur_spec(a);
-    pfx_idx *group = pfx_mem_alloc(a->n_groups + 1, sizeof *group, err);
+    bool any = !c->count;
 
+    for (pfx_idx g = 0; g < a->n_groups && !any; g++) any = c->left[g];
+    if (!any) return PFX_OK;
+    pfx_idx *group = pfx_mem_alloc(a->n_groups + 1, sizeof *group, err);
     if (!group) return PFX_ENOMEM;
     for (pfx_idx g = 0; g <= a->n_groups; g++) {
         pfx_idx b = g < a->n_groups ? g * a->group_blocks : a->n_blocks;
         group[g] = a->n_levels > 0 ? a->block_level[b] : a->block_row[b];
     }
-    spec.n_groups = a->n_groups, spec.group = group;
+    spec.n_groups = a->n_groups, spec.group = group, spec.left = c->count ? c->left : NULL;
     pfx_status st = pfx_schur_add(schur, &spec, err);
     pfx_mem_free(group);
     return st;
@@ -336,15 +371,18 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
 
     c.n = (pfx_idx)v->p * v->p + (out->C ? a->q * v->ld : 0);
     c.stride = c.n + 1 + 2 * v->ld;
+    c.one_sweep = in_one_sweep(a, v, c.want_C);
+    const pfx_schur_spec spec = pfx_absorb_schur_spec(a);
+    if (c.one_sweep && out->schur && pfx_schur_countable(&spec)) c.count = out->schur;
     c.total = pfx_mem_calloc(c.stride, sizeof *c.total, err);
     pfx_status st = c.total ? pfx_absorber_rewind(a, err) : PFX_ENOMEM;
     while (st == PFX_OK && (st = pfx_absorber_next(a, &more, err)) == PFX_OK && more) {
         st = sum_window(&c, err);
-        if (st == PFX_OK && out->schur) st = add_schur(a, out->schur, err);
+        if (st == PFX_OK && out->schur) st = add_schur(&c, out->schur, err);
     }
     if (st == PFX_OK) give_sums(&c, out);
     free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);
-    pfx_mem_free(c.part), pfx_mem_free(c.total);
+    pfx_mem_free(c.mask), pfx_mem_free(c.left), pfx_mem_free(c.part), pfx_mem_free(c.total);
     return st;
 }
 

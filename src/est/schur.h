@@ -30,6 +30,7 @@ typedef struct pfx_schur_spec {
     double *const *basis;       /* [n_basis][n] orthogonal to the means, if any */
     pfx_idx n_groups;           /* fixed pieces of the levels, or of the rows where n_levels is 0; sums are taken */
     const pfx_idx *group;       /* [n_groups + 1] piece by piece */
+    const bool *left;           /* [n_groups] pieces with levels that pfx_schur_count did not take; NULL: it took none */
     int n_blocks;
     const pfx_schur_block *block;
     pfx_idx q;                  /* columns of all blocks */
@@ -48,6 +49,11 @@ typedef struct pfx_schur pfx_schur;
 pfx_status pfx_schur_create(const pfx_schur_spec *spec, pfx_schur **out, pfx_err *err) PFX_MUST;
 pfx_status pfx_schur_add(pfx_schur *s, const pfx_schur_spec *spec, pfx_err *err) PFX_MUST;
 pfx_status pfx_schur_finish(pfx_schur *s, pfx_idx q, pfx_err *err) PFX_MUST;
+/* Levels may be counted before add, by the sets of columns that their rows lie in, where that says all: one block
+ * without values, at most PFX_SCHUR_DENSE columns, no weights, no basis. mask [n]: 0 where two rows of the level share a
+ * column, which is left to add. thread < nth, each at once. Returns whether none was left. */
+bool pfx_schur_countable(const pfx_schur_spec *spec);
+bool pfx_schur_count(pfx_schur *s, int thread, pfx_idx n, const uint64_t *mask);
 void pfx_schur_free(pfx_schur *s);
 
 /* Solve S G = C.

@@ -92,15 +92,33 @@ static uint64_t level_mask(const pfx_schur_spec *p, pfx_idx r0, pfx_idx r1)
     return __builtin_popcountll(mask) == r1 - r0 ? mask : 0;
 }
 
+bool pfx_schur_countable(const pfx_schur_spec *p)
+{
+    return p->q <= MAXQ && !p->w && p->mean && p->n_basis == 0 && p->n_blocks == 1 && !p->block[0].value;
+}
+
+bool pfx_schur_count(pfx_schur *s, int thread, pfx_idx n, const uint64_t *mask)
+{
+    bool all = true;
+    for (pfx_idx i = 0; i < n; i++) {
+        all &= mask[i] != 0;
+        if (mask[i] == 0) continue;
+        if (s->direct) s->direct[((pfx_idx)thread << s->spec.q) + (pfx_idx)mask[i]]++;
+        else mask_add(&s->masks[thread], mask[i], 1);
+    }
+    return all;
+}
+
 static void add_group(void *ctx, pfx_idx g, int thread)
 {
     build *b = ctx;
     const pfx_schur_spec *p = &b->s->spec;
     pfx_idx qq = p->q * p->q, i0 = p->group[b->group0 + g], i1 = p->group[b->group0 + g + 1];
     double *S = b->part + g * (qq + p->q), *diag = S + qq;
-    bool masks = !p->w && p->mean && p->n_basis == 0 && p->n_blocks == 1 && !p->block[0].value;
+    bool masks = pfx_schur_countable(p);
 
     memset(S, 0, (size_t)(qq + p->q) * sizeof *S);
+    if (p->left && !p->left[b->group0 + g]) return;
     if (p->n_levels == 0) {
         add_rows(p, i0, i1, S, diag);
         return;
@@ -109,8 +127,7 @@ static void add_group(void *ctx, pfx_idx g, int thread)
         pfx_idx r0 = p->start[l], r1 = p->start[l + 1];
         uint64_t mask = masks && r1 - r0 <= MAXQ ? level_mask(p, r0, r1) : 0;
         if (mask) {
-            if (b->s->direct) b->s->direct[((pfx_idx)thread << p->q) + (pfx_idx)mask]++;
-            else mask_add(&b->s->masks[thread], mask, 1);
+            if (!p->left) pfx_schur_count(b->s, thread, 1, &mask);
             continue;
         }
         add_rows(p, r0, r1, S, diag);

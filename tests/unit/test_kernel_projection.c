@@ -10,6 +10,7 @@
 #include "kernels/project.h"
 #include "kernels/resid.h"
 #include "kernels/score.h"
+#include "kernels/within.h"
 
 enum { MAXP = 70, MAXN = 90, GUARD = 12345 };
 
@@ -264,6 +265,42 @@ static void test_level_scores(void **state)
             }
 }
 
+/* The sweep in registers equals demeaning, then products, bit by bit; sets of codes against a loop. */
+static void test_within(void **state)
+{
+    (void)state;
+    enum { L = 72 };
+    static double buf[MAXN * L], out[MAXN * L], mean[MAXN * L], mean1[MAXN * L], C[5 * L], C1[5 * L], A[MAXP * MAXP], A1[MAXP * MAXP];
+    pfx_idx start[MAXN + 1];
+    int32_t code[MAXN];
+    uint64_t mask[MAXN];
+    for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
+    int levels = make_levels(MAXN, start);
+    for (int c = 0; c < N_COLUMNS; c++)
+        for (int how = 0; how < 8; how++) EACH_ISA(isa) {
+                int p = columns[c];
+                const double *w = how & 1 ? W : NULL;
+                const pfx_k_sums sums = {code, L, C, how & 4}, sums1 = {code, L, C1, how & 4};
+                for (int i = 0; i < 5 * L; i++) C[i] = C1[i] = i % L < p ? 0.5 : 0.0;
+                for (int i = 0; i < p * p; i++) A[i] = A1[i] = 0.25;
+                pfx_k_within_args a = {levels, start, p, p + 1, X, w, how & 2 ? &sums : NULL, mask, E, L, mean, L, buf, A};
+                if (!a.sums) a.mask = NULL;
+                pfx_k_within(isa, &a);
+                pfx_k_demean(PFX_ISA_PORTABLE, levels, start, p, p + 1, X, w, 0, NULL, L, out, how & 2 ? &sums1 : NULL, E, mean1);
+                pfx_k_gram(PFX_ISA_PORTABLE, MAXN, p, L, out, w, A1);
+                pfx_k_mirror(p, A), pfx_k_mirror(p, A1);
+                assert_same_bits(A, A1, p * p);
+                assert_same_bits(C, C1, 5 * L);
+                for (int g = 0; g < levels; g++) {
+                    uint64_t set = 0;
+                    int n = 0;
+                    assert_same_bits(mean + g * L, mean1 + g * L, p);
+                    for (pfx_idx r = start[g] - 5; r < start[g + 1] - 5; r++) set |= 1ull << code[r], n++;
+                    if (a.mask) assert_true(mask[g] == (__builtin_popcountll(set) == n ? set : 0));
+                }
+            }
+}
+
 static void test_shift(void **state)
 {
     (void)state;
@@ -404,7 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
-        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_level_scores), cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_within), cmocka_unit_test(test_level_scores), cmocka_unit_test(test_shift),
         cmocka_unit_test(test_project), cmocka_unit_test(test_moments), cmocka_unit_test(test_blockcg)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
