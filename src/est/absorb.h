@@ -67,6 +67,8 @@ void pfx_absorber_block(const pfx_absorber *a, pfx_idx block, double *buf);
 /* Where every block holds whole levels of the eliminated effect, and their means are all that is taken off within them,
  * scores of levels are had without demeaned rows (kernels/levels.h). */
 bool pfx_absorber_has_levels(const pfx_absorber *a);
+/* Levels of the eliminated effect, of all windows once a pass has reached the last. */
+pfx_idx pfx_absorber_n_levels(const pfx_absorber *a);
 /* Does each of those levels lie in one level of f, by the rows of the window? *ascending: f's codes never fall. */
 bool pfx_absorber_levels_within(const pfx_absorber *a, const struct pfx_factor *f, bool *ascending);
 /* The other effects' part of the residuals: shift [pfx_absorber_n_shift] = Gamma c, c [p]. */

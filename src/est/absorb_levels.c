@@ -7,6 +7,11 @@
 
 bool pfx_absorber_has_levels(const pfx_absorber *a) { return a->mean && !a->constant && a->n_basis == 0 && a->n_long == 0; }
 
+pfx_idx pfx_absorber_n_levels(const pfx_absorber *a)
+{
+    return a->first < 0 ? a->constant : a->d->absorbed[a->first].factor.n_levels;
+}
+
 bool pfx_absorber_levels_within(const pfx_absorber *a, const pfx_factor *f, bool *ascending)
 {
     pfx_codes_order order = pfx_codes_compare(a->n, a->level, f->code, false, a->opt.nth);

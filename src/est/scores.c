@@ -18,7 +18,7 @@ enum { SLICE = 4096 };
 enum { MAX_WAVE = 256, MIN_WAVE = 8 };
 static const double WAVE_BYTES = 16.0 * 1024 * 1024;
 
-typedef enum route { ROUTE_ROWS, ROUTE_RUNS, ROUTE_SUMS } route;
+typedef enum route { ROUTE_ROWS, ROUTE_RUNS, ROUTE_SUMS, ROUTE_LEVELS /* each a cluster */ } route;
 
 /* A run of rows of one cluster that touches a chunk's end, and so may go on in the next. */
 typedef struct edge {
@@ -27,7 +27,7 @@ typedef struct edge {
 } edge;
 
 typedef struct chunk_meat {
-    double *M;        /* [q x q] upper triangle: of rows, or of complete runs */
+    double *M;        /* [q x q] upper triangle: of rows, or of complete runs; [p x p] of levels */
     edge first, last; /* of ROUTE_RUNS; last is the open run */
     pfx_idx n_runs;   /* of ROUTE_SUMS: runs of rows of one cluster */
     double *runs;     /* [n_runs x q] their scores */
@@ -195,6 +195,8 @@ static void take_block(const pass *ps, const block *b, chunk *c)
         chunk_meat *cm = &c->meat[m];
         if (ps->route[m] == ROUTE_ROWS)
             take_rows(ps, b, s->d->weights_kind == PFX_W_FREQUENCY, cm->M);
+        else if (ps->route[m] == ROUTE_LEVELS)
+            pfx_k_gram(s->isa, b->n, ps->p, b->ld, b->rows, NULL, cm->M);
         else if (ps->route[m] == ROUTE_SUMS)
             take_sums(ps, b, codes_of(b, s->meat[m].cluster), cm);
         else {
@@ -300,35 +302,47 @@ static pfx_idx longest_chunk(const pfx_absorber *a)
     return most;
 }
 
-static pfx_status choose_routes(pass *ps, pfx_err *err)
+/* How the clusters of meat m are found; every one of them holds whole levels where ps->levels is left true. */
+static pfx_status choose_route(pass *ps, int m, pfx_err *err)
 {
     const pfx_scores *s = ps->s;
     const pfx_design_stream *stream = s->d->stream;
+    const pfx_factor *f = s->meat[m].cluster;
+    bool ascending = false;
+    ps->route[m] = ROUTE_ROWS;
+    ps->total[m].open = (edge){-1, ps->open + m * ps->q};
+    if (!f) {
+        ps->levels = false;
+        return PFX_OK;
+    }
+    if (ps->levels && stream)
+        ps->levels = stream->nested(stream->ctx, stream->unit, (int)(f - s->d->clusters));
+    else if (ps->levels)
+        ps->levels = pfx_absorber_levels_within(s->a, f, &ascending);
+    unsigned char *seen = pfx_mem_alloc(stream || ascending ? 0 : f->n_levels, 1, err);
+    if (!seen) return PFX_ENOMEM;
+    bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters))
+                       : ascending || is_contiguous(s->d->n, f, seen);
+    ps->route[m] = runs ? ROUTE_RUNS : ROUTE_SUMS;
+    pfx_mem_free(seen);
+    if (!runs && !(ps->total[m].sums = pfx_mem_calloc(f->n_levels * ps->q, sizeof(double), err))) return PFX_ENOMEM;
+    return PFX_OK;
+}
+
+static pfx_status choose_routes(pass *ps, pfx_err *err)
+{
+    const pfx_scores *s = ps->s;
+    pfx_status st = PFX_OK;
     ps->open = pfx_mem_alloc(PFX_MAX_MEATS * ps->q, sizeof *ps->open, err);
     ps->shift = pfx_mem_alloc(pfx_absorber_n_shift(s->a), sizeof *ps->shift, err);
     if (!ps->open || !ps->shift) return PFX_ENOMEM;
     if (!s->map) pfx_absorber_shift(s->a, s->c, ps->shift);
     ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten && !s->map;
-    for (int m = 0; m < s->n_meats; m++) ps->levels &= s->meat[m].cluster != NULL;
-    for (int m = 0; m < s->n_meats; m++) {
-        const pfx_factor *f = s->meat[m].cluster;
-        ps->route[m] = ROUTE_ROWS;
-        ps->total[m].open = (edge){-1, ps->open + m * ps->q};
-        if (!f) continue;
-        bool ascending = false;
-        if (ps->levels && stream)
-            ps->levels = stream->nested(stream->ctx, stream->unit, (int)(f - s->d->clusters));
-        else if (ps->levels)
-            ps->levels = pfx_absorber_levels_within(s->a, f, &ascending);
-        unsigned char *seen = pfx_mem_alloc(stream || ascending ? 0 : f->n_levels, 1, err);
-        if (!seen) return PFX_ENOMEM;
-        bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters))
-                           : ascending || is_contiguous(s->d->n, f, seen);
-        ps->route[m] = runs ? ROUTE_RUNS : ROUTE_SUMS;
-        pfx_mem_free(seen);
-        if (!runs && !(ps->total[m].sums = pfx_mem_calloc(f->n_levels * ps->q, sizeof(double), err))) return PFX_ENOMEM;
-    }
-    return PFX_OK;
+    for (int m = 0; m < s->n_meats && st == PFX_OK; m++) st = choose_route(ps, m, err);
+    /* As many clusters as levels, each level in one of them: one each. */
+    for (int m = 0; m < s->n_meats && ps->levels && st == PFX_OK; m++)
+        if (s->meat[m].cluster->n_levels == pfx_absorber_n_levels(s->a)) ps->route[m] = ROUTE_LEVELS;
+    return st;
 }
 
 static int n_sums(const pass *ps)
@@ -441,6 +455,8 @@ static void join_wave(pass *ps)
         *s->ssr += c->ssr;
         for (int m = 0; m < s->n_meats; m++) {
             if (ps->route[m] == ROUTE_ROWS) add((pfx_idx)ps->q * ps->q, c->meat[m].M, s->meat[m].M);
+            for (pfx_idx i = 0; ps->route[m] == ROUTE_LEVELS && i < ps->p; i++)
+                add(ps->p, c->meat[m].M + i * ps->p, s->meat[m].M + i * ps->q);
             if (ps->route[m] == ROUTE_RUNS) join_runs(ps, &c->meat[m], &ps->total[m].open, s->meat[m].M);
         }
     }
