@@ -39,6 +39,8 @@ typedef __m512d v8;
 PFX_INLINE __mmask8 v8_mask(int k) { return (__mmask8)((1u << k) - 1u); }
 PFX_INLINE v8 v8_zero(void) { return _mm512_setzero_pd(); }
 PFX_INLINE v8 v8_set1(double a) { return _mm512_set1_pd(a); }
+/* a in the first lane, zeros in the others. */
+PFX_INLINE v8 v8_first(double a) { return _mm512_zextpd128_pd512(_mm_set_sd(a)); }
 PFX_INLINE v8 v8_load(const double *p) { return _mm512_loadu_pd(p); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { return _mm512_maskz_loadu_pd(v8_mask(k), p); }
 PFX_INLINE void v8_store(double *p, v8 a) { _mm512_storeu_pd(p, a); }
@@ -73,6 +75,7 @@ PFX_INLINE __m256i v8_mask(int k)
 }
 PFX_INLINE v8 v8_zero(void) { return (v8){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
 PFX_INLINE v8 v8_set1(double a) { return (v8){_mm256_set1_pd(a), _mm256_set1_pd(a)}; }
+PFX_INLINE v8 v8_first(double a) { return (v8){_mm256_zextpd128_pd256(_mm_set_sd(a)), _mm256_setzero_pd()}; }
 PFX_INLINE v8 v8_load(const double *p) { return (v8){_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4)}; }
 PFX_INLINE v8 v8_loadk(const double *p, int k)
 {
@@ -125,6 +128,7 @@ typedef struct v8 { double l[PFX_LANES]; } v8;
 #define V8_EACH(expr) v8 o; for (int i = 0; i < PFX_LANES; i++) o.l[i] = (expr); return o
 PFX_INLINE v8 v8_zero(void) { V8_EACH(0.0); }
 PFX_INLINE v8 v8_set1(double a) { V8_EACH(a); }
+PFX_INLINE v8 v8_first(double a) { V8_EACH(i == 0 ? a : 0.0); }
 PFX_INLINE v8 v8_load(const double *p) { V8_EACH(p[i]); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { V8_EACH(i < k ? p[i] : 0.0); }
 PFX_INLINE void v8_store(double *p, v8 a) { for (int i = 0; i < PFX_LANES; i++) p[i] = a.l[i]; }

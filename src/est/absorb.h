@@ -71,6 +71,9 @@ bool pfx_absorber_has_levels(const pfx_absorber *a);
 pfx_idx pfx_absorber_n_levels(const pfx_absorber *a);
 /* Does each of those levels lie in one level of f, by the rows of the window? *ascending: f's codes never fall. */
 bool pfx_absorber_levels_within(const pfx_absorber *a, const struct pfx_factor *f, bool *ascending);
+/* Does every level of absorbed entry e lie in one level of the design's cluster c? Returns false where that was not
+ * found on the way. */
+bool pfx_absorber_nested(const pfx_absorber *a, int entry, int cluster, bool *nested);
 /* The other effects' part of the residuals: shift [pfx_absorber_n_shift] = Gamma c, c [p]. */
 pfx_idx pfx_absorber_n_shift(const pfx_absorber *a);
 void pfx_absorber_shift(const pfx_absorber *a, const double *c, double *shift);

@@ -4,6 +4,7 @@
 
 #include "kernels/demean.h"
 #include "src/est/absorb.h"
+#include "src/est/codes.h"
 #include "src/est/schur.h"
 
 struct pfx_design;
@@ -29,6 +30,7 @@ struct pfx_absorber {
     pfx_idx *start;             /* [n_levels + 1] first row of each level, within the window as all that follows */
     pfx_idx cap_levels;
     const int32_t *level;       /* [n] or NULL with one level */
+    pfx_codes_order *cluster_order; /* [d->n_clusters] how they lie in the design's clusters; NULL: not looked at */
     int n_basis;                /* slopes: orthonormal vectors of each level, orthogonal to its mean if any */
     double **basis;             /* [n_basis][n] */
     pfx_idx *basis_lost;        /* [n_basis] levels where the slope lies in the span of what stands before */

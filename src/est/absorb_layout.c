@@ -56,18 +56,36 @@ static void permute_design(pfx_design *d, const pfx_idx *perm, unsigned char *do
     }
 }
 
-/* Rows of the design by the factor's level, stably, unless they are already. Fills start [n_levels + 1]. */
-static pfx_status sort_rows(pfx_design *d, const pfx_factor *f, int nth, pfx_idx *start, pfx_err *err)
+/* Do the rows lie by the factor's level already? Then a->start is filled, and how the levels lie in the clusters is
+ * known from the same reading. */
+static pfx_status scan_rows(pfx_absorber *a, const pfx_factor *f, bool *sorted, pfx_err *err)
 {
-    pfx_status st = PFX_ENOMEM;
-    pfx_idx n = d->n, *perm = NULL;
+    const pfx_design *d = a->d;
+    const int32_t **code = pfx_mem_alloc(d->n_clusters, sizeof *code, err);
+    pfx_codes_order *order = pfx_mem_alloc(d->n_clusters, sizeof *order, err);
+
+    if (code && order) {
+        for (int c = 0; c < d->n_clusters; c++) code[c] = d->clusters[c].code;
+        *sorted = pfx_codes_scan(d->n, f->code, f->n_levels, d->n_clusters, code, a->opt.nth, a->start, order);
+        if (*sorted) a->cluster_order = order, order = NULL;
+    }
+    pfx_status st = code && (order || a->cluster_order) ? PFX_OK : PFX_ENOMEM;
+    pfx_mem_free(code), pfx_mem_free(order);
+    return st;
+}
+
+/* Rows of the design by the factor's level, stably, unless they are already. Fills a->start [n_levels + 1]. */
+static pfx_status sort_rows(pfx_absorber *a, const pfx_factor *f, pfx_err *err)
+{
+    bool sorted = false;
+    pfx_status st = scan_rows(a, f, &sorted, err);
+    pfx_design *d = a->d;
+    pfx_idx n = d->n, *perm = NULL, *start = a->start;
     unsigned char *done = NULL;
     double *spare = NULL;
 
-    if (!pfx_codes_compare(n, f->code, f->code, true, nth).f_falls) {
-        pfx_codes_starts(n, f->code, f->n_levels, nth, start);
-        return PFX_OK;
-    }
+    if (st != PFX_OK || sorted) return st;
+    st = PFX_ENOMEM;
     memset(start, 0, (size_t)(f->n_levels + 1) * sizeof *start);
     for (pfx_idx i = 0; i < n; i++) start[f->code[i] + 1]++;
     for (pfx_idx g = 0; g < f->n_levels; g++) start[g + 1] += start[g];
@@ -159,7 +177,7 @@ static pfx_status assign(pfx_absorber *a, pfx_err *err)
     choose_first(a);
     const pfx_factor *f = &d->absorbed[a->first].factor;
     if (!(a->start = pfx_mem_alloc(f->n_levels + 1, sizeof *a->start, err))) return PFX_ENOMEM;
-    if ((st = sort_rows(d, f, a->opt.nth, a->start, err)) != PFX_OK) return st;
+    if ((st = sort_rows(a, f, err)) != PFX_OK) return st;
     a->n_levels = f->n_levels;
     a->level = f->code;
     slopes_fit = longest(a->start, a->n_levels) <= LONG_BASIS_ROWS;

@@ -14,9 +14,20 @@ pfx_idx pfx_absorber_n_levels(const pfx_absorber *a)
 
 bool pfx_absorber_levels_within(const pfx_absorber *a, const pfx_factor *f, bool *ascending)
 {
-    pfx_codes_order order = pfx_codes_compare(a->n, a->level, f->code, false, a->opt.nth);
+    pfx_codes_order order;
+    if (a->cluster_order && f >= a->d->clusters && f < a->d->clusters + a->d->n_clusters)
+        order = a->cluster_order[f - a->d->clusters];
+    else
+        order = pfx_codes_compare(a->n, a->level, f->code, false, a->opt.nth);
     *ascending = !order.g_falls;
     return !order.splits;
+}
+
+bool pfx_absorber_nested(const pfx_absorber *a, int entry, int cluster, bool *nested)
+{
+    if (!a->cluster_order || !a->in_first[entry]) return false;
+    *nested = !a->cluster_order[cluster].splits;
+    return true;
 }
 
 pfx_idx pfx_absorber_n_shift(const pfx_absorber *a) { return a->q; }

@@ -1,59 +1,61 @@
 #include "src/est/codes.h"
 
 #include <stdatomic.h>
+#include "kernels/codes.h"
 #include "src/base/parallel.h"
 
-#define CHUNK 65536     /* rows that a thread takes at a time */
-
-static pfx_idx n_chunks(pfx_idx n) { return (n + CHUNK - 1) / CHUNK; }
+#define CHUNK 32768     /* rows that a thread takes at a time: f stays in its cache while it is compared with each g */
+#define MAX_G 16
 
 typedef struct job {
-    pfx_idx n;
-    const int32_t *f, *g;
+    pfx_isa isa;
+    pfx_idx n, n_levels;
+    const int32_t *f, *const *g;
+    int n_g;
     bool until_f_falls;
-    atomic_bool f_falls, g_falls, splits;
-    pfx_idx *start;
+    pfx_idx *start;         /* or NULL */
+    atomic_int flags[MAX_G];
 } job;
 
-static void compare_chunk(void *ctx, pfx_idx k, int thread)
+static void scan_chunk(void *ctx, pfx_idx k, int thread)
 {
     job *j = ctx;
-    const int32_t *f = j->f, *g = j->g;
     pfx_idx r0 = k * CHUNK, r1 = r0 + CHUNK < j->n ? r0 + CHUNK : j->n;
-    int f_falls = 0, g_falls = 0, splits = 0;
     (void)thread;
-    if (j->until_f_falls && j->f_falls) return;
-    for (pfx_idx r = r0 > 0 ? r0 : 1; r < r1; r++) {
-        f_falls |= f[r] < f[r - 1];
-        g_falls |= g[r] < g[r - 1];
-        splits |= (f[r] == f[r - 1]) & (g[r] != g[r - 1]);
-    }
-    if (f_falls) j->f_falls = true;
-    if (g_falls) j->g_falls = true;
-    if (splits) j->splits = true;
+    if (j->until_f_falls && (j->flags[0] & PFX_K_CODES_FALL)) return;
+    for (int i = 0; i < j->n_g; i++)
+        atomic_fetch_or(&j->flags[i], pfx_k_codes(j->isa, r0, r1, j->f, j->g[i], j->n_levels, i == 0 ? j->start : NULL));
+}
+
+static pfx_codes_order order_of(int flags)
+{
+    return (pfx_codes_order){flags & PFX_K_CODES_FALL, flags & PFX_K_CODES_G_FALL, flags & PFX_K_CODES_SPLIT};
+}
+
+static void scan(job *j, int nth)
+{
+    j->isa = pfx_cpu_best(); /* whole numbers: the same on every ISA */
+    pfx_par_for((j->n + CHUNK - 1) / CHUNK, nth, scan_chunk, j);
 }
 
 pfx_codes_order pfx_codes_compare(pfx_idx n, const int32_t *f, const int32_t *g, bool until_f_falls, int nth)
 {
-    job j = {.n = n, .f = f, .g = g, .until_f_falls = until_f_falls};
-    pfx_par_for(n_chunks(n), nth, compare_chunk, &j);
-    return (pfx_codes_order){j.f_falls, j.g_falls, j.splits};
+    job j = {.n = n, .f = f, .g = &g, .n_g = 1, .until_f_falls = until_f_falls};
+    scan(&j, nth);
+    return order_of(j.flags[0]);
 }
 
-/* From the last row down, so that a level's first row is written last. A level that began in the chunk before is
- * that chunk's. */
-static void start_chunk(void *ctx, pfx_idx k, int thread)
+bool pfx_codes_scan(pfx_idx n, const int32_t *f, pfx_idx n_levels, int n_g, const int32_t *const *g, int nth, pfx_idx *start,
+                    pfx_codes_order *order)
 {
-    job *j = ctx;
-    pfx_idx r0 = k * CHUNK, r1 = r0 + CHUNK < j->n ? r0 + CHUNK : j->n;
-    (void)thread;
-    while (r0 > 0 && r0 < r1 && j->f[r0] == j->f[r0 - 1]) r0++;
-    for (pfx_idx r = r1; r-- > r0;) j->start[j->f[r]] = r;
-}
-
-void pfx_codes_starts(pfx_idx n, const int32_t *code, pfx_idx n_levels, int nth, pfx_idx *start)
-{
-    job j = {.n = n, .f = code, .start = start};
-    pfx_par_for(n_chunks(n), nth, start_chunk, &j);
+    for (int at = 0; at < n_g || at == 0; at += MAX_G) {
+        const int32_t *none = NULL;
+        job j = {.n = n, .n_levels = n_levels, .f = f, .g = n_g > 0 ? g + at : &none, .until_f_falls = true, .start = start};
+        j.n_g = n_g - at > MAX_G ? MAX_G : n_g > 0 ? n_g - at : 1;
+        scan(&j, nth);
+        if (j.flags[0] & PFX_K_CODES_FALL) return false;
+        for (int i = 0; i < j.n_g && at + i < n_g; i++) order[at + i] = order_of(j.flags[i]);
+    }
     start[n_levels] = n;
+    return true;
 }

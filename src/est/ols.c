@@ -115,7 +115,8 @@ pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
         bool in = false;
         for (int c = 0; c < n_clusters && !in && st == PFX_OK; c++)
             if (d->stream) in = d->stream->nested(d->stream->ctx, b, c);
-            else st = pfx_factor_nested(d->n, &ab->factor, &d->clusters[c], m->o->nth, &in, err);
+            else if (!pfx_absorber_nested(m->a, b, c, &in))
+                st = pfx_factor_nested(d->n, &ab->factor, &d->clusters[c], m->o->nth, &in, err);
         for (int i = 0; i < ab->intercept + ab->n_slopes && e < n_effects; i++, e++) {
             nested[e] = in;
             is_slope[e] = i >= ab->intercept;
