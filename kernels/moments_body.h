@@ -2,7 +2,8 @@
 #include "kernels/moments.h"
 #include "kernels/lanes.h"
 
-#define MAX_GROUPS 4    /* columns at once: 32; a chain of additions for each group, so that none waits for another */
+#define MAX_GROUPS                                                                                           \
+    4 /* columns at once: 32; a chain of additions for each group, so that none waits for another */
 
 PFX_INLINE v8 load_group(const double *row, const int v, const int ng, int k)
 {
@@ -43,21 +44,30 @@ PFX_INLINE void moments_groups(pfx_idx n, const int ng, int k, pfx_idx ld, const
     }
 }
 
-double PFX_K(pfx_k_moments)(pfx_idx n, int p, pfx_idx ld, const double *X, const double *w, const double *origin,
-                            double *mean, double *m2)
+double PFX_K(pfx_k_moments)(pfx_idx n, int p, pfx_idx ld, const double *X, const double *w,
+                            const double *origin, double *mean, double *m2)
 {
     const int groups = v8_groups(p);
     double total = w ? 0.0 : (double)n;
 
     for (pfx_idx r = 0; w && r < n; r++) total += w[r];
     for (int g = 0; g < groups; g += MAX_GROUPS) {
-        int ng = groups - g < MAX_GROUPS ? groups - g : MAX_GROUPS, k = v8_live(p, g + ng - 1), c = PFX_LANES * g;
+        int ng = groups - g < MAX_GROUPS ? groups - g : MAX_GROUPS, k = v8_live(p, g + ng - 1),
+            c = PFX_LANES * g;
         const double *o = origin ? origin + c : NULL;
         switch (ng) {
-        case 1: moments_groups(n, 1, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c); break;
-        case 2: moments_groups(n, 2, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c); break;
-        case 3: moments_groups(n, 3, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c); break;
-        default: moments_groups(n, 4, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c); break;
+        case 1:
+            moments_groups(n, 1, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c);
+            break;
+        case 2:
+            moments_groups(n, 2, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c);
+            break;
+        case 3:
+            moments_groups(n, 3, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c);
+            break;
+        default:
+            moments_groups(n, 4, k, ld, X + c, w, o, 1.0 / total, mean + c, m2 + c);
+            break;
         }
     }
     return total;

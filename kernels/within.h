@@ -1,4 +1,5 @@
-/* One sweep over whole levels: rows less their level's means, never written to memory, and what is summed from them. */
+/* One sweep over whole levels: rows less their level's means, never written to memory, and what is summed
+ * from them. */
 #ifndef PFX_KERNELS_WITHIN_H
 #define PFX_KERNELS_WITHIN_H
 
@@ -10,12 +11,10 @@
  * p         columns, >= 1 (in registers up to 16); ld distance of rows of X, >= p
  * w         [rows] > 0, or NULL for ones
  * sums      of the demeaned rows over another effect, added to, or NULL
- * mask      [n_levels] out, or NULL: bit code[r] of sums for every row r of the level; 0 where two rows share a code.
- *           Codes are below 64 then
- * origin    [p] and mean [n_levels x ldm], ldm a multiple of 8, as in pfx_k_demean; or both NULL. Columns of mean beyond p
- *           are not defined
- * buf       [rows x ldb] scratch, ldb a multiple of 8, >= p
- * A         [p x p] upper triangle, added to, as by pfx_k_gram */
+ * mask      [n_levels] out, or NULL: bit code[r] of sums for every row r of the level; 0 where two rows share
+ * a code. Codes are below 64 then origin    [p] and mean [n_levels x ldm], ldm a multiple of 8, as in
+ * pfx_k_demean; or both NULL. Columns of mean beyond p are not defined buf       [rows x ldb] scratch, ldb a
+ * multiple of 8, >= p A         [p x p] upper triangle, added to, as by pfx_k_gram */
 typedef struct pfx_k_within_args {
     pfx_idx n_levels;
     const pfx_idx *start;
@@ -32,8 +31,8 @@ typedef struct pfx_k_within_args {
     double *A;
 } pfx_k_within_args;
 
-/* pfx_k_demean without tables, then pfx_k_gram of its rows: the same bits as the two, on every ISA. Nothing overlaps.
- * Reads ahead of X by prefetch only. Threads: any. Source: methods.md section 1. */
+/* pfx_k_demean without tables, then pfx_k_gram of its rows: the same bits as the two, on every ISA. Nothing
+ * overlaps. Reads ahead of X by prefetch only. Threads: any. Source: methods.md section 1. */
 void pfx_k_within(pfx_isa isa, const pfx_k_within_args *a);
 
 typedef void pfx_k_within_fn(const pfx_k_within_args *a);

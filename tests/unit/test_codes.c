@@ -1,5 +1,5 @@
-/* Codes of rows: what a loop over the rows finds, on every instruction set and number of threads, at the edges of
- * vectors and chunks. */
+/* Codes of rows: what a loop over the rows finds, on every instruction set and number of threads, at the
+ * edges of vectors and chunks. */
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -50,7 +50,8 @@ static void test_kernel(void **state)
                 for (pfx_idx i = 0; i <= levels; i++) start[i] = -7;
                 assert_int_equal(pfx_k_codes(isa, r0, n, f, g, levels, start), 0);
                 check_starts(r0, n);
-                assert_int_equal(start[levels], -7); /* nothing past the last level, nothing before the first */
+                assert_int_equal(start[levels],
+                                 -7); /* nothing past the last level, nothing before the first */
                 for (pfx_idx i = 0; i < (r0 < n ? f[r0] : levels); i++) assert_int_equal(start[i], -7);
             }
             for (pfx_idx at = 1; at < n; at++) { /* one row that spoils it, anywhere */
