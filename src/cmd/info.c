@@ -11,6 +11,7 @@
 #include "src/base/text.h"
 #include "src/base/version.h"
 #include "src/cmd/commands.h"
+#include "src/cmd/provenance.h"
 #include "src/report/table.h"
 
 enum { LABELS_SHOWN = 3, LABELS_READ = 1000 }; /* of a category; with more levels than that none is read */
@@ -37,20 +38,6 @@ static pfx_idx file_bytes(const char *path)
 {
     struct stat sb;
     return stat(path, &sb) == 0 ? (pfx_idx)sb.st_size : -1;
-}
-
-static const char *provenance(const pfx_panel *p, const char *want)
-{
-    const char *key, *value;
-    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
-        if (!strcmp(key, want)) return value;
-    return NULL;
-}
-
-static bool is_synthetic(const pfx_panel *p)
-{
-    const char *value = provenance(p, "synthetic");
-    return value && strcmp(value, "no") != 0;
 }
 
 /* Labels of categories with few levels. */
@@ -98,7 +85,7 @@ static void add_head(const pfx_panel *p, bool checked, pfx_str *out)
     char time[320], size[32];
     pfx_str_addf(out, "%s: a panel, format version %lld\n\n", pfx_panel_path(p),
                  (long long)pfx_panel_version(p));
-    if (is_synthetic(p)) pfx_str_add(out, "SYNTHETIC  simulated data, no measurements\n");
+    if (pfx_is_synthetic(p)) pfx_str_add(out, "SYNTHETIC  simulated data, no measurements\n");
     add_count(out, "rows", pfx_panel_n_rows(p), NULL);
     add_count(out, "units", pfx_panel_n_units(p), s->unit[0] ? s->unit : "no unit: each row is one");
     if (s->time[0]) {
@@ -228,7 +215,7 @@ static void json_head(const pfx_panel *p, bool checked, json_t *root, bool *fail
     set(root, "file", json_string(pfx_panel_path(p)), failed);
     set(root, "format", json_string("panelfx-panel"), failed);
     set(root, "version", json_integer(pfx_panel_version(p)), failed);
-    set(root, "synthetic", json_boolean(is_synthetic(p)), failed);
+    set(root, "synthetic", json_boolean(pfx_is_synthetic(p)), failed);
     set(root, "unit", s->unit[0] ? json_string(s->unit) : json_null(), failed);
     set(root, "time", s->time[0] ? json_string(s->time) : json_null(), failed);
     set(root, "time_unit", s->time[0] ? json_string(pfx_time_unit_name(s->time_unit)) : json_null(), failed);

@@ -6,6 +6,7 @@
 #include "src/base/log.h"
 #include "src/base/text.h"
 #include "src/cmd/commands.h"
+#include "src/cmd/provenance.h"
 #include "src/report/summary.h"
 
 enum { MAX_VARS = 1024, MAX_PROBS = 64 };
@@ -71,14 +72,6 @@ static pfx_status parse_probs(const pfx_opt_list *list, double *probs, pfx_err *
     return PFX_OK;
 }
 
-static bool is_synthetic(const pfx_panel *p)
-{
-    const char *key, *value;
-    for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
-        if (strcmp(key, "synthetic") == 0 && strcmp(value, "no") != 0) return true;
-    return false;
-}
-
 static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, const char *const *vars,
                            pfx_err *err)
 {
@@ -105,7 +98,7 @@ static pfx_status describe(const summary_options *o, pfx_panel *p, int n_vars, c
     const pfx_summary_layout layout = {.format = pfx_format_choose(o->format, o->output),
                                        .width = o->output ? 0 : pfx_table_terminal_width(),
                                        .n_top = (int)o->top,
-                                       .n_notes = is_synthetic(p),
+                                       .n_notes = pfx_is_synthetic(p),
                                        .notes = synthetic};
     if ((st = pfx_summarize(&so, &in, &s, err)) == PFX_OK &&
         (st = pfx_summary_render(s, &layout, &text, err)) == PFX_OK)
