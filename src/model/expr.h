@@ -16,6 +16,11 @@
  * Functions: log log2 log10 log1p exp expm1 sqrt abs sign floor ceil round(x[, digits]) (halves to even)
  *     min(a, b, ..) max(a, b, ..) pow(a, b) missing(x) if(condition, a, b),
  *     and on the panel's time l(x[, k]) lag, f(x[, k]) lead, d(x[, k]) = x - l(x, k).
+ *     rollmean(x, k) rollsd(x, k): over the k periods that end with the row's own, of the values that are there
+ *     (rollsd: two at least).
+ * In recipes alone (panelfx transform), over the sample or over groups of the rows that share columns a, b:
+ *     mean(x, a, b) sum count sd; loo(x, a) the mean without the row itself; share(x, a) of the sum; rank(x, a)
+ *     from 1, ties share the middle; growth(x) of the mean from the period before.
  * A lag is the value at time t - k of the same unit, missing where that row is absent: gaps are respected.
  *
  * Missing values: arithmetic on a missing value is missing; so is a comparison, and a remainder by zero, and
@@ -72,7 +77,19 @@ typedef enum pfx_expr_op {
     PFX_X_IF,
     PFX_X_LAG,
     PFX_X_LEAD,
-    PFX_X_DIFF
+    PFX_X_DIFF,
+    PFX_X_ROLL_MEAN,
+    PFX_X_ROLL_SD,
+    /* Over the rows of a group, so of other units too: only recipes have these (src/data/recipe.h). The first
+     * operand is the value, the rest are the columns that the group is made of. */
+    PFX_X_GROUP_MEAN,
+    PFX_X_GROUP_SUM,
+    PFX_X_GROUP_COUNT,
+    PFX_X_GROUP_SD,
+    PFX_X_GROUP_LOO,
+    PFX_X_GROUP_SHARE,
+    PFX_X_GROUP_RANK,
+    PFX_X_GROUP_GROWTH
 } pfx_expr_op;
 
 /* A node of the tree. */
@@ -80,7 +97,7 @@ typedef struct pfx_expr {
     pfx_expr_op op;
     int column; /* of its token, in characters from 1 */
     int depth;  /* height of the tree below, bounded */
-    double num; /* NUM: the value; LAG, LEAD, DIFF: k */
+    double num; /* NUM: the value; LAG, LEAD, DIFF, ROLL: k */
     char *text; /* NAME, TEXT */
     int n_args;
     struct pfx_expr **args; /* IN: what is looked for, then the list */
@@ -108,8 +125,10 @@ void pfx_expr_print_number(double v, char out[32]);
 /* Call fn for the name of every column that is used, left to right, with repetitions; stops at a failure. */
 typedef pfx_status (*pfx_expr_name_fn)(void *ctx, const char *name, int column, pfx_err *err);
 pfx_status pfx_expr_each_name(const pfx_expr *e, pfx_expr_name_fn fn, void *ctx, pfx_err *err) PFX_MUST;
-/* True if it has lags, leads or differences. */
+/* True if it has lags, leads, differences or rolling windows. */
 bool pfx_expr_needs_time(const pfx_expr *e);
+/* True for a function of a group of rows. */
+bool pfx_expr_is_group(pfx_expr_op op);
 
 /* An expression bound to columns: checked and compiled. Read-only after binding: any number of threads. */
 typedef struct pfx_program pfx_program;

@@ -260,6 +260,10 @@ static pfx_status compile_shift(binder *b, const pfx_expr *e, type *t)
                         b->what, e->column);
     if (e->args[0]->op == PFX_X_TEXT) return text_misplaced(b, e->args[0]);
     pfx_status st = PFX_OK;
+    if (e->op == PFX_X_ROLL_MEAN || e->op == PFX_X_ROLL_SD) {
+        st = compile_number(b, e->args[0]);
+        return st ? st : emit(b, (pfx_step){.kind = PFX_STEP_ROLL, .op = e->op, .num = e->num}, 1, 1);
+    }
     if (e->op == PFX_X_DIFF) {
         st = compile_number(b, e->args[0]);
         if (st == PFX_OK) st = emit(b, (pfx_step){.kind = PFX_STEP_COPY}, 0, 1);
@@ -271,6 +275,14 @@ static pfx_status compile_shift(binder *b, const pfx_expr *e, type *t)
     if (st == PFX_OK && e->op == PFX_X_DIFF)
         st = emit(b, (pfx_step){.kind = PFX_STEP_BINARY, .op = PFX_X_SUB}, 2, 1);
     return st;
+}
+
+static pfx_status only_in_recipes(const binder *b, const pfx_expr *e)
+{
+    return pfx_fail(b->err, PFX_EUSAGE,
+                    "%s: %s(..) at column %d is over a group of rows, which needs a pass of its own: make the column "
+                    "with panelfx transform first",
+                    b->what, pfx_function_by_op(e->op)->name, e->column);
 }
 
 static pfx_status compile_missing(binder *b, const pfx_expr *e)
@@ -320,9 +332,11 @@ static pfx_status compile(binder *b, const pfx_expr *e, type *t)
     case PFX_X_LAG:
     case PFX_X_LEAD:
     case PFX_X_DIFF:
+    case PFX_X_ROLL_MEAN:
+    case PFX_X_ROLL_SD:
         return compile_shift(b, e, t);
     default:
-        return compile_numeric(b, e);
+        return pfx_expr_is_group(e->op) ? only_in_recipes(b, e) : compile_numeric(b, e);
     }
 }
 

@@ -162,6 +162,26 @@ static void shift_unit(pfx_idx n, const double *time, double k, const double *x,
     }
 }
 
+/* Mean or standard deviation of the values in the k periods up to the row's own, over one unit's rows. x and r may be
+ * one array: rows are written from the end, and none looks ahead. */
+static void roll_unit(pfx_expr_op op, pfx_idx n, const double *time, double k, const double *x, double *r)
+{
+    for (pfx_idx i = n - 1; i >= 0; i--) {
+        double mean = 0, square = 0;
+        pfx_idx count = 0;
+        for (pfx_idx j = i; j >= 0 && time[j] > time[i] - k; j--) {
+            if (x[j] != x[j]) continue;
+            double d = x[j] - mean;
+            mean += d / (double)++count;
+            square += d * (x[j] - mean);
+        }
+        if (op == PFX_X_ROLL_SD)
+            r[i] = count > 1 ? sqrt(square / (double)(count - 1)) : NAN;
+        else
+            r[i] = count ? mean : NAN;
+    }
+}
+
 static void push_codes(const machine *m, int col)
 {
     const int32_t *code = m->f->cols[col].code;
@@ -193,7 +213,10 @@ static void run_top(const machine *m, const pfx_step *s)
     } else {
         for (pfx_idx u = 0; u < f->n_units; u++) {
             pfx_idx a = f->unit_start[u], n = f->unit_start[u + 1] - a;
-            shift_unit(n, f->time + a, s->num, x + a, r + a);
+            if (s->kind == PFX_STEP_ROLL)
+                roll_unit(s->op, n, f->time + a, s->num, x + a, r + a);
+            else
+                shift_unit(n, f->time + a, s->num, x + a, r + a);
         }
     }
     m->cell[top] = r;
@@ -242,6 +265,7 @@ pfx_status pfx_program_eval(const pfx_program *p, const pfx_frame *block, double
             m.height -= 2;
             break;
         case PFX_STEP_SHIFT:
+        case PFX_STEP_ROLL:
             if (!block->unit_start || !block->time)
                 return pfx_fail(err, PFX_EFORMAT, "lags need units and times, and these rows have none");
             run_top(&m, s);

@@ -97,7 +97,8 @@ static pfx_expr *make_shift(parser *ps, const pfx_token *name, pfx_expr_op op, a
         k = e->op == PFX_X_NUM                                  ? e->num
             : e->op == PFX_X_NEG && e->args[0]->op == PFX_X_NUM ? -e->args[0]->num
                                                                 : NAN;
-        if (!(fabs(k) <= 1e6) || k != floor(k)) {
+        bool window = op == PFX_X_ROLL_MEAN || op == PFX_X_ROLL_SD;
+        if (!(fabs(k) <= 1e6) || k != floor(k) || (window && k < 1)) {
             (void)pfx_lex_fail(ps->lx, name, ps->err,
                                "the number of periods must be a whole number, as in %.*s(x, 2)", (int)name->n,
                                name->at);
@@ -140,7 +141,7 @@ static pfx_expr *parse_call(parser *ps, const pfx_token *name)
         list_free(&l);
         return NULL;
     }
-    if (fn->op == PFX_X_LAG || fn->op == PFX_X_LEAD || fn->op == PFX_X_DIFF)
+    if (pfx_expr_has_periods(fn->op))
         return make_shift(ps, name, fn->op, &l);
     return list_node(ps, &l, fn->op, name->column);
 }

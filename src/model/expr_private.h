@@ -19,6 +19,9 @@ const pfx_function *pfx_function_by_op(pfx_expr_op op);
 /* All names, for suggestions. */
 int pfx_function_names(const char *const **names);
 
+/* Does an operation carry a number of periods? */
+bool pfx_expr_has_periods(pfx_expr_op op);
+
 /* Binding strength of an operator, higher binds tighter; operands and calls bind tightest. */
 int pfx_expr_precedence(pfx_expr_op op);
 
@@ -31,6 +34,7 @@ typedef enum pfx_step_kind {
     PFX_STEP_RECODE, /* top = table[top]: codes of one category column as those of another */
     PFX_STEP_ONE_OF, /* top = top is one of table[0..index-1] */
     PFX_STEP_SHIFT,  /* top = its value num periods before */
+    PFX_STEP_ROLL,   /* top = op over its values of the last num periods */
     PFX_STEP_UNARY,
     PFX_STEP_BINARY,
     PFX_STEP_CHOOSE

@@ -10,13 +10,36 @@
 #define MANY 1000 /* arguments of min and max */
 
 static const pfx_function functions[] = {
-    {"log", PFX_X_LOG, 1, 1},         {"log2", PFX_X_LOG2, 1, 1},  {"log10", PFX_X_LOG10, 1, 1},
-    {"log1p", PFX_X_LOG1P, 1, 1},     {"exp", PFX_X_EXP, 1, 1},    {"expm1", PFX_X_EXPM1, 1, 1},
-    {"sqrt", PFX_X_SQRT, 1, 1},       {"abs", PFX_X_ABS, 1, 1},    {"sign", PFX_X_SIGN, 1, 1},
-    {"floor", PFX_X_FLOOR, 1, 1},     {"ceil", PFX_X_CEIL, 1, 1},  {"round", PFX_X_ROUND, 1, 2},
-    {"min", PFX_X_MIN, 1, MANY},      {"max", PFX_X_MAX, 1, MANY}, {"pow", PFX_X_POW, 2, 2},
-    {"missing", PFX_X_MISSING, 1, 1}, {"if", PFX_X_IF, 3, 3},      {"l", PFX_X_LAG, 1, 2},
-    {"f", PFX_X_LEAD, 1, 2},          {"d", PFX_X_DIFF, 1, 2},
+    {"log", PFX_X_LOG, 1, 1},
+    {"log2", PFX_X_LOG2, 1, 1},
+    {"log10", PFX_X_LOG10, 1, 1},
+    {"log1p", PFX_X_LOG1P, 1, 1},
+    {"exp", PFX_X_EXP, 1, 1},
+    {"expm1", PFX_X_EXPM1, 1, 1},
+    {"sqrt", PFX_X_SQRT, 1, 1},
+    {"abs", PFX_X_ABS, 1, 1},
+    {"sign", PFX_X_SIGN, 1, 1},
+    {"floor", PFX_X_FLOOR, 1, 1},
+    {"ceil", PFX_X_CEIL, 1, 1},
+    {"round", PFX_X_ROUND, 1, 2},
+    {"min", PFX_X_MIN, 1, MANY},
+    {"max", PFX_X_MAX, 1, MANY},
+    {"pow", PFX_X_POW, 2, 2},
+    {"missing", PFX_X_MISSING, 1, 1},
+    {"if", PFX_X_IF, 3, 3},
+    {"l", PFX_X_LAG, 1, 2},
+    {"f", PFX_X_LEAD, 1, 2},
+    {"d", PFX_X_DIFF, 1, 2},
+    {"rollmean", PFX_X_ROLL_MEAN, 2, 2},
+    {"rollsd", PFX_X_ROLL_SD, 2, 2},
+    {"mean", PFX_X_GROUP_MEAN, 1, MANY},
+    {"sum", PFX_X_GROUP_SUM, 1, MANY},
+    {"count", PFX_X_GROUP_COUNT, 1, MANY},
+    {"sd", PFX_X_GROUP_SD, 1, MANY},
+    {"loo", PFX_X_GROUP_LOO, 1, MANY},
+    {"share", PFX_X_GROUP_SHARE, 1, MANY},
+    {"rank", PFX_X_GROUP_RANK, 1, MANY},
+    {"growth", PFX_X_GROUP_GROWTH, 1, MANY},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -36,11 +59,22 @@ const pfx_function *pfx_function_by_op(pfx_expr_op op)
 
 int pfx_function_names(const char *const **names)
 {
-    static const char *const all[] = {"log", "log2",    "log10", "log1p", "exp",   "expm1", "sqrt",
-                                      "abs", "sign",    "floor", "ceil",  "round", "min",   "max",
-                                      "pow", "missing", "if",    "l",     "f",     "d"};
+    static const char *const all[] = {
+        "log",      "log2",   "log10", "log1p", "exp",   "expm1",   "sqrt", "abs",   "sign", "floor",
+        "ceil",     "round",  "min",   "max",   "pow",   "missing", "if",   "l",     "f",    "d",
+        "rollmean", "rollsd", "mean",  "sum",   "count", "sd",      "loo",  "share", "rank", "growth"};
     *names = all;
     return sizeof all / sizeof *all;
+}
+
+bool pfx_expr_has_periods(pfx_expr_op op)
+{
+    return op >= PFX_X_LAG && op <= PFX_X_ROLL_SD;
+}
+
+bool pfx_expr_is_group(pfx_expr_op op)
+{
+    return op >= PFX_X_GROUP_MEAN && op <= PFX_X_GROUP_GROWTH;
 }
 
 int pfx_expr_precedence(pfx_expr_op op)
@@ -191,7 +225,7 @@ static void print_call(pfx_str *s, const pfx_expr *e)
 {
     pfx_str_add(s, pfx_function_by_op(e->op)->name);
     print_list(s, e, 0);
-    if (e->op == PFX_X_LAG || e->op == PFX_X_LEAD || e->op == PFX_X_DIFF) {
+    if (pfx_expr_has_periods(e->op)) {
         pfx_str_add(s, ", ");
         print_number(s, e->num);
     }
@@ -272,7 +306,7 @@ pfx_status pfx_expr_each_name(const pfx_expr *e, pfx_expr_name_fn fn, void *ctx,
 
 bool pfx_expr_needs_time(const pfx_expr *e)
 {
-    if (e->op == PFX_X_LAG || e->op == PFX_X_LEAD || e->op == PFX_X_DIFF) return true;
+    if (pfx_expr_has_periods(e->op) || e->op == PFX_X_GROUP_GROWTH) return true;
     for (int i = 0; i < e->n_args; i++)
         if (pfx_expr_needs_time(e->args[i])) return true;
     return false;
