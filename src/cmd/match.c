@@ -388,4 +388,4 @@ static pfx_status match_command(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_match = {"match", "PANEL.h5 'D ~ x1 + x2' -o MATCHED.h5",
                                    "propensity score and nearest neighbours; writes the matched panel",
-                                   match_table, match_command};
+                                   match_table, match_command, NULL};
