@@ -68,11 +68,6 @@ static pfx_status parse_formulas(fit_run *r, int n, const char *const *texts, pf
         f->n_models = 0;
         pfx_formula_free(f);
     }
-    for (int m = 0; m < r->formula->n_models; m++)
-        if (r->formula->models[m].n_endogenous)
-            return pfx_fail(err, PFX_EUSAGE,
-                            "%s: 2SLS is not in this version; leave the instruments out of the formula",
-                            r->formula->models[m].text);
     return PFX_OK;
 }
 
@@ -163,7 +158,7 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
         return failed ? failed : keep_fit(r, fit, err);
     }
     pfx_status st = pfx_dataset_design(r->data, m, by, last, &design, err);
-    if (st == PFX_OK) st = pfx_fit_ols(design, o, &fit, err);
+    if (st == PFX_OK) st = pfx_fit_model(design, o, &fit, err);
     pfx_design_free(design);
     return st ? st : keep_fit(r, fit, err);
 }

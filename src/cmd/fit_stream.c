@@ -55,7 +55,7 @@ pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o
     if (st != PFX_OK) return st;
     do { /* a level with one row makes the first pass begin anew without it */
         pfx_err_clear(err);
-        st = pfx_fit_ols(pfx_dataset_stream_design(s.stream), o, fit, err);
+        st = pfx_fit_model(pfx_dataset_stream_design(s.stream), o, fit, err);
     } while (st != PFX_OK && pfx_dataset_stream_again(s.stream));
     *passes = pfx_dataset_stream_passes(s.stream);
     if (st == PFX_ENOMEM) {

@@ -29,3 +29,21 @@ double pfx_dist_f_p(double f, double df1, double df2)
     if (isinf(f)) return 0;
     return gsl_cdf_fdist_Q(f, df1, df2);
 }
+
+double pfx_dist_chi2_p(double x, double df)
+{
+    if (isnan(x) || !(df > 0)) return NAN;
+    if (isinf(x)) return 0;
+    return gsl_cdf_chisq_Q(x, df);
+}
+
+double pfx_dist_f_critical(double level, double df1, double df2)
+{
+    if (!(df1 > 0) || !(df2 > 0)) return NAN;
+    double q = 1 - level, f = gsl_cdf_fdist_Qinv(q, df1, df2);
+    for (int i = 0; i < 2 && isfinite(f); i++) { /* as for t */
+        double step = (pfx_dist_f_p(f, df1, df2) - q) / gsl_ran_fdist_pdf(f, df1, df2);
+        if (isfinite(step)) f += step;
+    }
+    return f;
+}

@@ -1,4 +1,4 @@
-/* Tails and quantiles of the t and F distributions, as tests and intervals use them. */
+/* Tails and quantiles of the t, F and chi-squared distributions, as tests and intervals use them. */
 #ifndef PFX_EST_DIST_H
 #define PFX_EST_DIST_H
 
@@ -11,5 +11,9 @@ double pfx_dist_t_critical(double level, double df);
 
 /* P(F >= f). NaN for a NaN statistic or degrees of freedom <= 0. */
 double pfx_dist_f_p(double f, double df1, double df2);
+
+/* P(X >= x) of chi-squared, and the F with P(F > f) = 1 - level. NaN as above. */
+double pfx_dist_chi2_p(double x, double df);
+double pfx_dist_f_critical(double level, double df1, double df2);
 
 #endif

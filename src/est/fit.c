@@ -1,6 +1,8 @@
 #include "src/est/fit.h"
 
 #include "src/base/mem.h"
+#include "src/est/iv.h"
+#include "src/model/design.h"
 
 const char *pfx_vcov_name(pfx_vcov_type t)
 {
@@ -14,9 +16,26 @@ const char *pfx_ssc_name(pfx_ssc s)
     return name[s];
 }
 
+pfx_status pfx_fit_model(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err)
+{
+    for (int j = 0; j < d->p; j++)
+        if (d->role[j] == PFX_ENDOGENOUS) return pfx_fit_iv(d, o, out, err);
+    return pfx_fit_ols(d, o, out, err);
+}
+
+void pfx_iv_free(pfx_iv *iv)
+{
+    if (!iv) return;
+    for (int c = 0; c < iv->n_endogenous; c++) pfx_fit_free(iv->stage[c].fit);
+    pfx_mem_free(iv->stage);
+    pfx_mem_free(iv->ar_set.bounds);
+    pfx_mem_free(iv);
+}
+
 void pfx_fit_free(pfx_fit *f)
 {
     if (!f) return;
+    pfx_iv_free(f->iv);
     pfx_mem_free(f->formula);
     pfx_mem_free(f->outcome);
     pfx_mem_free(f->by_name);

@@ -51,7 +51,7 @@ typedef struct pfx_fit_cluster {
 typedef struct pfx_fit {
     char *formula, *outcome;
     char *by_name, *by_level; /* NULL without --by */
-    const char *method;       /* "ols" */
+    const char *method;       /* "ols", "2sls" */
     pfx_idx n_obs, n_missing, n_singletons,
         n_zero_weight; /* n_obs: sum of the weights where they are frequencies */
     pfx_idx n_rows;    /* rows used; n_obs without frequency weights */
@@ -95,6 +95,7 @@ typedef struct pfx_fit {
         double *alpha;
         pfx_idx *first_row;
     } * saved;
+    struct pfx_iv *iv; /* est/iv.h; NULL without instruments */
     double compute_s;
 } pfx_fit;
 
@@ -104,6 +105,8 @@ typedef struct pfx_fit {
  * parameters.
  * ENOCONV: the absorber did not converge. EUSAGE: a test names an unknown term; endogenous columns. */
 pfx_status pfx_fit_ols(struct pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err) PFX_MUST;
+/* The same for any design: two-stage least squares (est/iv.h) where it has endogenous columns. */
+pfx_status pfx_fit_model(struct pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err) PFX_MUST;
 void pfx_fit_free(pfx_fit *f);
 
 #endif

@@ -1,51 +1,10 @@
 /* The JSON object of fit, built with jansson. */
 #include "src/report/json.h"
 
-#include <jansson.h>
-#include <math.h>
-
 #include "src/base/log.h"
 #include "src/base/version.h"
 #include "src/est/fit.h"
-
-/* An object or array in the making; failed stays set, so that one check at the end is enough. */
-typedef struct maker {
-    bool failed;
-} maker;
-
-static json_t *need(maker *k, json_t *v)
-{
-    if (!v) k->failed = true;
-    return v;
-}
-
-static void set(maker *k, json_t *object, const char *key, json_t *value)
-{
-    if (!need(k, value) || json_object_set_new(object, key, value) != 0) k->failed = true;
-}
-
-static void push(maker *k, json_t *array, json_t *value)
-{
-    if (!need(k, value) || json_array_append_new(array, value) != 0) k->failed = true;
-}
-
-static json_t *real(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-/* Degrees of freedom: whole numbers without a point. */
-static json_t *whole(double x)
-{
-    return fabs(x) < 0x1p53 && x == rint(x) ? json_integer((json_int_t)x) : real(x);
-}
-static json_t *text(const char *s)
-{
-    return s ? json_string(s) : json_null();
-}
-static json_t *count(pfx_idx n)
-{
-    return json_integer((json_int_t)n);
-}
+#include "src/report/json_private.h"
 
 /* What pfx_warn said in this run. */
 static json_t *warnings(maker *k)
@@ -88,7 +47,7 @@ static json_t *clusters(maker *k, const pfx_fit *f)
     return a;
 }
 
-static json_t *coefficients(maker *k, const pfx_fit *f)
+json_t *pfx_json_coefficients(maker *k, const pfx_fit *f)
 {
     json_t *a = need(k, json_array());
     for (int j = 0; j < f->k; j++) {
@@ -177,7 +136,7 @@ static json_t *model(maker *k, const pfx_fit *f)
     set(k, o, "rank_absorbed", f->rank_absorbed < 0 ? json_null() : count(f->rank_absorbed));
     set(k, o, "df_t", whole(f->df_t));
     set(k, o, "f", f_test(k, f->f, f->f_df1, f->f_df2, f->f_p));
-    set(k, o, "coefficients", coefficients(k, f));
+    set(k, o, "coefficients", pfx_json_coefficients(k, f));
     set(k, o, "r2", real(f->r2));
     set(k, o, "adj_r2", real(f->adj_r2));
     set(k, o, "within_r2", real(f->within_r2));
@@ -193,6 +152,7 @@ static json_t *model(maker *k, const pfx_fit *f)
     set(k, o, "converged", json_boolean(f->converged));
     set(k, o, "iterations", count(f->iterations));
     set(k, o, "tests", tests(k, f));
+    if (f->iv) set(k, o, "iv", pfx_json_iv(k, f));
     return o;
 }
 
