@@ -95,7 +95,8 @@ typedef struct pfx_fit {
         double *alpha;
         pfx_idx *first_row;
     } * saved;
-    struct pfx_iv *iv; /* est/iv.h; NULL without instruments */
+    struct pfx_iv *iv;             /* est/iv.h; NULL without instruments */
+    struct pfx_iv_stage *first_stage; /* where this is one: what is known of it; borrowed */
     double compute_s;
 } pfx_fit;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 #include "src/model/design.h"
 
 static const double KAPPA_WARN = 1e5;
@@ -73,20 +74,34 @@ static pfx_status structural_solver(pfx_ivm *v, const pfx_solve *x, pfx_err *err
     return PFX_OK;
 }
 
+/* The columns of a role that were left out, and why: "Bartik (absorbed by the effects), ...". */
+static void list_role(const pfx_ivm *v, pfx_role role, pfx_str *out)
+{
+    const pfx_solve *s = v->m.s;
+    for (int i = 0; i < s->n_dropped; i++)
+        if (v->d->role[s->dropped[i]] == role)
+            pfx_str_addf(out, "%s%s (%s)", out->len ? ", " : "", v->d->name[s->dropped[i]], pfx_drop_text(s->reason[i]));
+}
+
 static pfx_status check_counts(const pfx_ivm *v, pfx_err *err)
 {
-    const pfx_design *d = v->d;
-    const char *formula = d->formula ? d->formula : "formula";
-    if (v->n == 0)
-        return pfx_fail(err, PFX_EIDENT,
-                        "%s: no endogenous variable is left: each is %s; leave out an effect or choose others",
-                        formula, "absorbed by the effects or collinear with the regressors");
-    if (v->n_excluded >= v->n) return PFX_OK;
-    return pfx_fail(err, PFX_EIDENT,
-                    "%s: not identified: %d instrument%s %s left for %d endogenous variable%s once effects and "
-                    "regressors are out; add instruments or leave out an effect",
-                    formula, v->n_excluded, v->n_excluded == 1 ? "" : "s", v->n_excluded == 1 ? "is" : "are", v->n,
-                    v->n == 1 ? "" : "s");
+    const char *formula = v->d->formula ? v->d->formula : "formula";
+    pfx_str out = {0};
+    pfx_status st = PFX_OK;
+    if (v->n == 0) {
+        list_role(v, PFX_ENDOGENOUS, &out);
+        st = pfx_fail(err, PFX_EIDENT, "%s: no endogenous variable is left: %s; leave out an effect or choose others", formula,
+                      out.s ? out.s : "");
+    } else if (v->n_excluded < v->n) {
+        list_role(v, PFX_INSTRUMENT, &out);
+        st = pfx_fail(err, PFX_EIDENT,
+                      "%s: not identified: %d endogenous variable%s and %d instrument%s; left out: %s; leave out an effect or "
+                      "choose other instruments",
+                      formula, v->n, v->n == 1 ? "" : "s", v->n_excluded, v->n_excluded == 1 ? "" : "s",
+                      out.s ? out.s : "none");
+    }
+    pfx_str_free(&out);
+    return st;
 }
 
 /* Absorb the effects, and find which columns stay. */
@@ -240,6 +255,7 @@ static pfx_status first_stage(pfx_ivm *v, int c, pfx_idx g12, pfx_ssc_out *ssc, 
     m.k = L + i0;
     m.ssr = v->O[c * (v->n + 1) + c];
     if (!(m.f = v->iv->stage[c].fit = pfx_mem_calloc(1, sizeof *m.f, err))) return PFX_ENOMEM;
+    m.f->first_stage = &v->iv->stage[c];
     m.f->route = m.info->route;
     m.f->converged = true;
     m.f->iterations = m.info->iterations;
@@ -289,6 +305,7 @@ static pfx_status results(pfx_ivm *v, pfx_idx g12, pfx_err *err)
     pfx_iv *iv = v->iv = m->f->iv = pfx_mem_calloc(1, sizeof *iv, err);
     if (!iv || !(iv->stage = pfx_mem_calloc(v->n, sizeof *iv->stage, err))) return PFX_ENOMEM;
     iv->n_instruments = v->n_excluded;
+    iv->level = v->o->level;
     for (int c = 0; c < v->n && st == PFX_OK; c++) {
         iv->n_endogenous++;
         st = first_stage(v, c, g12, &ssc, err);

@@ -51,6 +51,7 @@ typedef struct pfx_iv {
     pfx_iv_test j;                   /* Sargan (iid) or Hansen J at two-step GMM; df1 is 0 where just identified */
     pfx_iv_test ar_f, ar_chi2;       /* Anderson and Rubin (1949): all endogenous coefficients are zero */
     pfx_iv_set ar_set;
+    double level;                    /* of ar_set */
     pfx_iv_test wu_hausman;          /* F of the first-stage residuals in the outcome's regression, fit's variance */
     pfx_iv_test endogeneity;         /* difference of two J statistics; chi-squared */
 } pfx_iv;

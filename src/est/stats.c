@@ -53,7 +53,7 @@ static void fill_statistics(pfx_ols *m)
     const char *formula = m->d->formula ? m->d->formula : "formula";
     if (!varies) pfx_warn("%s: the outcome is constant in the sample, there is nothing to explain", formula);
     varies = varies && within > absorbed2 * tss;
-    if (varies && m->ssr < perfect2 * within)
+    if (varies && m->ssr < perfect2 * within && !f->first_stage)
         pfx_warn("%s: a perfect fit up to rounding: its standard errors and tests mean nothing", formula);
     f->within_r2 = varies ? 1 - m->ssr / within : NAN;
     f->adj_within_r2 = varies ? 1 - (m->ssr / df) / (within / (m->n - removed)) : NAN;

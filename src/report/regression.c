@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "src/base/mem.h"
-#include "src/est/fit.h"
+#include "src/est/iv.h"
+#include "src/report/regression_private.h"
 
 static const char intercept_name[] = "(Intercept)";
 
@@ -48,15 +49,23 @@ static int stars_of(double p)
     return p < 0.01 ? 3 : p < 0.05 ? 2 : p < 0.10 ? 1 : 0;
 }
 
+/* Of the model that a column belongs to, in brackets. Columns of first stages stand before their model's. */
+static int model_number(int m, pfx_fit *const *fits)
+{
+    int number = 1;
+    for (int i = 0; i < m; i++) number += !fits[i]->first_stage;
+    return number;
+}
+
 static void heading_rows(pfx_table *t, int n, pfx_fit *const *fits)
 {
-    char number[16];
+    char number[32];
 
     if (n > 1) {
         pfx_table_heading(t);
         pfx_table_empty(t);
         for (int m = 0; m < n; m++) {
-            snprintf(number, sizeof number, "(%d)", m + 1);
+            snprintf(number, sizeof number, "(%d)%s", model_number(m, fits), fits[m]->first_stage ? " first" : "");
             pfx_table_text(t, number);
         }
     }
@@ -249,7 +258,8 @@ static void model_notes(pfx_table *t, int n, pfx_fit *const *fits)
     for (int m = 0; m < n; m++) {
         const pfx_fit *f = fits[m];
         char who[24] = "";
-        if (n > 1) snprintf(who, sizeof who, "(%d) ", m + 1);
+        if (f->first_stage) continue;
+        if (n > 1) snprintf(who, sizeof who, "(%d) ", model_number(m, fits));
         if (f->n_collinear) {
             pfx_str names = {0};
             for (int i = 0; i < f->n_collinear; i++)
@@ -266,6 +276,7 @@ static void model_notes(pfx_table *t, int n, pfx_fit *const *fits)
             pfx_table_note(t, "%sWald test of %s: F(%g, %g) = %.4f, p = %.4f.", who, w->hypothesis, w->df1,
                            w->df2, w->statistic, w->p_value);
         }
+        if (f->iv) pfx_regression_iv_notes(t, f, who);
     }
 }
 
@@ -285,6 +296,7 @@ static void report_table(pfx_table *t, int n, pfx_fit *const *fits, const pfx_re
     if (constant) term_rows(t, n, fits, intercept_name, o);
     effect_rows(t, n, fits, effects);
     size_rows(t, n, fits, clusters, o->digits);
+    pfx_regression_iv_rows(t, n, fits, o->digits);
     pfx_table_note(t, "%s in brackets; * p < 0.10, ** p < 0.05, *** p < 0.01.",
                    o->brackets == PFX_BRACKETS_T ? "t statistics" : "Standard errors");
     vcov_note(t, fits[0]);
@@ -299,8 +311,11 @@ static pfx_status render_report(int n, pfx_fit *const *fits, const pfx_regressio
     pfx_status st = PFX_OK;
     pfx_table *t = pfx_table_create(n + 1, err);
 
+    for (int first = 0; first < 2; first++) /* the models' terms, then those of first stages alone */
+        for (int m = 0; m < n; m++)
+            for (int j = 0; j < fits[m]->k && !fits[m]->first_stage == !first; j++)
+                names_add(&terms, fits[m]->coef[j].term);
     for (int m = 0; m < n; m++) {
-        for (int j = 0; j < fits[m]->k; j++) names_add(&terms, fits[m]->coef[j].term);
         for (int j = 0; j < fits[m]->n_effects; j++) names_add(&effects, fits[m]->effects[j].name);
         for (int j = 0; j < fits[m]->n_clusters; j++) names_add(&clusters, fits[m]->clusters[j].name);
     }
@@ -353,9 +368,28 @@ static pfx_status render_csv(int n, pfx_fit *const *fits, pfx_str *out, pfx_err 
     return st;
 }
 
+/* The models with their first stages before them; *n_columns of them, in the order of the columns. NULL: no memory. */
+static pfx_fit **with_first_stages(int n, pfx_fit *const *fits, int *n_columns, pfx_err *err)
+{
+    int columns = n;
+    for (int m = 0; m < n; m++) columns += fits[m]->iv ? fits[m]->iv->n_endogenous : 0;
+    pfx_fit **all = pfx_mem_alloc(columns, sizeof *all, err);
+    *n_columns = 0;
+    for (int m = 0; all && m < n; m++) {
+        for (int j = 0; fits[m]->iv && j < fits[m]->iv->n_endogenous; j++)
+            all[(*n_columns)++] = fits[m]->iv->stage[j].fit;
+        all[(*n_columns)++] = fits[m];
+    }
+    return all;
+}
+
 pfx_status pfx_regression_render(int n, pfx_fit *const *fits, const pfx_regression_options *o,
                                  pfx_format format, pfx_str *out, pfx_err *err)
 {
     if (format == PFX_FORMAT_CSV) return render_csv(n, fits, out, err);
-    return render_report(n, fits, o, format, out, err);
+    int columns = 0;
+    pfx_fit **all = with_first_stages(n, fits, &columns, err);
+    pfx_status st = all ? render_report(columns, all, o, format, out, err) : PFX_ENOMEM;
+    pfx_mem_free(all);
+    return st;
 }
