@@ -1,5 +1,5 @@
-/* Two-stage least squares: absorb, orthonormal instruments, coefficients, one pass of scores, variances. Source:
- * methods.md section 8; Wooldridge (2010), chapter 5. */
+/* Two-stage least squares: absorb, orthonormal instruments, coefficients, one pass of scores, variances.
+ * Source: methods.md section 8; Wooldridge (2010), chapter 5. */
 #include "src/est/iv_private.h"
 
 #include <math.h>
@@ -44,8 +44,8 @@ static bool is_dropped(const pfx_solve *s, int col, pfx_drop_reason *why)
     return false;
 }
 
-/* A solver's shell: kept and dropped columns of the structural equation, endogenous first. x: the factored exogenous
- * and endogenous columns. */
+/* A solver's shell: kept and dropped columns of the structural equation, endogenous first. x: the factored
+ * exogenous and endogenous columns. */
 static pfx_status structural_solver(pfx_ivm *v, const pfx_solve *x, pfx_err *err)
 {
     const pfx_design *d = v->d;
@@ -60,8 +60,10 @@ static pfx_status structural_solver(pfx_ivm *v, const pfx_solve *x, pfx_err *err
     if (!s->keep || !s->dropped || !s->reason || !s->b) return PFX_ENOMEM;
     for (int j = 0; j < d->p - 1; j++) {
         bool endogenous = d->role[j] == PFX_ENDOGENOUS;
-        if (is_dropped(endogenous ? x : v->z, j, &s->reason[s->n_dropped])) s->dropped[s->n_dropped++] = j;
-        else if (endogenous) s->keep[s->k++] = v->column[v->n++] = j;
+        if (is_dropped(endogenous ? x : v->z, j, &s->reason[s->n_dropped]))
+            s->dropped[s->n_dropped++] = j;
+        else if (endogenous)
+            s->keep[s->k++] = v->column[v->n++] = j;
     }
     v->column[v->n] = d->p - 1;
     v->L = v->z->k;
@@ -80,7 +82,8 @@ static void list_role(const pfx_ivm *v, pfx_role role, pfx_str *out)
     const pfx_solve *s = v->m.s;
     for (int i = 0; i < s->n_dropped; i++)
         if (v->d->role[s->dropped[i]] == role)
-            pfx_str_addf(out, "%s%s (%s)", out->len ? ", " : "", v->d->name[s->dropped[i]], pfx_drop_text(s->reason[i]));
+            pfx_str_addf(out, "%s%s (%s)", out->len ? ", " : "", v->d->name[s->dropped[i]],
+                         pfx_drop_text(s->reason[i]));
 }
 
 static pfx_status check_counts(const pfx_ivm *v, pfx_err *err)
@@ -90,12 +93,14 @@ static pfx_status check_counts(const pfx_ivm *v, pfx_err *err)
     pfx_status st = PFX_OK;
     if (v->n == 0) {
         list_role(v, PFX_ENDOGENOUS, &out);
-        st = pfx_fail(err, PFX_EIDENT, "%s: no endogenous variable is left: %s; leave out an effect or choose others", formula,
+        st = pfx_fail(err, PFX_EIDENT,
+                      "%s: no endogenous variable is left: %s; leave out an effect or choose others", formula,
                       out.s ? out.s : "");
     } else if (v->n_excluded < v->n) {
         list_role(v, PFX_INSTRUMENT, &out);
         st = pfx_fail(err, PFX_EIDENT,
-                      "%s: not identified: %d endogenous variable%s and %d instrument%s; left out: %s; leave out an effect or "
+                      "%s: not identified: %d endogenous variable%s and %d instrument%s; left out: %s; leave "
+                      "out an effect or "
                       "choose other instruments",
                       formula, v->n, v->n == 1 ? "" : "s", v->n_excluded, v->n_excluded == 1 ? "" : "s",
                       out.s ? out.s : "none");
@@ -131,9 +136,10 @@ static pfx_status prepare(pfx_ivm *v, pfx_err *err)
     m->f->solver = m->s->qr ? "qr" : "cholesky";
     st = pfx_ols_list_collinear(m, err);
     if (st == PFX_OK && m->s->pivot_ratio > KAPPA_WARN)
-        pfx_warn("regressors or instruments are ill-conditioned (condition number %.1e): about %d digits of the "
-                 "estimates are sound; centre or rescale them, or drop one",
-                 m->s->condition, (int)fmax(0, 16 - log10(m->s->condition)));
+        pfx_warn(
+            "regressors or instruments are ill-conditioned (condition number %.1e): about %d digits of the "
+            "estimates are sound; centre or rescale them, or drop one",
+            m->s->condition, (int)fmax(0, 16 - log10(m->s->condition)));
 done:
     pfx_solve_free(x);
     pfx_mem_free(col);
@@ -177,8 +183,8 @@ static void sandwich(int k, int n, const double *B, const double *M, double *V, 
         }
 }
 
-/* Variance of coefficients m->f from the scores that begin at `at`, a constant's first. B [k x (1 + L)] turns the sums
- * of scores into coefficients, the intercept's row (if any) left for here. */
+/* Variance of coefficients m->f from the scores that begin at `at`, a constant's first. B [k x (1 + L)] turns
+ * the sums of scores into coefficients, the intercept's row (if any) left for here. */
 static pfx_status variance(const pfx_ivm *v, pfx_ols *m, int at, double *B, pfx_err *err)
 {
     int n = 1 + v->L, k = m->k, i0 = m->intercept;
@@ -203,8 +209,10 @@ static pfx_status variance(const pfx_ivm *v, pfx_ols *m, int at, double *B, pfx_
     if (m->f->vcov != PFX_VCOV_TWOWAY) goto done;
     st = pfx_vcov_floor(k, m->f->V, &m->f->v_floored, err);
     if (m->f->v_floored)
-        pfx_warn("the two-way clustered variance of %s is not positive semi-definite: negative eigenvalues were set to "
-                 "zero (Cameron, Gelbach and Miller 2011)", m->f->outcome);
+        pfx_warn("the two-way clustered variance of %s is not positive semi-definite: negative eigenvalues "
+                 "were set to "
+                 "zero (Cameron, Gelbach and Miller 2011)",
+                 m->f->outcome);
 done:
     pfx_mem_free(M);
     pfx_mem_free(list);
@@ -230,7 +238,8 @@ static pfx_status structural_variance(pfx_ivm *v, pfx_err *err)
     for (int c = 0; c < L; c++) { /* x = Rx^-1 (e_c - P1 H e_c) */
         for (int a = 0; a < nx; a++) {
             x[a] = a == c;
-            for (int i = 0; i < n && c >= nx; i++) x[a] -= v->P[(pfx_idx)a * (n + 1) + i] * v->H[(pfx_idx)i * l1 + c - nx];
+            for (int i = 0; i < n && c >= nx; i++)
+                x[a] -= v->P[(pfx_idx)a * (n + 1) + i] * v->H[(pfx_idx)i * l1 + c - nx];
         }
         pfx_iv_backward(nx, L, v->z->R, x);
         for (int a = 0; a < nx; a++) B[(pfx_idx)(i0 + n + a) * w + 1 + c] = x[a] / v->z->scale[a];
@@ -271,8 +280,10 @@ static pfx_status first_stage(pfx_ivm *v, int c, pfx_idx g12, pfx_ssc_out *ssc, 
         for (int i = 0; i < L; i++) x[i] = a == 0 ? v->P[(pfx_idx)i * (v->n + 1) + c] : i == a - 1;
         pfx_iv_backward(L, L, v->z->R, x);
         for (int i = 0; i < L; i++) {
-            if (a == 0) v->z->b[i] = x[i] / v->z->scale[i];
-            else B[(pfx_idx)(i0 + i) * w + a] = x[i] / v->z->scale[i];
+            if (a == 0)
+                v->z->b[i] = x[i] / v->z->scale[i];
+            else
+                B[(pfx_idx)(i0 + i) * w + a] = x[i] / v->z->scale[i];
         }
     }
     if (i0) set_intercept(&m);
@@ -330,7 +341,8 @@ static pfx_status run(pfx_ivm *v, pfx_factor *both, pfx_err *err)
     v->n_meats = m->f->vcov == PFX_VCOV_IID ? 0 : m->f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
     if (pfx_vcov_is_clustered(m->f->vcov)) cluster[0] = &d->clusters[0];
     if (m->f->vcov == PFX_VCOV_TWOWAY) {
-        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK) return st;
+        if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
+            return st;
         cluster[1] = &d->clusters[1];
         cluster[2] = both;
     }
@@ -340,7 +352,8 @@ static pfx_status run(pfx_ivm *v, pfx_factor *both, pfx_err *err)
         (st = results(v, both->n_levels, err)) != PFX_OK)
         return st;
     if (v->singular)
-        pfx_warn("%s: the instruments explain an endogenous variable wholly: it is exogenous, and 2SLS is least squares",
+        pfx_warn("%s: the instruments explain an endogenous variable wholly: it is exogenous, and 2SLS is "
+                 "least squares",
                  d->formula ? d->formula : "formula");
     return v->o->save ? pfx_ols_save(m, err) : PFX_OK;
 }
@@ -350,7 +363,8 @@ static pfx_status check_roles(const pfx_design *d, pfx_err *err)
     int n = 0, l = 0;
     for (int j = 0; j < d->p; j++) n += d->role[j] == PFX_ENDOGENOUS, l += d->role[j] == PFX_INSTRUMENT;
     if (l >= n) return PFX_OK;
-    return pfx_fail(err, PFX_EUSAGE, "%s: %d instrument%s for %d endogenous variables; at least as many are needed",
+    return pfx_fail(err, PFX_EUSAGE,
+                    "%s: %d instrument%s for %d endogenous variables; at least as many are needed",
                     d->formula ? d->formula : "formula", l, l == 1 ? "" : "s", n);
 }
 
@@ -368,7 +382,9 @@ pfx_status pfx_fit_iv(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pf
     v.m.f->compute_s = pfx_wall_s() - t0;
     pfx_factor_clear(&both);
     release(&v);
-    if (st == PFX_OK) *out = v.m.f;
-    else pfx_fit_free(v.m.f);
+    if (st == PFX_OK)
+        *out = v.m.f;
+    else
+        pfx_fit_free(v.m.f);
     return st;
 }

@@ -15,7 +15,8 @@ typedef struct pfx_iv_stage {
     pfx_iv_test excluded; /* F of the excluded instruments, with the fit's variance */
     double partial_r2;    /* of the excluded instruments */
     double shea_r2;       /* Shea (1997) */
-    pfx_iv_test sw;       /* Sanderson and Windmeijer (2016), conditional F; with one endogenous variable as excluded */
+    pfx_iv_test
+        sw; /* Sanderson and Windmeijer (2016), conditional F; with one endogenous variable as excluded */
 } pfx_iv_stage;
 
 typedef enum pfx_iv_shape {
@@ -33,8 +34,9 @@ typedef struct pfx_iv_set {
 } pfx_iv_set;
 
 enum { PFX_STOCK_YOGO_BIAS = 4, PFX_STOCK_YOGO_SIZE = 4 };
-/* Critical values of the Cragg-Donald F, Stock and Yogo (2005), tables 5.1 and 5.2: for a maximal bias of 5, 10, 20,
- * 30 % of that of least squares, and a maximal size of 10, 15, 20, 25 % of a 5 % Wald test. NaN where not tabulated. */
+/* Critical values of the Cragg-Donald F, Stock and Yogo (2005), tables 5.1 and 5.2: for a maximal bias of 5,
+ * 10, 20, 30 % of that of least squares, and a maximal size of 10, 15, 20, 25 % of a 5 % Wald test. NaN where
+ * not tabulated. */
 typedef struct pfx_stock_yogo {
     double bias[PFX_STOCK_YOGO_BIAS], size[PFX_STOCK_YOGO_SIZE];
 } pfx_stock_yogo;
@@ -44,25 +46,26 @@ pfx_stock_yogo pfx_stock_yogo_values(int n_endogenous, int n_instruments);
 typedef struct pfx_iv {
     int n_endogenous, n_instruments; /* excluded instruments */
     pfx_iv_stage *stage;             /* [n_endogenous] */
-    pfx_iv_test kp_lm;               /* Kleibergen and Paap (2006) rk LM of underidentification; chi-squared */
-    double kp_f, cd_f;               /* rk Wald F of weak identification; Cragg and Donald (1993) */
+    pfx_iv_test kp_lm; /* Kleibergen and Paap (2006) rk LM of underidentification; chi-squared */
+    double kp_f, cd_f; /* rk Wald F of weak identification; Cragg and Donald (1993) */
     pfx_stock_yogo critical;
-    double effective_f;              /* Montiel Olea and Pflueger (2013), one endogenous variable; else NaN */
-    pfx_iv_test j;                   /* Sargan (iid) or Hansen J at two-step GMM; df1 is 0 where just identified */
-    pfx_iv_test ar_f, ar_chi2;       /* Anderson and Rubin (1949): all endogenous coefficients are zero */
+    double effective_f;        /* Montiel Olea and Pflueger (2013), one endogenous variable; else NaN */
+    pfx_iv_test j;             /* Sargan (iid) or Hansen J at two-step GMM; df1 is 0 where just identified */
+    pfx_iv_test ar_f, ar_chi2; /* Anderson and Rubin (1949): all endogenous coefficients are zero */
     pfx_iv_set ar_set;
-    double level;                    /* of ar_set */
-    pfx_iv_test wu_hausman;          /* F of the first-stage residuals in the outcome's regression, fit's variance */
-    pfx_iv_test endogeneity;         /* difference of two J statistics; chi-squared */
+    double level;            /* of ar_set */
+    pfx_iv_test wu_hausman;  /* F of the first-stage residuals in the outcome's regression, fit's variance */
+    pfx_iv_test endogeneity; /* difference of two J statistics; chi-squared */
 } pfx_iv;
 
 void pfx_iv_free(pfx_iv *iv);
 
-/* Two-stage least squares of the design's outcome on its regressors and endogenous columns, its instruments excluded,
- * effects absorbed; as pfx_fit_ols otherwise. In coef the endogenous variables stand before the exogenous.
- * EUSAGE: fewer instruments than endogenous variables. IDENT: so few are left, or the instruments explain some
- * combination of the endogenous variables not at all. Degrees of freedom of the F forms as ivreg2's: N - L, L every
- * instrument and the effects as the small-sample rule counts them, times (G-1)/G/(N-1) instead of 1/N if clustered. */
+/* Two-stage least squares of the design's outcome on its regressors and endogenous columns, its instruments
+ * excluded, effects absorbed; as pfx_fit_ols otherwise. In coef the endogenous variables stand before the
+ * exogenous. EUSAGE: fewer instruments than endogenous variables. IDENT: so few are left, or the instruments
+ * explain some combination of the endogenous variables not at all. Degrees of freedom of the F forms as
+ * ivreg2's: N - L, L every instrument and the effects as the small-sample rule counts them, times
+ * (G-1)/G/(N-1) instead of 1/N if clustered. */
 pfx_status pfx_fit_iv(struct pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pfx_err *err) PFX_MUST;
 
 #endif

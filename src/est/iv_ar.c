@@ -1,6 +1,7 @@
-/* Anderson and Rubin's test, and the set of coefficients that it accepts. With g(b) = q2'(y - d b) and S(b) the
- * variance of g, the set is where g'S^-1 g <= c. Its ends are among the real b with det(c S(b) - g g') = 0, a quadratic
- * eigenvalue problem: none can be missed, whether the set is empty, an interval, several, or unbounded. */
+/* Anderson and Rubin's test, and the set of coefficients that it accepts. With g(b) = q2'(y - d b) and S(b)
+ * the variance of g, the set is where g'S^-1 g <= c. Its ends are among the real b with det(c S(b) - g g') =
+ * 0, a quadratic eigenvalue problem: none can be missed, whether the set is empty, an interval, several, or
+ * unbounded. */
 #include "src/est/iv_private.h"
 
 #include <gsl/gsl_errno.h>
@@ -21,9 +22,9 @@ enum { MAX_ROOT_STEPS = 200 };
 typedef struct curve {
     int l;
     double c, center, unit;
-    double *y, *d;            /* [l] */
-    double *Syy, *Syd, *Sdd;  /* [l x l], Syd with its transpose added */
-    double *S, *x, *work;     /* [l x l], [l], [l x l + l] */
+    double *y, *d;           /* [l] */
+    double *Syy, *Syd, *Sdd; /* [l x l], Syd with its transpose added */
+    double *S, *x, *work;    /* [l x l], [l], [l x l + l] */
 } curve;
 
 /* The test's chi-squared less its bound at t. */
@@ -48,8 +49,8 @@ static int ascending(const void *pa, const void *pb)
     return (a > b) - (a < b);
 }
 
-/* Real t of the quadratic eigenvalue problem, ascending, into root [2 l]; returns how many, -1 where LAPACK fails.
- * mem [2 (2l)^2 + 3 (2l) + 8 (2l)]. */
+/* Real t of the quadratic eigenvalue problem, ascending, into root [2 l]; returns how many, -1 where LAPACK
+ * fails. mem [2 (2l)^2 + 3 (2l) + 8 (2l)]. */
 static int real_roots(const curve *k, double *mem, double *root)
 {
     int l = k->l, m = 2 * l, n = 0;
@@ -68,7 +69,8 @@ static int real_roots(const curve *k, double *mem, double *root)
         A[i * m + l + i] = 1;
         B[(l + i) * m + l + i] = 1;
     }
-    if (LAPACKE_dggev_work(LAPACK_COL_MAJOR, 'N', 'N', m, A, m, B, m, re, im, beta, NULL, 1, NULL, 1, work, 8 * m) != 0)
+    if (LAPACKE_dggev_work(LAPACK_COL_MAJOR, 'N', 'N', m, A, m, B, m, re, im, beta, NULL, 1, NULL, 1, work,
+                           8 * m) != 0)
         return -1;
     for (int i = 0; i < m; i++)
         if (fabs(im[i]) <= NEARLY_REAL * (fabs(re[i]) + fabs(beta[i])) && fabs(beta[i]) > 1e-14 * fabs(re[i]))
@@ -140,7 +142,8 @@ static void make_curve(const pfx_ivm *v, const double *M, curve *k)
         k->y[i] = v->gap[i];
         k->d[i] = P2[i * 2];
         for (int j = 0; j < l; j++) {
-            double d = M[i * l2 + j], yd = M[i * l2 + l + j] + M[(l + i) * l2 + j], y = M[(l + i) * l2 + l + j];
+            double d = M[i * l2 + j], yd = M[i * l2 + l + j] + M[(l + i) * l2 + j],
+                   y = M[(l + i) * l2 + l + j];
             k->Sdd[i * l + j] = d;
             k->Syd[i * l + j] = yd - 2 * k->center * d;
             k->Syy[i * l + j] = y - k->center * yd + k->center * k->center * d;

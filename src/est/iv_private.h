@@ -1,7 +1,8 @@
-/* What the parts of a 2SLS fit share. Q: orthonormal basis of the exogenous regressors and the excluded instruments,
- * in this order, by the solver's factor; its last n_excluded columns, q2, are the instruments less the exogenous.
- * Each endogenous variable and the outcome is Q times a column of P plus a residual r, and everything else follows from
- * P, from products of the residuals and from sums of products of scores over clusters. */
+/* What the parts of a 2SLS fit share. Q: orthonormal basis of the exogenous regressors and the excluded
+ * instruments, in this order, by the solver's factor; its last n_excluded columns, q2, are the instruments
+ * less the exogenous. Each endogenous variable and the outcome is Q times a column of P plus a residual r,
+ * and everything else follows from P, from products of the residuals and from sums of products of scores over
+ * clusters. */
 #ifndef PFX_EST_IV_PRIVATE_H
 #define PFX_EST_IV_PRIVATE_H
 
@@ -11,8 +12,8 @@
 
 struct pfx_factor;
 
-/* Columns of the pass over the rows: q (L), r (n + 1: the endogenous, then the outcome), a constant, and further ones
- * that are combinations of q2 and r. */
+/* Columns of the pass over the rows: q (L), r (n + 1: the endogenous, then the outcome), a constant, and
+ * further ones that are combinations of q2 and r. */
 typedef struct pfx_iv_rows {
     const pfx_solve *z;
     int p, L, n_excluded, n; /* n: endogenous variables */
@@ -20,45 +21,46 @@ typedef struct pfx_iv_rows {
     const double *P;         /* [L x (n + 1)] */
     double *inverse;         /* [L] reciprocals of the pivots of z->R times scale */
     int n_made;
-    const double *made;      /* [n_made x (n_excluded + n + 1)] */
+    const double *made; /* [n_made x (n_excluded + n + 1)] */
     int n_pairs;
-    const int (*pair)[2];    /* [n_pairs] a score is the product of two columns */
+    const int (*pair)[2]; /* [n_pairs] a score is the product of two columns */
 } pfx_iv_rows;
 
 pfx_idx pfx_iv_rows_scratch(const pfx_iv_rows *r);
 /* A pfx_score_map's fill, ctx a pfx_iv_rows. */
 void pfx_iv_rows_fill(const void *ctx, pfx_idx n, const double *rows, double *scores, double *scratch);
 
-/* Where the combinations stand among those made: residual of the structural equation, the same with the first-stage
- * residuals among the regressors, the residual of least squares; then the endogenous variables less the exogenous. */
+/* Where the combinations stand among those made: residual of the structural equation, the same with the
+ * first-stage residuals among the regressors, the residual of least squares; then the endogenous variables
+ * less the exogenous. */
 enum { PFX_IV_U, PFX_IV_AUGMENTED, PFX_IV_LEAST, PFX_IV_PARTIAL };
 
 typedef struct pfx_ivm {
     struct pfx_design *d;
     const pfx_fit_options *o;
-    pfx_ols m;               /* the structural equation; its solver holds coefficients alone */
-    pfx_solve *z;            /* Q */
+    pfx_ols m;    /* the structural equation; its solver holds coefficients alone */
+    pfx_solve *z; /* Q */
     pfx_iv *iv;
     int L, n_exog, n_excluded, n;
-    int *column;             /* [n + 1] */
-    double *P;               /* [L x (n + 1)] */
-    double *O;               /* [(n + 1) x (n + 1)] products of r */
-    double *U;               /* [n x n] upper, U'U = the endogenous part of O; a row of zeros where singular */
-    double *R;               /* [n x n] upper, R'R = products of the endogenous less exogenous */
-    double *b, *b_least;     /* [n] structural, and least squares */
-    double *b_v;             /* [n] of the first-stage residuals on which the outcome's is regressed */
-    double *gap;             /* [n_excluded] what b leaves of the outcome in q2 */
-    double *H;               /* [n x n_excluded] b = H q2'y */
-    double *made;            /* [(PFX_IV_PARTIAL + n) x (n_excluded + n + 1)] */
-    bool singular;           /* some combination of the endogenous variables has no first-stage residual */
+    int *column;         /* [n + 1] */
+    double *P;           /* [L x (n + 1)] */
+    double *O;           /* [(n + 1) x (n + 1)] products of r */
+    double *U;           /* [n x n] upper, U'U = the endogenous part of O; a row of zeros where singular */
+    double *R;           /* [n x n] upper, R'R = products of the endogenous less exogenous */
+    double *b, *b_least; /* [n] structural, and least squares */
+    double *b_v;         /* [n] of the first-stage residuals on which the outcome's is regressed */
+    double *gap;         /* [n_excluded] what b leaves of the outcome in q2 */
+    double *H;           /* [n x n_excluded] b = H q2'y */
+    double *made;        /* [(PFX_IV_PARTIAL + n) x (n_excluded + n + 1)] */
+    bool singular;       /* some combination of the endogenous variables has no first-stage residual */
     int n_scores, (*pair)[2];
     int at_u, at_r, at_partial, at_augmented, at_least, at_square; /* first pair of each kind */
-    double *sum;             /* [n_scores + 1] of scores */
+    double *sum;                                                   /* [n_scores + 1] of scores */
     int n_meats;
     double *meat[PFX_MAX_MEATS]; /* [(n_scores + 1)^2] */
-    double left;             /* N - L */
-    double ratio;            /* F is chi2 / df1 times this */
-    double df2;              /* of those F */
+    double left;                 /* N - L */
+    double ratio;                /* F is chi2 / df1 times this */
+    double df2;                  /* of those F */
 } pfx_ivm;
 
 /* P and O: a pass over the rows, or more where they are ill-conditioned. NOMEM. */
@@ -73,16 +75,16 @@ pfx_status pfx_iv_second_stage(pfx_ivm *v, pfx_err *err) PFX_MUST;
 
 pfx_status pfx_iv_collect(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
 
-/* Householder QR of the first n columns of A [m x nc] row-major, applied to the others: R on top, the other columns
- * turned by Q'. m >= n. Diagonal >= 0. */
+/* Householder QR of the first n columns of A [m x nc] row-major, applied to the others: R on top, the other
+ * columns turned by Q'. m >= n. Diagonal >= 0. */
 void pfx_iv_qr(int m, int n, int nc, double *A);
 /* x = R^-1 x for R [n x n] upper with row stride ld; an equation with a zero pivot gives 0. */
 void pfx_iv_backward(int n, int ld, const double *R, double *x);
 /* x = R'^-1 x; likewise. */
 void pfx_iv_forward(int n, int ld, const double *R, double *x);
 
-/* Variance of the sums of n scores: their pairs at[]. Clustered or robust from the meats, each times factor (NULL: 1,
- * 1, -1), else from independence with N as the divisor. M [n x n]. */
+/* Variance of the sums of n scores: their pairs at[]. Clustered or robust from the meats, each times factor
+ * (NULL: 1, 1, -1), else from independence with N as the divisor. M [n x n]. */
 void pfx_iv_meat(const pfx_ivm *v, const double *factor, int n, const int *at, double *M);
 /* Factors of a small-sample rule for pfx_iv_meat. */
 void pfx_iv_factors(const pfx_ivm *v, const pfx_ssc_out *ssc, double factor[3]);
@@ -95,9 +97,9 @@ pfx_status pfx_iv_stage_tests(pfx_ivm *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_iv_j_tests(pfx_ivm *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_iv_anderson_rubin(pfx_ivm *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_iv_wu_hausman(pfx_ivm *v, pfx_err *err) PFX_MUST;
-/* The smallest singular value of the endogenous variables' canonical correlations with the instruments, and the rest
- * of their decomposition: c [n] with c'R'Rc = 1, N [(n_excluded - n + 1) x n_excluded] orthonormal, N Pi2 c has length
- * *sigma. NOMEM. */
+/* The smallest singular value of the endogenous variables' canonical correlations with the instruments, and
+ * the rest of their decomposition: c [n] with c'R'Rc = 1, N [(n_excluded - n + 1) x n_excluded] orthonormal,
+ * N Pi2 c has length *sigma. NOMEM. */
 pfx_status pfx_iv_null_space(const pfx_ivm *v, double *sigma, double *c, double *N, pfx_err *err) PFX_MUST;
 
 pfx_iv_test pfx_iv_chi2(double statistic, double df);

@@ -1,5 +1,5 @@
-/* Strength of the instruments: rank tests of Kleibergen and Paap (2006) in the null-space form, Cragg and Donald (1993),
- * the first stages' F, Sanderson and Windmeijer (2016), Montiel Olea and Pflueger (2013). */
+/* Strength of the instruments: rank tests of Kleibergen and Paap (2006) in the null-space form, Cragg and
+ * Donald (1993), the first stages' F, Sanderson and Windmeijer (2016), Montiel Olea and Pflueger (2013). */
 #include "src/est/iv_private.h"
 
 #include <gsl/gsl_linalg.h>
@@ -39,7 +39,8 @@ pfx_status pfx_iv_null_space(const pfx_ivm *v, double *sigma, double *c, double 
     if (!T) return PFX_ENOMEM;
     double *W = T + (pfx_idx)l1 * n, *s = W + (pfx_idx)n * n, *A = s + n;
     canonical(v, T);
-    gsl_matrix_view mt = gsl_matrix_view_array(T, (size_t)l1, (size_t)n), mw = gsl_matrix_view_array(W, (size_t)n, (size_t)n);
+    gsl_matrix_view mt = gsl_matrix_view_array(T, (size_t)l1, (size_t)n),
+                    mw = gsl_matrix_view_array(W, (size_t)n, (size_t)n);
     gsl_vector_view vs = gsl_vector_view_array(s, (size_t)n);
     /* one-sided Jacobi: small singular values to their own relative accuracy */
     pfx_status st = PFX_OK;
@@ -62,8 +63,8 @@ pfx_status pfx_iv_null_space(const pfx_ivm *v, double *sigma, double *c, double 
     return st;
 }
 
-/* S [l1 x l1] += the variance of the sums of q2 times the columns of the kind at `at`, combined by c [m]. work holds
- * the list [m l1] and M [m l1 x m l1]. */
+/* S [l1 x l1] += the variance of the sums of q2 times the columns of the kind at `at`, combined by c [m].
+ * work holds the list [m l1] and M [m l1 x m l1]. */
 static void combined(const pfx_ivm *v, int at, int m, const double *c, double *S, int *list, double *M)
 {
     int l1 = v->n_excluded, n = m * l1;
@@ -199,7 +200,8 @@ pfx_status pfx_iv_stage_tests(pfx_ivm *v, pfx_err *err)
     pfx_status st = make_scratch(v, &w, err);
     if (st != PFX_OK) return st;
     double *second = w.x + l1 + n; /* [l1 x n] */
-    for (int a = 0; a < l1; a++) memcpy(second + (pfx_idx)a * n, P2 + (pfx_idx)a * m, (size_t)n * sizeof *second);
+    for (int a = 0; a < l1; a++)
+        memcpy(second + (pfx_idx)a * n, P2 + (pfx_idx)a * m, (size_t)n * sizeof *second);
     pfx_iv_qr(l1, n, n, second);
     for (int j = 0; j < n; j++) {
         pfx_iv_stage *s = &v->iv->stage[j];

@@ -45,8 +45,8 @@ void pfx_iv_forward(int n, int ld, const double *R, double *x)
     }
 }
 
-/* Product of two columns of the pass, by what they are: Q is orthonormal and orthogonal to r; the constant, where one is
- * estimated, to both. */
+/* Product of two columns of the pass, by what they are: Q is orthonormal and orthogonal to r; the constant,
+ * where one is estimated, to both. */
 static double product(const pfx_ivm *v, int i, int j)
 {
     int L = v->L, m = v->n + 1, l1 = v->n_excluded, lo = i < j ? i : j, hi = i < j ? j : i;

@@ -1,5 +1,5 @@
-/* The two stages in the coordinates of Q: the reduced form, least squares, the structural coefficients, and the pass that
- * collects the scores of all of them. */
+/* The two stages in the coordinates of Q: the reduced form, least squares, the structural coefficients, and
+ * the pass that collects the scores of all of them. */
 #include "src/est/iv_private.h"
 
 #include <math.h>
@@ -7,7 +7,8 @@
 #include "src/base/mem.h"
 #include "src/model/design.h"
 
-/* First-stage coefficients are refined until a step changes the residuals by less than this share, squared. */
+/* First-stage coefficients are refined until a step changes the residuals by less than this share, squared.
+ */
 static const double STEP2 = 1e-20;
 enum { MAX_STEPS = 4 };
 /* Squared share of an endogenous variable that its first stage leaves: below it, rounding. */
@@ -19,14 +20,30 @@ static const double NO_CORRELATION = 1e-9;
 static pfx_status pass(pfx_ivm *v, int n_made, int n_pairs, const int (*pair)[2], int n_meats,
                        const pfx_factor *const *cluster, double *sum, pfx_err *err)
 {
-    pfx_iv_rows r = {.z = v->z, .p = v->d->p, .L = v->L, .n_excluded = v->n_excluded, .n = v->n, .column = v->column,
-                     .P = v->P, .n_made = n_made, .made = v->made, .n_pairs = n_pairs, .pair = pair};
+    pfx_iv_rows r = {.z = v->z,
+                     .p = v->d->p,
+                     .L = v->L,
+                     .n_excluded = v->n_excluded,
+                     .n = v->n,
+                     .column = v->column,
+                     .P = v->P,
+                     .n_made = n_made,
+                     .made = v->made,
+                     .n_pairs = n_pairs,
+                     .pair = pair};
     double unused;
     if (!(r.inverse = pfx_mem_alloc(v->L, sizeof *r.inverse, err))) return PFX_ENOMEM;
     for (int a = 0; a < v->L; a++) r.inverse[a] = 1 / v->z->R[(pfx_idx)a * (v->L + 1)];
-    pfx_score_map map = {.fill = pfx_iv_rows_fill, .ctx = &r, .width = n_pairs, .n_scratch = pfx_iv_rows_scratch(&r)};
-    pfx_scores sc = {.d = v->d, .a = v->m.a, .map = &map, .nth = v->o->nth, .isa = v->o->isa, .n_meats = n_meats,
-                     .gradient = sum, .ssr = &unused};
+    pfx_score_map map = {
+        .fill = pfx_iv_rows_fill, .ctx = &r, .width = n_pairs, .n_scratch = pfx_iv_rows_scratch(&r)};
+    pfx_scores sc = {.d = v->d,
+                     .a = v->m.a,
+                     .map = &map,
+                     .nth = v->o->nth,
+                     .isa = v->o->isa,
+                     .n_meats = n_meats,
+                     .gradient = sum,
+                     .ssr = &unused};
     for (int c = 0; c < n_meats; c++) sc.meat[c] = (pfx_meat){cluster[c], v->meat[c]};
     pfx_status st = pfx_scores_run(&sc, err);
     pfx_mem_free(r.inverse);
@@ -44,7 +61,8 @@ pfx_status pfx_iv_reduced_form(pfx_ivm *v, pfx_err *err)
     if (st != PFX_OK) goto done;
     for (int c = 0; c < m; c++) {
         for (int a = 0; a < L; a++, k++) pair[k][0] = a, pair[k][1] = L + c;
-        for (int a = 0; a < L; a++) x[a] = gram[(pfx_idx)v->z->keep[a] * v->d->p + v->column[c]] / v->z->scale[a];
+        for (int a = 0; a < L; a++)
+            x[a] = gram[(pfx_idx)v->z->keep[a] * v->d->p + v->column[c]] / v->z->scale[a];
         pfx_iv_forward(L, L, v->z->R, x);
         for (int a = 0; a < L; a++) v->P[(pfx_idx)a * m + c] = x[a];
     }
@@ -121,16 +139,18 @@ pfx_status pfx_iv_check_rank(const pfx_ivm *v, pfx_err *err)
     double sigma, *c = pfx_mem_alloc(n + (pfx_idx)(l1 - n + 1) * l1, sizeof *c, err);
     pfx_status st = c ? pfx_iv_null_space(v, &sigma, c, c + n, err) : PFX_ENOMEM;
     if (st == PFX_OK && !(sigma > NO_CORRELATION))
-        st = pfx_fail(err, PFX_EIDENT,
-                      "%s: not identified: the instruments explain nothing of %s%s (smallest canonical correlation "
-                      "%.1e); choose other instruments",
-                      v->d->formula ? v->d->formula : "formula", n > 1 ? "a combination of the endogenous variables, " : "",
-                      v->d->name[v->column[0]], sigma);
+        st = pfx_fail(
+            err, PFX_EIDENT,
+            "%s: not identified: the instruments explain nothing of %s%s (smallest canonical correlation "
+            "%.1e); choose other instruments",
+            v->d->formula ? v->d->formula : "formula",
+            n > 1 ? "a combination of the endogenous variables, " : "", v->d->name[v->column[0]], sigma);
     pfx_mem_free(c);
     return st;
 }
 
-/* Structural coefficients: the outcome's q2 part on that of the endogenous variables, then the exogenous ones. */
+/* Structural coefficients: the outcome's q2 part on that of the endogenous variables, then the exogenous
+ * ones. */
 pfx_status pfx_iv_second_stage(pfx_ivm *v, pfx_err *err)
 {
     int n = v->n, m = n + 1, l1 = v->n_excluded, nx = v->n_exog, L = v->L, nc = m + l1;
@@ -187,7 +207,8 @@ static void make_combinations(pfx_ivm *v)
 
 static void add_pairs(pfx_ivm *v, int from, int count, int with)
 {
-    for (int i = 0; i < count; i++, v->n_scores++) v->pair[v->n_scores][0] = from + i, v->pair[v->n_scores][1] = with;
+    for (int i = 0; i < count; i++, v->n_scores++)
+        v->pair[v->n_scores][0] = from + i, v->pair[v->n_scores][1] = with;
 }
 
 static pfx_status list_scores(pfx_ivm *v, pfx_err *err)
@@ -224,7 +245,8 @@ pfx_status pfx_iv_collect(pfx_ivm *v, const pfx_factor *const *cluster, pfx_err 
     make_combinations(v);
     pfx_status st = list_scores(v, err);
     if (st != PFX_OK) return st;
-    st = pass(v, PFX_IV_PARTIAL + v->n, v->n_scores, (const int(*)[2])v->pair, v->n_meats, cluster, v->sum, err);
+    st = pass(v, PFX_IV_PARTIAL + v->n, v->n_scores, (const int(*)[2])v->pair, v->n_meats, cluster, v->sum,
+              err);
     v->m.ssr = v->sum[v->at_square];
     return st;
 }

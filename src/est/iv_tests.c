@@ -8,8 +8,8 @@
 #include "src/est/dist.h"
 #include "src/est/wald.h"
 
-/* min over b of (g - G b)'S^-1 (g - G b), S [l x l], A [l x (n + 1)] = [G g], overwritten; NaN where S is not positive
- * definite. L [l x l + l] scratch. S may have row stride ld. */
+/* min over b of (g - G b)'S^-1 (g - G b), S [l x l], A [l x (n + 1)] = [G g], overwritten; NaN where S is not
+ * positive definite. L [l x l + l] scratch. S may have row stride ld. */
 static double criterion(int l, int n, const double *S, int ld, double *A, double *L)
 {
     double *scale = L + (pfx_idx)l * l, sum = 0;
@@ -35,7 +35,8 @@ static double criterion(int l, int n, const double *S, int ld, double *A, double
     return sum;
 }
 
-/* Moments of q2 and, where with_r, of the first-stage residuals, with the endogenous variables and the outcome. */
+/* Moments of q2 and, where with_r, of the first-stage residuals, with the endogenous variables and the
+ * outcome. */
 static void moments(const pfx_ivm *v, bool with_r, double *A)
 {
     int n = v->n, m = n + 1, l1 = v->n_excluded;
@@ -71,8 +72,8 @@ done:
     return st;
 }
 
-/* The coefficients of the first-stage residuals, b_v - b, from the pass's residual e with them among the regressors:
- * (V'V)^-1 V'e less H q2'e. B [n x (l1 + n)]. */
+/* The coefficients of the first-stage residuals, b_v - b, from the pass's residual e with them among the
+ * regressors: (V'V)^-1 V'e less H q2'e. B [n x (l1 + n)]. */
 static void influence(const pfx_ivm *v, double *B, double *x)
 {
     int n = v->n, l1 = v->n_excluded, l = l1 + n;
@@ -98,7 +99,8 @@ pfx_status pfx_iv_wu_hausman(pfx_ivm *v, pfx_err *err)
     int *list = pfx_mem_alloc(l, sizeof *list, err);
     pfx_status st = M && list ? PFX_OK : PFX_ENOMEM;
     if (st != PFX_OK) goto done;
-    double *B = M + (pfx_idx)l * l, *BM = B + (pfx_idx)n * l, *V = BM + (pfx_idx)n * l, *x = V + n * n, *work = x + n;
+    double *B = M + (pfx_idx)l * l, *BM = B + (pfx_idx)n * l, *V = BM + (pfx_idx)n * l, *x = V + n * n,
+           *work = x + n;
     for (int a = 0; a < l; a++) list[a] = v->at_augmented + a;
     pfx_iv_factors(v, &m->ssc, factor);
     if (m->f->ssc != PFX_SSC_NONE)
@@ -108,7 +110,8 @@ pfx_status pfx_iv_wu_hausman(pfx_ivm *v, pfx_err *err)
     for (int i = 0; i < n; i++) {
         for (int a = 0; a < l; a++) {
             BM[(pfx_idx)i * l + a] = 0;
-            for (int b = 0; b < l; b++) BM[(pfx_idx)i * l + a] += B[(pfx_idx)i * l + b] * M[(pfx_idx)b * l + a];
+            for (int b = 0; b < l; b++)
+                BM[(pfx_idx)i * l + a] += B[(pfx_idx)i * l + b] * M[(pfx_idx)b * l + a];
         }
         x[i] = v->b_v[i] - v->b[i];
     }

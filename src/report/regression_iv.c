@@ -21,7 +21,9 @@ static double get_excluded(const pfx_fit *f)
 }
 static double get_sw(const pfx_fit *f)
 {
-    return f->first_stage && f->first_stage->sw.df1 < f->first_stage->excluded.df1 ? f->first_stage->sw.statistic : NAN;
+    return f->first_stage && f->first_stage->sw.df1 < f->first_stage->excluded.df1
+               ? f->first_stage->sw.statistic
+               : NAN;
 }
 static double get_partial(const pfx_fit *f)
 {
@@ -92,9 +94,12 @@ static void cells(pfx_table *t, int n, pfx_fit *const *fits, get_fn get, int dig
 {
     for (int m = 0; m < n; m++) {
         double x = get(fits[m]);
-        if (isnan(x)) pfx_table_empty(t);
-        else if (bracket) pfx_table_bracket(t, x, digits);
-        else pfx_table_num(t, x, digits);
+        if (isnan(x))
+            pfx_table_empty(t);
+        else if (bracket)
+            pfx_table_bracket(t, x, digits);
+        else
+            pfx_table_num(t, x, digits);
     }
 }
 
@@ -123,13 +128,19 @@ static void add_set(pfx_str *s, const pfx_iv_set *set)
     for (int i = 0; i < set->n; i++) {
         const double *b = set->bounds[i];
         pfx_str_add(s, i ? " and " : "");
-        if (isinf(b[0]) && isinf(b[1])) pfx_str_add(s, "the whole line");
-        else if (isinf(b[0])) pfx_str_addf(s, "(-inf, %.6g]", b[1]);
-        else if (isinf(b[1])) pfx_str_addf(s, "[%.6g, inf)", b[0]);
-        else pfx_str_addf(s, "[%.6g, %.6g]", b[0], b[1]);
+        if (isinf(b[0]) && isinf(b[1]))
+            pfx_str_add(s, "the whole line");
+        else if (isinf(b[0]))
+            pfx_str_addf(s, "(-inf, %.6g]", b[1]);
+        else if (isinf(b[1]))
+            pfx_str_addf(s, "[%.6g, inf)", b[0]);
+        else
+            pfx_str_addf(s, "[%.6g, %.6g]", b[0], b[1]);
     }
-    if (set->shape == PFX_IV_UNBOUNDED) pfx_str_add(s, ", unbounded: the instruments are weak");
-    else if (set->n > 1) pfx_str_add(s, ", disjoint");
+    if (set->shape == PFX_IV_UNBOUNDED)
+        pfx_str_add(s, ", unbounded: the instruments are weak");
+    else if (set->n > 1)
+        pfx_str_add(s, ", disjoint");
 }
 
 static void critical_values(pfx_table *t, const pfx_iv *iv, const char *who)
@@ -137,13 +148,16 @@ static void critical_values(pfx_table *t, const pfx_iv *iv, const char *who)
     pfx_str s = {0};
     for (int i = 0; i < PFX_STOCK_YOGO_BIAS; i++)
         if (!isnan(iv->critical.bias[i]))
-            pfx_str_addf(&s, "%s%.2f (%.0f %% bias)", s.len ? ", " : "", iv->critical.bias[i], 100 * pfx_stock_yogo_bias[i]);
+            pfx_str_addf(&s, "%s%.2f (%.0f %% bias)", s.len ? ", " : "", iv->critical.bias[i],
+                         100 * pfx_stock_yogo_bias[i]);
     for (int i = 0; i < PFX_STOCK_YOGO_SIZE; i++)
         if (!isnan(iv->critical.size[i]))
-            pfx_str_addf(&s, "%s%.2f (%.0f %% size)", s.len ? ", " : "", iv->critical.size[i], 100 * pfx_stock_yogo_size[i]);
+            pfx_str_addf(&s, "%s%.2f (%.0f %% size)", s.len ? ", " : "", iv->critical.size[i],
+                         100 * pfx_stock_yogo_size[i]);
     if (s.len)
-        pfx_table_note(t, "%sStock-Yogo critical values of the Cragg-Donald F (for independent, identical errors): %s.", who,
-                       s.s);
+        pfx_table_note(
+            t, "%sStock-Yogo critical values of the Cragg-Donald F (for independent, identical errors): %s.",
+            who, s.s);
     pfx_str_free(&s);
 }
 
@@ -151,14 +165,15 @@ void pfx_regression_iv_notes(pfx_table *t, const pfx_fit *f, const char *who)
 {
     const pfx_iv *iv = f->iv;
     pfx_str names = {0}, set = {0};
-    for (int j = 0; j < iv->n_endogenous; j++) pfx_str_addf(&names, "%s%s", j ? ", " : "", iv->stage[j].fit->outcome);
-    pfx_table_note(t, "%sTwo-stage least squares, endogenous: %s; %d excluded instrument%s.", who, names.s ? names.s : "",
-                   iv->n_instruments, iv->n_instruments == 1 ? "" : "s");
+    for (int j = 0; j < iv->n_endogenous; j++)
+        pfx_str_addf(&names, "%s%s", j ? ", " : "", iv->stage[j].fit->outcome);
+    pfx_table_note(t, "%sTwo-stage least squares, endogenous: %s; %d excluded instrument%s.", who,
+                   names.s ? names.s : "", iv->n_instruments, iv->n_instruments == 1 ? "" : "s");
     critical_values(t, iv, who);
     if (iv->ar_set.shape != PFX_IV_NONE) {
         add_set(&set, &iv->ar_set);
-        pfx_table_note(t, "%sAnderson-Rubin %g %% confidence set of %s: %s.", who, 100 * iv->level, names.s ? names.s : "",
-                       set.s ? set.s : "");
+        pfx_table_note(t, "%sAnderson-Rubin %g %% confidence set of %s: %s.", who, 100 * iv->level,
+                       names.s ? names.s : "", set.s ? set.s : "");
     }
     pfx_str_free(&names);
     pfx_str_free(&set);

@@ -30,7 +30,6 @@ fit 2 "column 8" "$panel" 'y ~ x +'
 fit 2 "column 7" "$panel" 'y ~ x ) z'
 fit 2 "column" "$panel" 'y x'
 fit 2 "column" "$panel" ''
-fit 2 "2SLS is not in this version" "$panel" 'y ~ 1 | firm | x ~ z'
 fit 2 "where" "$panel" 'y ~ x' --where 'year >='
 fit 2 "prov" "$panel" 'y ~ x' --where 'prow == "Anhui"'
 fit 2 "" "$panel" 'y ~ x' --cluster firn

@@ -33,5 +33,9 @@ for f in text json csv latex markdown html; do
         --format $f
 done
 golden fit_by.text 'inv ~ csw(value, capital)' --by firm --where 'firm <= 3' --vcov HC1 --brackets se
+for f in text json latex markdown html csv; do
+    golden "fit_iv.$f" 'inv ~ capital | firm | value ~ l(value, 1:2)' 'inv ~ capital | firm' --format $f
+done
+golden fit_iv_two.text 'inv ~ 1 | value + capital ~ l(value, 1) + l(capital, 1:2)' --cluster firm+year --digits 3
 golden fit_twoway.text 'c(inv, value) ~ capital | firm' --cluster firm+year --ssc reghdfe
 finish

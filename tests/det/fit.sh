@@ -74,5 +74,11 @@ compare fit "EXPY ~ IDC + ROA | firm[TobinQ] + city[[lnFirmAge]] + year" --weigh
 compare fit "EXPY ~ $x | industry" --vcov hetero
 compare fit "EXPY ~ $x" --vcov iid
 compare fit "EXPY ~ IDC + i(industry) + ROA:Top1" --by ownership --cluster firm
+z='ROA + Top1 | firm + year'
+compare fit "EXPY ~ $z | IDC ~ TobinQ + Cashflow"
+compare fit "c(EXPY, TS) ~ $z | IDC + MD ~ TobinQ + Cashflow + Occupy" --cluster firm+year --weights Employee
+compare fit "EXPY ~ $z + city | IDC ~ TobinQ" --vcov hetero
+compare fit "EXPY ~ ROA | MD ~ TobinQ + Cashflow" --vcov iid
+compare fit_saved "EXPY ~ $z | MD ~ TobinQ" --where 'year <= 2011'
 compare fit_saved "EXPY ~ $x | firm + year + city" --where 'province == "Anhui"'
 compare fit_saved "EXPY ~ IDC | firm[TobinQ] + year" --weights Employee --where 'year <= 2011'

@@ -140,11 +140,28 @@ static pfx_factor make_factor(const ref_table *t, const char *name, pfx_idx n, c
     return f;
 }
 
+static double number(const ref_table *t, const ref_spec *s, pfx_idx row, const char *name)
+{
+    double x = strtod(t->cell[row][find(t, name)], NULL);
+    return s->single ? (double)(float)x : x;
+}
+
+static pfx_role role_of(int j, int n_exogenous, int n_endogenous, int p)
+{
+    if (j == p - 1) return PFX_OUTCOME;
+    if (j < n_exogenous) return PFX_REGRESSOR;
+    return j < n_exogenous + n_endogenous ? PFX_ENDOGENOUS : PFX_INSTRUMENT;
+}
+
 pfx_design *ref_design(const ref_table *t, const ref_spec *s)
 {
-    words x = split(s->x, " "), effects = split(s->effects, " "), clusters = split(s->clusters, " ");
+    char columns[1024];
+    snprintf(columns, sizeof columns, "%s %s %s", s->x ? s->x : "", s->endogenous ? s->endogenous : "",
+             s->instruments ? s->instruments : "");
+    int n_exogenous = split(s->x, " ").n, n_endogenous = split(s->endogenous, " ").n;
+    words x = split(columns, " "), effects = split(s->effects, " "), clusters = split(s->clusters, " ");
     char all[2048];
-    snprintf(all, sizeof all, "%s %s %s %s %s", s->y, s->x ? s->x : "", s->effects ? s->effects : "",
+    snprintf(all, sizeof all, "%s %s %s %s %s", s->y, columns, s->effects ? s->effects : "",
              s->clusters ? s->clusters : "", s->weights ? s->weights : "");
     words used = split(all, " ^");
     pfx_idx *rows = get(t->n, sizeof *rows), n = 0;
@@ -161,15 +178,14 @@ pfx_design *ref_design(const ref_table *t, const ref_spec *s)
     d->role = get(d->p, sizeof *d->role);
     for (int j = 0; j < d->p; j++) {
         const char *name = j < x.n ? x.w[j] : s->y;
-        int c = find(t, name);
         d->name[j] = copy(name);
-        d->role[j] = j < x.n ? PFX_REGRESSOR : PFX_OUTCOME;
-        for (pfx_idx i = 0; i < n; i++) d->Z[i * d->p + j] = strtod(t->cell[rows[i]][c], NULL);
+        d->role[j] = role_of(j, n_exogenous, n_endogenous, d->p);
+        for (pfx_idx i = 0; i < n; i++) d->Z[i * d->p + j] = number(t, s, rows[i], name);
     }
     if (s->weights) {
         d->w = get(n, sizeof *d->w);
         d->weights_kind = s->kind == PFX_W_NONE ? PFX_W_ANALYTIC : s->kind;
-        for (pfx_idx i = 0; i < n; i++) d->w[i] = strtod(t->cell[rows[i]][find(t, s->weights)], NULL);
+        for (pfx_idx i = 0; i < n; i++) d->w[i] = number(t, s, rows[i], s->weights);
     }
     d->absorbed = get(effects.n, sizeof *d->absorbed);
     for (int e = 0; e < effects.n; e++)
@@ -270,7 +286,7 @@ pfx_fit *ref_fit(const ref_table *t, const ref_spec *s, pfx_fit_options o)
     pfx_err err = {0};
     pfx_fit *f = NULL;
     pfx_design *d = ref_design(t, s);
-    assert_ok(pfx_fit_ols(d, &o, &f, &err));
+    assert_ok(pfx_fit_model(d, &o, &f, &err));
     ref_design_free(d);
     return f;
 }

@@ -28,6 +28,8 @@ typedef struct ref_spec {
     const char *effects, *clusters, *weights; /* NULL: none */
     pfx_weights_kind kind;
     bool no_intercept;
+    const char *endogenous, *instruments; /* NULL: least squares */
+    bool single;                          /* the numbers were single precision, printed short: round them to it */
 } ref_spec;
 pfx_design *ref_design(const ref_table *t, const ref_spec *s);
 
@@ -39,7 +41,7 @@ void ref_design_free(pfx_design *d);
 
 /* Options with defaults: fixest, level .95, one thread. */
 pfx_fit_options ref_options(pfx_vcov_type vcov, pfx_ssc ssc);
-/* Fit a fresh design of the spec. */
+/* Fit a fresh design of the spec; by 2SLS where it has instruments. */
 pfx_fit *ref_fit(const ref_table *t, const ref_spec *s, pfx_fit_options o);
 const pfx_coef *ref_coef(const pfx_fit *f, const char *term);
 

@@ -1,0 +1,78 @@
+# 2SLS as a user meets it: formulas, formats, streams, sets of Anderson and Rubin, and what is refused.
+. tests/cli_lib.sh
+ok "$P" import tests/data/griliches76.csv -o "$dir/wages.h5"
+wages=$dir/wages.h5
+out=$dir/out/table.txt
+fit() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" fit "$wages" "$@" -o "$out"; }
+json() { ok "$P" fit "$wages" "$@" --format json --quiet; }
+
+# The table: first stages before their model, each with its statistics.
+ok "$P" fit "$wages" 'lw ~ expr + tenure | year | iq + s ~ med + kww + age + mrt' --vcov hetero
+holds "(1) first"
+holds "Sanderson-Windmeijer F"
+holds "Kleibergen-Paap rk LM (p)"
+holds "Sargan-Hansen J (p)"
+holds "endogenous: iq, s; 4 excluded instruments"
+holds "16.87 (10 % size)"
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ age' 'lw ~ expr + iq'
+holds "Anderson-Rubin 95 % confidence set of iq: ["
+holds "(2)"
+for f in json csv latex markdown html; do
+    ok "$P" fit "$wages" 'lw ~ expr | iq ~ age + kww' --format $f
+    [ -s "$dir/stdout" ] || fault "--format $f printed nothing"
+done
+# Published: ivreg2's rank tests of Hayashi's wage equation, with dummies for the years and with absorbed years.
+for m in 'lw ~ expr + tenure + rns + smsa | year | s + iq ~ med + kww + age + mrt' \
+    'lw ~ expr + tenure + rns + smsa + i(year) | s + iq ~ med + kww + age + mrt'; do
+    json "$m" --vcov hetero
+    holds '"kp_rk_wald_f": 11.4614278866'
+    holds '"statistic": 40.926982199'
+    json "$m" --cluster age --ssc stata
+    holds '"kp_rk_wald_f": 13.162051328'
+done
+
+# Sets: bounded, unbounded, empty, none.
+shape() { want=$1; shift; json "$@"; holds "\"set_shape\": \"$want\""; }
+shape bounded 'lw ~ expr | iq ~ kww' --vcov hetero
+shape unbounded 'lw ~ expr | iq ~ mrt80' --vcov hetero
+shape empty 'lw ~ expr | iq ~ kww + age + med + mrt' --vcov hetero
+shape none 'lw ~ expr | iq + s ~ kww + age + med' --vcov hetero
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ kww + age + med + mrt' --vcov hetero
+holds "empty: no value is accepted"
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ mrt80' --vcov hetero
+holds "unbounded: the instruments are weak"
+
+# Residuals of the structural equation; several outcomes; a test of a coefficient; subsamples.
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ age' --save resid -o "$dir/resid.csv"
+[ "$(wc -l <"$dir/resid.csv")" = 759 ] || fault "want 758 residuals"
+ok "$P" fit "$wages" 'c(lw, lw80) ~ expr | year | iq ~ age + kww' --test 'iq = 0'
+holds "Wald test of iq = 0: F(1, "
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ age' --by rns
+
+# Instruments that do not do: usage, or not identified.
+fit 2 "1 instrument for 2 endogenous variables" 'lw ~ expr | iq + s ~ age'
+fit 2 "column" 'lw ~ expr | iq ~'
+fit 2 "column" 'lw ~ expr | iq ~ age | year'
+fit 2 "no column 'agee'" 'lw ~ expr | iq ~ agee'
+fit 4 "left out: expr (collinear with the terms before it)" 'lw ~ expr | iq ~ expr'
+fit 4 "left out: age (absorbed by the effects)" 'lw ~ expr | age | iq ~ age'
+fit 4 "no endogenous variable is left: iq (absorbed by the effects)" 'lw ~ expr | iq | iq ~ age'
+fit 4 "2 endogenous variables and 1 instrument; left out: I(2 * age)" 'lw ~ expr | iq + s ~ age + I(2 * age)'
+awk 'BEGIN { print "y,d,z"; for (i = 0; i < 40; i++) print i % 7 "," i % 2 "," int(i / 2) % 2 }' >"$dir/zero.csv"
+ok "$P" import "$dir/zero.csv" -o "$dir/zero.h5"
+expect 4 "not identified: the instruments explain nothing of d" "$P" fit "$dir/zero.h5" 'y ~ 1 | d ~ z' -o "$out"
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ age + I(2 * age)'
+holds "collinear, left out: I(2 * age)" "$dir/stderr"
+ok "$P" fit "$wages" 'lw ~ expr | iq ~ iq'
+holds "2SLS is least squares" "$dir/stderr"
+
+# A stream has the bits of the fit in memory.
+ok "$P" simulate -o "$dir/panel.h5" --firms 60000 --years 2010:2017 --seed 2 --quiet
+m='EXPY ~ ROA + lnEmployee + Occupy | firm + year | Top1 ~ TobinQ + Cashflow + Mshare'
+strip() { sed -E 's/"(read_s|compute_s|total_s|peak_memory_bytes|streamed|passes)": *[^,}]*//g' "$dir/stdout"; }
+ok "$P" fit "$dir/panel.h5" "$m" --format json --quiet --threads 2
+strip >"$dir/whole"
+ok "$P" fit "$dir/panel.h5" "$m" --format json --threads 2 --memory 62M
+holds '"streamed": true'
+strip | diff - "$dir/whole" >"$dir/diff" || fault "streamed: $(head -n 4 "$dir/diff")"
+finish
