@@ -43,6 +43,7 @@ static const bench_case cases[] = {
     {"two-way", "memory", bench_fit, false, MEM(3), 0, BENCH_TWO_WAY, 0, false},
     {"two-way-weights", "memory", bench_fit, false, MEM(3) + 8, 0, BENCH_TWO_WAY, 0, true},
     {"two-way-large", "memory", bench_fit, true, MEM(3), 0, BENCH_TWO_WAY, 0, false},
+    {"two-way-2sls", "memory", bench_fit_2sls, false, MEM(3), 0, BENCH_TWO_WAY, 0, false},
     {"industry-region", "memory", bench_fit, false, MEM(4), 0, BENCH_INDUSTRY, 0, false},
     {"worker-firm-1", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_WORKERS, 0.01, false},
     {"worker-firm-5", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.05, false},

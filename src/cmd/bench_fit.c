@@ -20,7 +20,7 @@ static pfx_status fit_once(void *ctx, pfx_err *err)
     job *j = ctx;
     pfx_fit_free(j->f);
     j->f = NULL;
-    return pfx_fit_ols(j->d, &j->o, &j->f, err);
+    return pfx_fit_model(j->d, &j->o, &j->f, err);
 }
 
 /* Largest weighted sum of residuals over a level of a factor, in units of the residuals' norm over the level's rows
@@ -41,8 +41,8 @@ static pfx_status effect_residue(const pfx_design *d, const double *e, const int
     return PFX_OK;
 }
 
-/* The normal equations, from the data: residuals are orthogonal to every regressor and sum to zero over every level of
- * every effect. Returns the largest violation as a cosine or mean, whatever the route. */
+/* The normal equations, from the data: residuals are orthogonal to every regressor (or its instrument) and sum to zero
+ * over every level of every effect. Returns the largest violation as a cosine or mean, whatever the route. */
 static pfx_status residue(const pfx_design *d, const double *e, double *worst, pfx_err *err)
 {
     double ee = 0, zz[P] = {0}, ze[P] = {0};
@@ -57,7 +57,8 @@ static pfx_status residue(const pfx_design *d, const double *e, double *worst, p
         }
     }
     *worst = 0;
-    for (int k = 0; k < P - 1; k++) *worst = fmax(*worst, fabs(ze[k]) / sqrt(zz[k] * ee));
+    for (int k = 0; k < P - 1; k++)
+        if (d->role[k] != PFX_ENDOGENOUS) *worst = fmax(*worst, fabs(ze[k]) / sqrt(zz[k] * ee));
     const double rms = sqrt(ee / (double)d->n);
     if (d->n_absorbed == 0) st = effect_residue(d, e, NULL, 1, rms, worst, err);
     for (int a = 0; a < d->n_absorbed && st == PFX_OK; a++)
@@ -69,7 +70,7 @@ static pfx_status residue(const pfx_design *d, const double *e, double *worst, p
 static bool planted(const pfx_design *d, const pfx_fit *f)
 {
     const double bound = 5 / sqrt((double)d->n);
-    int constant = f->k - (P - 1);
+    int constant = f->k - (P - 1) + (f->iv != NULL);
     if (constant != (d->n_absorbed == 0)) return false;
     for (int k = constant; k < f->k; k++)
         if (!(fabs(f->coef[k].estimate - 0.1) < 6 * f->coef[k].std_error) || !(f->coef[k].std_error < bound)) return false;
@@ -92,7 +93,7 @@ static pfx_status check(job *j, const pfx_fit *timed, pfx_bench_line *l, pfx_err
     pfx_fit *f = NULL;
     pfx_fit_options o = j->o;
     o.save = true;
-    pfx_status st = pfx_fit_ols(j->d, &o, &f, err);
+    pfx_status st = pfx_fit_model(j->d, &o, &f, err);
     if (st == PFX_OK) st = residue(j->d, f->resid, &worst, err);
     if (st == PFX_OK) {
         l->digits = worst > 0 ? -log10(worst) : 16;
@@ -109,13 +110,23 @@ static pfx_status check(job *j, const pfx_fit *timed, pfx_bench_line *l, pfx_err
     return st;
 }
 
-pfx_status bench_fit(bench_run *r, const bench_case *c, pfx_err *err)
+/* The last regressor becomes an instrument, and moves the one before, which is endogenous: the planted coefficients stay,
+ * and the instrument has none of its own. */
+static void add_instrument(pfx_design *d)
+{
+    d->role[P - 3] = PFX_ENDOGENOUS;
+    d->role[P - 2] = PFX_INSTRUMENT;
+    for (pfx_idx r = 0; r < d->n; r++) d->Z[r * P + P - 3] += d->Z[r * P + P - 2];
+}
+
+static pfx_status run(bench_run *r, const bench_case *c, bool instruments, pfx_err *err)
 {
     job j = {.o = {.vcov = PFX_VCOV_CLUSTER, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .isa = (pfx_isa)r->common->isa}};
     pfx_fit *first = NULL;
     double digits = NAN;
     int nth[2], k = bench_thread_list(r, nth);
     pfx_status st = bench_design((bench_kind)c->kind, bench_rows(r, c), c->move, c->weights, r->nth, &j.d, err);
+    if (st == PFX_OK && instruments) add_instrument(j.d);
     for (int i = 0; i < k && st == PFX_OK; i++) {
         pfx_bench_line l = pfx_bench_line_of(c->name, j.d->n, P, nth[i]);
         j.o.nth = nth[i];
@@ -138,4 +149,14 @@ pfx_status bench_fit(bench_run *r, const bench_case *c, pfx_err *err)
     pfx_fit_free(j.f);
     pfx_design_free(j.d);
     return st;
+}
+
+pfx_status bench_fit(bench_run *r, const bench_case *c, pfx_err *err)
+{
+    return run(r, c, false, err);
+}
+
+pfx_status bench_fit_2sls(bench_run *r, const bench_case *c, pfx_err *err)
+{
+    return run(r, c, true, err);
 }

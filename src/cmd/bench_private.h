@@ -65,6 +65,7 @@ pfx_status bench_measure_limits(bench_run *r, pfx_err *err) PFX_MUST;
 pfx_status bench_kernel(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 enum { BENCH_GRAM, BENCH_DEMEAN, BENCH_RESID, BENCH_SCORE };
 pfx_status bench_fit(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
+pfx_status bench_fit_2sls(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_simulate(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_import(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_panel_read(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
