@@ -10,6 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/est/absorb_internal.h"
+#include "src/est/absorb_scatter.h"
 #include "src/model/design.h"
 
 #define ADD_CHUNK 4096      /* elements of the groups' sums that one thread adds up at a time */
@@ -17,6 +18,7 @@
 #define MAX_WAVE 1024
 #define MIN_WAVE 8
 #define SUM_BYTES (32 << 20)
+#define LARGE_SHARE 4       /* tables of large effects are used again while they are in the cache: less of it */
 
 static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a->d->w ? a->d->w + row : NULL; }
 
@@ -162,7 +164,10 @@ typedef struct sum_pass {
     const pfx_absorber *a;
     const pfx_absorb_view *v;
     bool want_C, want_moments, one_sweep;
-    pfx_idx n, stride;      /* doubles of gram and C; and of weight, mean, centred with them */
+    bool large;             /* C has many columns: groups keep tables of those that they meet */
+    pfx_absorb_scatter *scatter;    /* these tables */
+    double *C;              /* [q x ld] their total */
+    pfx_idx n, stride;      /* doubles of gram and a C that is not large; and of weight, mean, centred with them */
     double *total;          /* [stride] */
     pfx_idx cap_wave, wave, group0; /* groups of a wave: at most, now, and the first */
     double *part;           /* [cap_wave x stride] */
@@ -247,7 +252,32 @@ static void sweep_block(const sum_pass *c, pfx_idx b, int thread, pfx_idx group,
     if (c->count && !pfx_schur_count(c->count, thread, k.n_levels, mask)) c->left[group] = true;
 }
 
-static void sum_block(const sum_pass *c, pfx_idx b, int thread, double *part)
+/* Rows of one block to the tables of a group. A level that lies in one column of an effect adds nothing to it: its
+ * demeaned rows sum to zero. */
+static void scatter_block(const sum_pass *c, pfx_idx g, int thread, pfx_idx b, int e, const double *buf)
+{
+    const pfx_absorber *a = c->a;
+    const pfx_schur_block *x = &a->rest[e];
+    pfx_idx row = a->block_row[b], r0 = row, end = row + block_rows(a, b);
+    bool skip = a->mean && !x->value && a->block_long[b] < 0;
+
+    for (pfx_idx l = a->n_levels > 0 ? a->block_level[b] : 0; r0 < end;) {
+        pfx_idx r1 = end, next = end;
+        for (; skip && l < a->block_level[b + 1]; l++) {
+            pfx_idx r = a->start[l] + 1;
+            while (r < a->start[l + 1] && x->code[r] == x->code[r - 1]) r++;
+            if (r < a->start[l + 1]) continue;
+            r1 = a->start[l], next = a->start[++l];
+            break;
+        }
+        if (r1 > r0)
+            pfx_absorb_scatter_add(c->scatter, g, thread, r1 - r0, x->code + r0, x->col0, x->value ? x->value + r0 : NULL,
+                                   a->d->w ? a->d->w + r0 : NULL, c->v->p, buf + (r0 - row) * c->v->ld);
+        r0 = next;
+    }
+}
+
+static void sum_block(const sum_pass *c, pfx_idx g, int thread, pfx_idx b, double *part)
 {
     const pfx_absorber *a = c->a;
     const pfx_absorb_view *v = c->v;
@@ -261,7 +291,8 @@ static void sum_block(const sum_pass *c, pfx_idx b, int thread, double *part)
     pfx_k_gram(a->opt.isa, n, v->p, v->ld, buf, w, part);
     for (int e = 0; c->want_C && e < a->n_rest; e++) {
         const pfx_schur_block *r = &a->rest[e];
-        pfx_k_scatter(a->opt.isa, n, v->p, v->ld, buf, r->value ? r->value + row : NULL, w, r->code + row, v->ld,
+        if (c->large) scatter_block(c, g, thread, b, e, buf);
+        else pfx_k_scatter(a->opt.isa, n, v->p, v->ld, buf, r->value ? r->value + row : NULL, w, r->code + row, v->ld,
                       C + r->col0 * v->ld);
     }
 }
@@ -276,7 +307,7 @@ static void sum_group(void *ctx, pfx_idx g, int thread)
     pfx_absorber_group(c->a, group, &b0, &b1);
     for (pfx_idx b = b0; b < b1; b++)
         if (c->one_sweep) sweep_block(c, b, thread, group, part);
-        else sum_block(c, b, thread, part);
+        else sum_block(c, g, thread, b, part);
 }
 
 /* Add the sums of the wave's groups onto the total, in order. */
@@ -293,8 +324,9 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
 {
     const pfx_absorber *a = c->a;
     const pfx_absorb_view *v = c->v;
-    pfx_idx n_groups = pfx_absorber_n_groups(a), fit = SUM_BYTES / (8 * c->stride);
+    pfx_idx n_groups = pfx_absorber_n_groups(a), fit = SUM_BYTES / (8 * (c->stride + (c->large ? a->q * v->ld : 0)));
 
+    if (c->large) fit /= LARGE_SHARE;
     fit = fit < MIN_WAVE ? MIN_WAVE : fit > MAX_WAVE ? MAX_WAVE : fit;
     if (fit > n_groups) fit = n_groups;
     if (fit > c->cap_wave) {
@@ -302,6 +334,9 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
         c->cap_wave = fit;
         if (!(c->part = pfx_mem_alloc(fit * c->stride, sizeof *c->part, err))) return PFX_ENOMEM;
     }
+    if (c->large && !c->scatter &&
+        pfx_absorb_scatter_create(a->q, v->ld, fit, a->max_rows, a->opt.nth, a->opt.isa, &c->scatter, err) != PFX_OK)
+        return PFX_ENOMEM;
     if (a->max_rows > c->cap_rows) {
         free_buffers(a->opt.nth, c->buf), free_buffers(a->opt.nth, c->mean), pfx_mem_free(c->mask);
         c->mean = NULL, c->mask = NULL;
@@ -322,6 +357,7 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
             join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, m[0], m + 1, m + 1 + v->ld);
         }
         pfx_par_for((c->n + ADD_CHUNK - 1) / ADD_CHUNK, a->opt.nth, add_chunk, c);
+        if (c->large && pfx_absorb_scatter_flush(c->scatter, c->wave, c->C, err) != PFX_OK) return PFX_ENOMEM;
     }
     return PFX_OK;
 }
@@ -355,7 +391,7 @@ static void give_sums(const sum_pass *c, pfx_absorb_sums *out)
 
     memcpy(out->gram, c->total, (size_t)gram * sizeof *out->gram);
     pfx_k_mirror(p, out->gram);
-    if (out->C) memcpy(out->C, c->total + gram, (size_t)(c->n - gram) * sizeof *out->C);
+    if (out->C && !c->large) memcpy(out->C, c->total + gram, (size_t)(c->n - gram) * sizeof *out->C);
     if (!out->mean) return;
     const double *mom = c->total + c->n;
     out->weight = mom[0];
@@ -369,9 +405,12 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     sum_pass c = {.a = a, .v = v, .want_C = out->C, .want_moments = out->mean};
     bool more = true;
 
-    c.n = (pfx_idx)v->p * v->p + (out->C ? a->q * v->ld : 0);
+    /* (A stream, whose windows differ in size, has few columns.) */
+    c.large = out->C && a->q > PFX_SCHUR_DENSE;
+    if (c.large) memset(c.C = out->C, 0, (size_t)(a->q * v->ld) * sizeof *out->C);
+    c.n = (pfx_idx)v->p * v->p + (out->C && !c.large ? a->q * v->ld : 0);
     c.stride = c.n + 1 + 2 * v->ld;
-    c.one_sweep = in_one_sweep(a, v, c.want_C);
+    c.one_sweep = !c.large && in_one_sweep(a, v, c.want_C);
     const pfx_schur_spec spec = pfx_absorb_schur_spec(a);
     if (c.one_sweep && out->schur && pfx_schur_countable(&spec)) c.count = out->schur;
     c.total = pfx_mem_calloc(c.stride, sizeof *c.total, err);
@@ -382,6 +421,7 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     }
     if (st == PFX_OK) give_sums(&c, out);
     free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);
+    pfx_absorb_scatter_free(c.scatter);
     pfx_mem_free(c.mask), pfx_mem_free(c.left), pfx_mem_free(c.part), pfx_mem_free(c.total);
     return st;
 }

@@ -4,9 +4,13 @@
 #include "src/base/mem.h"
 #include "src/est/schur_internal.h"
 
-/* Plain iteration is tried first for this many steps: random graphs, on which a factor would fill up, are done by
- * then, and it costs about as much as ordering the matrix. */
-#define PROBE_STEPS 40
+/* Up to this many columns a factor costs less than the pass over a million rows (q^3 / 3, some Gflop), and tells the rank. */
+#define SMALL 1024
+/* A factor that is predicted to cost no more than this many steps of plain iteration is made at once. */
+#define QUICK_STEPS 40.0
+/* Else plain iteration goes first for so many steps: random graphs, on which a factor would fill up, are done by then,
+ * and it costs about as much as ordering the matrix. */
+#define PROBE_STEPS 60
 /* With a factor each step gains many digits: go to rounding, not merely to tol. */
 #define FACTOR_TOL 1e-15
 #define FACTOR_STEPS 10
@@ -53,24 +57,43 @@ void pfx_schur_free(pfx_schur *s)
     pfx_mem_free(s);
 }
 
+static pfx_status make_factor(pfx_schur *s, int m, pfx_err *err)
+{
+    pfx_idx rank;
+    s->analysed = true;
+    pfx_status st = pfx_schur_factor_try(&s->csr, m, &s->factor, &rank, err);
+    if (st != PFX_OK) return st;
+    if (s->factor) s->route = "schur-cholesky";
+    if (s->rank < 0) s->rank = rank;
+    return PFX_OK;
+}
+
+/* A factor at once where it is sure to be cheap. */
+static pfx_status plan(pfx_schur *s, int m, pfx_err *err)
+{
+    pfx_schur_cost cost;
+    s->planned = true;
+    if (s->spec.q <= SMALL) return make_factor(s, m, err);
+    pfx_status st = pfx_schur_predict(&s->csr, &cost, err);
+    if (st != PFX_OK || pfx_schur_cost_steps(&s->csr, cost, m) > QUICK_STEPS) return st;
+    return make_factor(s, m, err);
+}
+
 /* Iterate: plainly for a while, then decide from the symbolic factor how to go on. */
 static pfx_status iterate(pfx_schur *s, int m, pfx_idx ld, const double *C, const double *floor, double *G, double *R,
                           pfx_schur_progress *res, pfx_err *err)
 {
     const pfx_schur_spec *p = &s->spec;
-    pfx_status st;
+    pfx_status st = PFX_OK;
     int used = 0;
 
+    if (!s->planned && (st = plan(s, m, err)) != PFX_OK) return st;
     if (!s->analysed) {
         int probe = p->maxiter < PROBE_STEPS ? p->maxiter : PROBE_STEPS;
-        pfx_idx rank;
         st = pfx_schur_iterate(s, NULL, p->tol, probe, m, ld, C, floor, G, R, res, err);
         if (st != PFX_OK || res->converged || probe == p->maxiter) return st;
         used = res->iterations;
-        s->analysed = true;
-        if ((st = pfx_schur_factor_try(&s->csr, m, &s->factor, &rank, err)) != PFX_OK) return st;
-        if (s->factor) s->route = "schur-cholesky";
-        if (s->rank < 0) s->rank = rank;
+        if ((st = make_factor(s, m, err)) != PFX_OK) return st;
     }
     if (s->factor) {
         st = pfx_schur_iterate(s, s->factor, FACTOR_TOL, FACTOR_STEPS, m, ld, C, floor, G, R, res, err);

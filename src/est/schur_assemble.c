@@ -20,7 +20,7 @@
 typedef union cell { double d; int64_t i; int32_t c[2]; } cell;
 enum { HEAD = 3 };
 
-typedef struct cell_list { pfx_idx n, cap; cell *at; bool failed; } cell_list;
+typedef struct cell_list { pfx_idx n, most; cell *at; } cell_list;
 /* Columns and values of some rows of S. */
 typedef struct entry_list { pfx_idx n, cap; int32_t *col; double *val; bool failed; } entry_list;
 /* A row of the data in one of its columns, and its level. */
@@ -29,6 +29,7 @@ typedef struct occurrence { const cell *level; pfx_idx row; /* within its level 
 typedef struct assembly {
     pfx_schur *s;
     int k;                      /* vectors that span a level: mean and basis */
+    cell *cells;                /* of all chunks */
     cell_list level[CHUNKS];    /* merged columns u = B'W v of the levels of each chunk */
     pfx_idx *first;             /* [n_levels] where a level begins in its chunk's list; -1: skipped */
     pfx_idx *row_ptr;           /* [q + 1] */
@@ -56,17 +57,6 @@ static bool reserve(entry_list *l, pfx_idx extra)
     return !l->failed;
 }
 
-static bool reserve_cells(cell_list *l, pfx_idx extra)
-{
-    if (l->failed) return false;
-    if (l->n + extra <= l->cap) return true;
-    pfx_idx cap = 2 * l->cap > l->n + extra ? 2 * l->cap : l->n + extra + 256;
-    cell *at = pfx_mem_realloc(l->at, cap, sizeof *at, NULL);
-    if (at) l->at = at, l->cap = cap;
-    else l->failed = true;
-    return !l->failed;
-}
-
 static double weight(const pfx_schur_spec *p, pfx_idx r) { return p->w ? p->w[r] : 1.0; }
 static double value(const pfx_schur_block *b, pfx_idx r) { return b->value ? b->value[r] : 1.0; }
 
@@ -90,12 +80,9 @@ static int cells_of_row(const pfx_schur_spec *p) { return p->n_blocks > 1 ? (p->
 static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark, cell_list *l)
 {
     const pfx_schur_spec *p = &a->s->spec;
-    int width = 1 + a->k;
+    int width = 1 + a->k, row_cells = cells_of_row(p);
     double total = 0.0;
 
-    int row_cells = cells_of_row(p);
-
-    if (!reserve_cells(l, HEAD + (r1 - r0) * (p->n_blocks * width + row_cells))) return;
     cell *head = l->at + l->n, *entry = head + HEAD;
     int32_t n = 0;
     for (pfx_idx r = r0; r < r1; r++) {
@@ -125,16 +112,50 @@ static void merge_level(const assembly *a, pfx_idx r0, pfx_idx r1, int32_t *mark
     l->n += HEAD + n * width + (r1 - r0) * row_cells;
 }
 
+/* Which levels of a chunk are skipped, and room for the others. */
+static void count_chunk(void *ctx, pfx_idx c, int thread)
+{
+    assembly *a = ctx;
+    const pfx_schur_spec *p = &a->s->spec;
+    (void)thread;
+
+    for (pfx_idx g = chunk_start(p->n_levels, c); g < chunk_start(p->n_levels, c + 1); g++) {
+        pfx_idx r0 = p->start[g], r1 = p->start[g + 1];
+        a->first[g] = is_constant(p, r0, r1) ? -1 : 0;
+        if (a->first[g] == 0) a->level[c].most += HEAD + (r1 - r0) * (p->n_blocks * (1 + a->k) + cells_of_row(p));
+    }
+}
+
 static void merge_chunk(void *ctx, pfx_idx c, int thread)
 {
     assembly *a = ctx;
     const pfx_schur_spec *p = &a->s->spec;
+    cell_list *l = &a->level[c];
 
     for (pfx_idx g = chunk_start(p->n_levels, c); g < chunk_start(p->n_levels, c + 1); g++) {
-        bool skip = is_constant(p, p->start[g], p->start[g + 1]);
-        a->first[g] = skip ? -1 : a->level[c].n;
-        if (!skip) merge_level(a, p->start[g], p->start[g + 1], a->mark[thread], &a->level[c]);
+        if (a->first[g] < 0) continue;
+        a->first[g] = l->n;
+        merge_level(a, p->start[g], p->start[g + 1], a->mark[thread], l);
     }
+}
+
+/* One piece of memory for all chunks: large ones come in huge pages. */
+static pfx_status merge_levels(assembly *a, pfx_err *err)
+{
+    const pfx_schur_spec *p = &a->s->spec;
+    pfx_idx most = 0;
+
+    if (p->n_levels == 0) return PFX_OK;
+    pfx_par_for(CHUNKS, p->nth, count_chunk, a);
+    for (int c = 0; c < CHUNKS; c++) most += a->level[c].most;
+    if (!(a->cells = pfx_mem_alloc(most, sizeof *a->cells, err))) return PFX_ENOMEM;
+    most = 0;
+    for (int c = 0; c < CHUNKS; c++) {
+        a->level[c].at = a->cells + most;
+        most += a->level[c].most;
+    }
+    pfx_par_for(CHUNKS, p->nth, merge_chunk, a);
+    return PFX_OK;
 }
 
 /* Rows of the data by column: a counting sort, one block at a time. Rows come level by level, so that the levels'
@@ -214,7 +235,7 @@ static void add_row(const assembly *a, int e, pfx_idx r, row_sum *t, double *dia
         put(t, (int32_t)(p->block[h].col0 + p->block[h].code[r]), f * value(&p->block[h], r));
 }
 
-static void ask_for(const occurrence *o)
+PFX_ALWAYS_INLINE void ask_for(const occurrence *o)
 {
     for (int i = 0; o->level && i < LINES; i++) __builtin_prefetch(o->level + 8 * i);
 }
@@ -332,7 +353,6 @@ static pfx_status allocate(assembly *a, pfx_err *err)
 static void release(assembly *a)
 {
     for (int c = 0; c < CHUNKS; c++) {
-        pfx_mem_free(a->level[c].at);
         pfx_mem_free(a->part[c].col), pfx_mem_free(a->part[c].val);
     }
     for (int t = 0; t < a->s->spec.nth; t++) {
@@ -340,25 +360,30 @@ static void release(assembly *a)
         if (a->sum) pfx_mem_free(a->sum[t]);
     }
     pfx_mem_free(a->mark), pfx_mem_free(a->sum);
+    pfx_mem_free(a->cells);
     pfx_mem_free(a->first);
     pfx_mem_free(a->row_ptr), pfx_mem_free(a->row), pfx_mem_free(a->length), pfx_mem_free(a->inv);
 }
 
-pfx_status pfx_schur_assemble(pfx_schur *s, pfx_err *err)
+/* Row by row. */
+static pfx_status assemble_rows(pfx_schur *s, pfx_err *err)
 {
     const pfx_schur_spec *p = &s->spec;
     assembly a = {.s = s, .k = p->mean + p->n_basis};
     pfx_status st = allocate(&a, err);
 
-    if (st == PFX_OK && p->n_levels > 0) pfx_par_for(CHUNKS, p->nth, merge_chunk, &a);
-    for (int c = 0; c < CHUNKS && st == PFX_OK; c++)
-        if (a.level[c].failed) st = pfx_fail(err, PFX_ENOMEM, "out of memory for the columns of the absorbed effects");
+    if (st == PFX_OK) st = merge_levels(&a, err);
     if (st == PFX_OK) {
         pfx_par_for(p->n_blocks, p->nth, sort_block, &a);
         pfx_par_for(CHUNKS, p->nth, sum_chunk, &a);
         st = join_parts(&a, err);
     }
-    if (st == PFX_OK) st = count_components(s, err);
     release(&a);
     return st;
+}
+
+pfx_status pfx_schur_assemble(pfx_schur *s, pfx_err *err)
+{
+    pfx_status st = pfx_schur_panel_suits(&s->spec) ? pfx_schur_panel(s, err) : assemble_rows(s, err);
+    return st == PFX_OK ? count_components(s, err) : st;
 }

@@ -20,6 +20,8 @@
 #define PLAIN_STEPS 1000.0
 #define FACTOR_STEPS 3.0
 #define DENSE_SPEED 8.0
+#define STEP_VECTORS 5.0        /* a step of plain iteration also walks its vectors: so many entries' work a row */
+#define FULL 0.25
 #define MAX_ENTRIES 2.5e8       /* 2 GB of factor */
 
 struct pfx_schur_factor {
@@ -75,10 +77,15 @@ static pfx_idx count_rank(const pfx_schur_csr *S, const cholmod_factor *L)
     return rank;
 }
 
+double pfx_schur_cost_steps(const pfx_schur_csr *S, pfx_schur_cost cost, int m)
+{
+    double factor = cost.flops / DENSE_SPEED + FACTOR_STEPS * 2.0 * cost.entries * m;
+    return cost.entries <= MAX_ENTRIES ? factor / ((double)(S->ptr[S->n] + STEP_VECTORS * S->n) * m) : INFINITY;
+}
+
 static bool is_cheap(const pfx_schur_csr *S, const cholmod_common *cc, int m)
 {
-    double factor = cc->fl / 2.0 / DENSE_SPEED + FACTOR_STEPS * 2.0 * cc->lnz * m;
-    return factor <= PLAIN_STEPS * (double)S->ptr[S->n] * m && cc->lnz <= MAX_ENTRIES;
+    return pfx_schur_cost_steps(S, (pfx_schur_cost){cc->lnz, cc->fl / 2.0}, m) <= PLAIN_STEPS;
 }
 
 pfx_status pfx_schur_factor_try(const pfx_schur_csr *S, int m, pfx_schur_factor **out, pfx_idx *rank, pfx_err *err)
@@ -94,7 +101,8 @@ pfx_status pfx_schur_factor_try(const pfx_schur_csr *S, int m, pfx_schur_factor 
     cc->error_handler = NULL;
     cc->try_catch = 1;
     cc->nmethods = 1;
-    cc->method[0].ordering = CHOLMOD_AMD;
+    /* A matrix that is mostly full has nothing to gain from an ordering. */
+    cc->method[0].ordering = (double)S->ptr[S->n] > FULL * (double)S->n * (double)S->n ? CHOLMOD_NATURAL : CHOLMOD_AMD;
     cc->postorder = 1;
     cc->final_ll = 1;
     cholmod_sparse *A = copy_lower(S, cc);

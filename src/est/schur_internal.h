@@ -4,6 +4,9 @@
 
 #include "src/est/schur.h"
 
+/* gcc takes a function that does nothing but ask for memory ahead for one without effect, and drops its calls. */
+#define PFX_ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* A symmetric matrix in compressed rows, both triangles, columns ascending. */
 typedef struct pfx_schur_csr {
     pfx_idx n, *ptr;    /* [n + 1] */
@@ -30,6 +33,7 @@ struct pfx_schur {
     bool *dropped;              /* [q] */
     pfx_schur_csr csr;
     pfx_schur_factor *factor;
+    bool planned;               /* what a factor costs was predicted */
     bool analysed;              /* the choice between factor and plain iteration has been made */
     const char *route;
     int iterations;
@@ -44,8 +48,12 @@ pfx_status pfx_schur_dense_finish(pfx_schur *s, pfx_idx q, pfx_err *err) PFX_MUS
 void pfx_schur_dense_free(pfx_schur *s);
 pfx_status pfx_schur_dense_solve(const pfx_schur *s, int m, pfx_idx ld, const double *C, double *G, double *R, pfx_err *err) PFX_MUST;
 
-/* schur_assemble.c */
+/* schur_assemble.c: s->csr and s->components from the spec's rows; by panels where that suits. */
 pfx_status pfx_schur_assemble(pfx_schur *s, pfx_err *err) PFX_MUST;
+
+/* schur_panel.c: s->csr where S is small, or not very sparse. NOMEM. */
+bool pfx_schur_panel_suits(const pfx_schur_spec *p);
+pfx_status pfx_schur_panel(pfx_schur *s, pfx_err *err) PFX_MUST;
 
 /* schur_pcg.c: go on from G for at most maxiter steps of conjugate gradients, or of refinement with factor where it is
  * not NULL. R is the true residual that was reached; converged: below tol (or floor) in every column. */
@@ -53,6 +61,14 @@ typedef struct pfx_schur_progress { int iterations; bool converged; double relat
 pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, double tol, int maxiter, int m, pfx_idx ld,
                              const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
                              pfx_err *err) PFX_MUST;
+
+/* What a factor costs: entries of its lower triangle, multiply-adds of making it. */
+typedef struct pfx_schur_cost { double entries, flops; } pfx_schur_cost;
+
+/* schur_plan.c: a bound on what an ordering by levels costs. NOMEM. */
+pfx_status pfx_schur_predict(const pfx_schur_csr *S, pfx_schur_cost *out, pfx_err *err) PFX_MUST;
+/* The same in steps of plain iteration for m columns. */
+double pfx_schur_cost_steps(const pfx_schur_csr *S, pfx_schur_cost cost, int m);
 
 /* schur_cholesky.c: *out is NULL where the symbolic factor says that plain iteration is cheaper. rank: exact or -1. */
 pfx_status pfx_schur_factor_try(const pfx_schur_csr *S, int m, pfx_schur_factor **out, pfx_idx *rank, pfx_err *err) PFX_MUST;

@@ -7,13 +7,20 @@
 #include "src/base/parallel.h"
 #include "src/est/schur_internal.h"
 
-#define ROWS 512        /* rows of S to a partial sum: fixed, so that sums do not depend on threads */
+/* Rows of S to a partial sum: a function of S alone, so that sums do not depend on threads. */
+#define MAX_ROWS 512
+#define MIN_ROWS 32
+#define PARTS 64
+#define ROW_WORK 5      /* what a row's vectors cost, in entries of S */
 #define RESTARTS 4      /* the recurrence drifts from the true residual; start again from the latter */
+
+/* A thread takes neighbouring blocks, the same in every loop, so that its rows stay in its cache. */
 
 typedef struct pcg {
     const pfx_schur *s;
     int m;
-    pfx_idx ld, n_parts;
+    pfx_idx ld, rows, n_parts, n_pieces;
+    pfx_par_fn fn;              /* what run does to one block */
     const double *C;
     double *X, *R, *P, *Y;      /* [q x ld] solution, residual, direction, S P */
     double *part;               /* [n_parts x ld] */
@@ -22,8 +29,8 @@ typedef struct pcg {
 
 static void rows_of(const pcg *c, pfx_idx b, pfx_idx *i0, pfx_idx *i1)
 {
-    *i0 = b * ROWS;
-    *i1 = *i0 + ROWS < c->s->spec.q ? *i0 + ROWS : c->s->spec.q;
+    *i0 = b * c->rows;
+    *i1 = *i0 + c->rows < c->s->spec.q ? *i0 + c->rows : c->s->spec.q;
 }
 
 static void do_spmm(void *ctx, pfx_idx b, int thread)
@@ -54,10 +61,30 @@ static void do_turn(void *ctx, pfx_idx b, int thread)
     pfx_k_cg_turn(c->s->spec.isa, i0, i1, c->ld, c->beta, c->R, c->s->csr.inv, c->P);
 }
 
+/* First block of a piece: pieces have the same number of entries of S, and of rows, to walk. */
+static pfx_idx piece_start(const pcg *c, pfx_idx piece)
+{
+    const pfx_schur_csr *m = &c->s->csr;
+    pfx_idx lo = 0, hi = c->n_parts, want = piece * (m->ptr[m->n] + ROW_WORK * m->n) / c->n_pieces;
+    while (lo < hi) {
+        pfx_idx mid = lo + (hi - lo) / 2, row = mid * c->rows;
+        if (m->ptr[row] + ROW_WORK * row < want) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+static void run_piece(void *ctx, pfx_idx piece, int thread)
+{
+    pcg *c = ctx;
+    for (pfx_idx b = piece_start(c, piece); b < piece_start(c, piece + 1); b++) c->fn(ctx, b, thread);
+}
+
 /* Run fn over the row blocks and add their sums in order. */
 static void run(pcg *c, pfx_par_fn fn, double *sum)
 {
-    pfx_par_for(c->n_parts, c->s->spec.nth, fn, c);
+    c->fn = fn;
+    pfx_par_for(c->n_pieces, c->s->spec.nth, run_piece, c);
     if (!sum) return;
     memset(sum, 0, (size_t)c->ld * sizeof *sum);
     for (pfx_idx b = 0; b < c->n_parts; b++)
@@ -142,7 +169,9 @@ pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, doubl
                              const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
                              pfx_err *err)
 {
-    pcg c = {.s = s, .m = m, .ld = ld, .n_parts = (s->spec.q + ROWS - 1) / ROWS, .C = C, .X = G, .R = R};
+    pcg c = {.s = s, .m = m, .ld = ld, .rows = s->spec.q / PARTS, .n_pieces = s->spec.nth, .C = C, .X = G, .R = R};
+    c.rows = c.rows > MAX_ROWS ? MAX_ROWS : c.rows < MIN_ROWS ? MIN_ROWS : c.rows;
+    c.n_parts = (s->spec.q + c.rows - 1) / c.rows;
     pfx_status st = allocate(&c, err);
 
     *out = (pfx_schur_progress){0, false, 0.0};

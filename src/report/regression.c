@@ -267,6 +267,12 @@ static void model_notes(pfx_table *t, int n, pfx_fit *const *fits)
             pfx_table_note(t, "%sDropped as collinear: %s.", who, names.s ? names.s : "");
             pfx_str_free(&names);
         }
+        if (f->n_effects > 2 && f->rank_absorbed >= 0)
+            pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank %lld.", who, (long long)f->df_absorbed,
+                           (long long)f->rank_absorbed);
+        else if (f->n_effects > 2)
+            pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank not computed.", who,
+                           (long long)f->df_absorbed);
         if (f->v_floored)
             pfx_table_note(
                 t, "%sThe two-way variance was not positive semi-definite: negative eigenvalues set to 0.",

@@ -13,6 +13,9 @@ holds "Clusters (firm)"
 holds "Standard errors: clustered by firm (CRV1), small-sample factor of fixest."
 [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "want the closing line alone: $(cat "$dir/stderr")"
 holds ": fit: wall " "$dir/stderr"
+ok "$P" fit "$panel" 'y ~ x | firm + year + firm[z]'
+holds "Absorbed parameters: "
+holds "counted, exact rank "
 ok "$P" fit "$panel" 'y ~ x' --progress always
 holds "reading: 48 of 48 rows" "$dir/stderr"
 ok "$P" fit "$panel" 'y ~ x' --quiet

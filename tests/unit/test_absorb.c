@@ -260,7 +260,7 @@ static void test_nearly_absorbed(void **state)
 static void test_not_converged(void **state)
 {
     (void)state;
-    toy t = {.n = 600, .p = 4, .n_effects = 2, .effect = {LEVELS(130, TOY_RUNS), LEVELS(90, TOY_RANDOM)}, .seed = 40, .tilt = 1};
+    toy t = {.n = 9000, .p = 4, .n_effects = 2, .effect = {LEVELS(2500, TOY_RUNS), LEVELS(1200, TOY_RANDOM)}, .seed = 40, .tilt = 1};
     pfx_design *d = toy_design(&t);
     pfx_absorb_options o = {1e-13, 2, 1, PFX_ISA_PORTABLE};
     pfx_absorber *a;
@@ -279,7 +279,9 @@ static void test_out_of_memory(void **state)
         {.n = 200, .p = 3, .n_effects = 2, .effect = {LEVELS(40, TOY_RANDOM), LEVELS(6, TOY_CYCLE)}, .seed = 80},
         {.n = 9000, .p = 2, .n_effects = 1, .effect = {LEVELS(2, TOY_RANDOM)}, .seed = 81},
         {.n = 300, .p = 3, .n_effects = 2, .effect = {SLOPES(60, 1, TOY_RUNS, 0), LEVELS(8, TOY_CYCLE)}, .seed = 82},
-        {.n = 600, .p = 4, .n_effects = 2, .effect = {LEVELS(130, TOY_RUNS), LEVELS(90, TOY_RANDOM)}, .seed = 83}};
+        {.n = 600, .p = 4, .n_effects = 2, .effect = {LEVELS(130, TOY_RUNS), LEVELS(90, TOY_RANDOM)}, .seed = 83},
+        {.n = 6000, .p = 2, .n_effects = 2, .effect = {LEVELS(2500, TOY_RUNS), LEVELS(1200, TOY_RANDOM)}, .seed = 84},
+        {.n = 600, .p = 2, .n_effects = 3, .effect = {LEVELS(130, TOY_RUNS), LEVELS(60, TOY_RANDOM), LEVELS(20, TOY_CYCLE)}, .seed = 85}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         size_t before = pfx_mem_now();
         pfx_status st = PFX_ENOMEM;
