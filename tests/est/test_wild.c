@@ -229,46 +229,12 @@ static void test_cells(void **state)
     compare_cells(150, YEAR, TOWN, 0, FIRM, PFX_W_NONE, &webb);
     compare_cells(150, FIRM | YEAR, FIRM, 0, TOWN, PFX_W_NONE, &base); /* coarser */
     compare_cells(150, YEAR, FIRM, 0, TOWN, PFX_W_ANALYTIC, &webb);
-    compare_cells(150, YEAR, INDUSTRY, 0, GROUP, PFX_W_NONE, &base); /* crossed */
-    compare_cells(300, YEAR, TOWN, GROUP, TOWN, PFX_W_NONE, &base);  /* two-way, by the first */
+    compare_cells(150, YEAR, INDUSTRY, 0, GROUP, PFX_W_NONE, &base);       /* crossed */
+    compare_cells(300, YEAR, TOWN, GROUP, TOWN, PFX_W_NONE, &base);        /* two-way, by the first */
     compare_cells(600, FIRM | YEAR, TOWN, GROUP, TOWN, PFX_W_NONE, &base); /* firms too many for columns */
     compare_cells(150, FIRM | YEAR, FIRM, GROUP, FIRM, PFX_W_ANALYTIC, &base);
     compare_cells(300, YEAR, TOWN, GROUP, GROUP, PFX_W_ANALYTIC, &webb);
     compare_cells(300, YEAR, TOWN, GROUP, FIRM, PFX_W_NONE, &wcu);
-}
-
-/* Mean, variance and third moment of 400,000 weights of each distribution, drawn one by one; that replicates use
- * the same ones is what the refits show. */
-static void test_moments(void **state)
-{
-    static const double third[PFX_WILD_KINDS] = {0, 0, 1, 0, 1};
-    enum { FIRMS = 200, REPS = 2000 };
-    (void)state;
-    made_panel a = made_panel_new(FIRMS, 3);
-    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
-    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
-    for (int kind = 0; kind < PFX_WILD_KINDS; kind++) {
-        pfx_err err = {0};
-        pfx_wild *w = NULL;
-        double m[3] = {0}, v[FIRMS];
-        const pfx_wild_options o = options(&(setting){.type = 11, .weights = (pfx_wild_weights)kind});
-        assert_ok(pfx_wild_create(s, &o, &w, &err));
-        for (pfx_idx r = 0; r < REPS; r++) {
-            pfx_wild_draw(w, 11, r, v);
-            for (int g = 0; g < FIRMS; g++) {
-                m[0] += v[g] / (FIRMS * REPS);
-                m[1] += v[g] * v[g] / (FIRMS * REPS);
-                m[2] += v[g] * v[g] * v[g] / (FIRMS * REPS);
-            }
-        }
-        assert_abs(m[0], 0, 0.008); /* five standard errors */
-        assert_abs(m[1], 1, 0.015);
-        assert_abs(m[2], third[kind], 0.06);
-        pfx_wild_free(w);
-    }
-    pfx_clusterstat_free(s);
-    ref_design_free(d);
-    made_panel_free(&a);
 }
 
 static void test_same_bits(void **state)
@@ -516,7 +482,6 @@ int main(void)
         cmocka_unit_test(test_refits),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_cells),
-        cmocka_unit_test(test_moments),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_enumerated_collapsed),
         cmocka_unit_test(test_inversion),
