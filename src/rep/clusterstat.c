@@ -165,8 +165,7 @@ static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
     return st;
 }
 
-/* The tested terms are the last columns, and all of them were kept. */
-static pfx_status check_kept(const pfx_design *d, const pfx_solve *s, int n_terms, pfx_err *err)
+pfx_status pfx_clusterstat_check_kept(const pfx_design *d, const pfx_solve *s, int n_terms, pfx_err *err)
 {
     for (int i = 0; i < s->n_dropped; i++)
         if (s->dropped[i] >= d->p - 1 - n_terms)
@@ -225,7 +224,7 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     ps->a = a;
     if ((st = pfx_solve_create(d, a, o->nth, o->isa, &s, err)) != PFX_OK) goto done;
     ps->s = s;
-    if ((st = check_kept(d, s, o->n_terms, err)) != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK ||
+    if ((st = pfx_clusterstat_check_kept(d, s, o->n_terms, err)) != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK ||
         (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
         goto done;
     for (int t = 0; t < o->n_terms; t++) {

@@ -10,4 +10,9 @@
 pfx_status pfx_clusterstat_design(const struct pfx_design *d, const pfx_clusterstat_options *o,
                                   struct pfx_design **out, pfx_err *err) PFX_MUST;
 
+struct pfx_solve;
+/* The tested terms are the last n_terms columns before the outcome: NOCONV names one that was not kept. */
+pfx_status pfx_clusterstat_check_kept(const struct pfx_design *d, const struct pfx_solve *s, int n_terms,
+                                      pfx_err *err) PFX_MUST;
+
 #endif

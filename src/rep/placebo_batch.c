@@ -1,0 +1,215 @@
+/* A batch of placebo replicates, swept over blocks of cells: a block's entries and products are read once for all of
+ * them. */
+#include <math.h>
+#include <string.h>
+#include "kernels/placebo.h"
+#include "kernels/replicate.h"
+#include "src/rep/placebo_private.h"
+
+enum { LANES = PFX_REP_LANES };
+/* Lists of a batch's draws beyond this leave the cache for good: fewer replicates then. */
+static const double LIST_BYTES = 20.0 * 1048576.0;
+
+int pfx_placebo_width(const pfx_placebo *p)
+{
+    int width = 8 * LANES;
+    while (width > LANES && (double)width * (double)p->most * 2 * sizeof(uint32_t) > LIST_BYTES) width /= 2;
+    return width;
+}
+
+bool pfx_placebo_by_blocks(const pfx_placebo *p)
+{
+    return p->one_to_one && p->table && !p->wide;
+}
+
+static pfx_idx n_blocks(const pfx_placebo *p)
+{
+    return (p->n_cells + (1 << p->block_bits) - 1) >> p->block_bits;
+}
+
+static pfx_idx n_units_drawn(const pfx_placebo *p)
+{
+    return (p->a->most > p->a->n_treated ? p->a->most : p->a->n_treated) + p->a->n_fixed;
+}
+
+/* scratch NULL: the bytes alone. */
+pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
+{
+    pfx_placebo_work_area w = {0};
+    bool blocks = pfx_placebo_by_blocks(p), se = p->std_error;
+    pfx_idx at = 0, W = p->width, units = n_units_drawn(p), levels = p->n_levels * p->m;
+#define TAKE(field, n) w.field = scratch ? (void *)((char *)scratch + at) : NULL, at += ((n) + 63) / 64 * 64
+#define DOUBLES(field, n) TAKE(field, (pfx_idx)sizeof(double) * (n))
+#define WORDS(field, n) TAKE(field, (pfx_idx)sizeof(uint32_t) * (n))
+    TAKE(draw, pfx_assign_scratch(p->a));
+    DOUBLES(sum, W * p->ld);
+    DOUBLES(coef, se ? W * p->ld : 0);
+    DOUBLES(phi, se ? W * 2 * p->k : 0);
+    DOUBLES(score, se && !p->wide ? W * p->ldt : 0);
+    DOUBLES(square, W);
+    DOUBLES(meat, W);
+    DOUBLES(slope, W);
+    DOUBLES(change, p->most);
+    DOUBLES(theta, se && !p->wide ? LANES * p->ldt : 0);
+    DOUBLES(lanes, se && !p->wide ? LANES * p->ldt : 0);
+    DOUBLES(product, se && !p->wide ? LANES * p->ldt : 0);
+    WORDS(unit, units);
+    WORDS(path, units);
+    WORDS(at, (blocks ? W : 1) * p->most);
+    WORDS(row, (blocks ? W : 1) * p->most);
+    WORDS(start, blocks ? W * (n_blocks(p) + 1) : 0);
+    WORDS(cell, blocks ? 0 : p->most);
+    WORDS(cell_path, blocks ? 0 : p->most);
+    WORDS(touched, blocks ? 0 : p->most);
+    WORDS(touched_level, blocks ? 0 : p->most);
+    DOUBLES(entry, p->table ? 0 : p->most * p->ld);
+    DOUBLES(mean, p->table ? 0 : levels);
+    DOUBLES(level_sum, p->coupled ? levels : 0);
+    DOUBLES(cluster_change, blocks ? 0 : p->G * (p->wide ? LANES : 1));
+    DOUBLES(wide_phi, p->wide ? 2 * p->k * LANES : 0);
+    DOUBLES(wide_fit, p->wide ? 2 * PFX_PLACEBO_WIDE_ROWS * LANES : 0);
+    DOUBLES(wide_score, p->wide ? LANES : 0);
+#undef WORDS
+#undef DOUBLES
+#undef TAKE
+    w.bytes = at;
+    return w;
+}
+
+pfx_idx pfx_placebo_assign(const pfx_placebo *p, uint64_t seed, pfx_idx replicate, bool own,
+                           pfx_placebo_work_area *w)
+{
+    const pfx_assign *a = p->a;
+    pfx_idx n = own ? pfx_assign_own(a, w->unit, w->path)
+                    : pfx_assign_draw(a, p->isa, seed, replicate, w->draw, w->unit, w->path);
+    for (pfx_idx i = 0; i < a->n_fixed; i++, n++) {
+        w->unit[n] = a->fixed[i];
+        w->path[n] = (uint32_t)a->own[a->fixed[i]];
+    }
+    return n;
+}
+
+/* Entries of one replicate in order of blocks, within a block as drawn. A unit is one cell here. */
+static void list_entries(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
+{
+    pfx_idx blocks = n_blocks(p);
+    uint32_t *start = w->start + r * (blocks + 1), *at = w->at + r * p->most, *row = w->row + r * p->most;
+    uint32_t paths = (uint32_t)p->a->n_paths;
+    memset(start, 0, (size_t)(blocks + 1) * sizeof *start);
+    for (pfx_idx i = 0; i < n; i++)
+        for (uint32_t c = p->cell0[w->unit[i]]; c < p->cell0[w->unit[i] + 1]; c++) start[c >> p->block_bits]++;
+    for (pfx_idx b = 0, sum = 0; b <= blocks; b++) {
+        pfx_idx here = start[b];
+        start[b] = (uint32_t)(sum += here); /* the end: placing from the last entry down makes it the start */
+    }
+    for (pfx_idx i = n - 1; i >= 0; i--)
+        for (uint32_t c = p->cell0[w->unit[i] + 1]; c-- > p->cell0[w->unit[i]];) {
+            uint32_t to = --start[c >> p->block_bits];
+            at[to] = c * paths + w->path[i];
+            row[to] = c;
+        }
+}
+
+void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w, double *const *field)
+{
+    for (int r = r0; r < r1; r++) {
+        pfx_placebo_solved s;
+        const double *sum = w->sum + r * p->ld;
+        pfx_placebo_solve(p, sum, &s, p->std_error ? w->coef + r * p->ld : NULL,
+                          p->std_error ? w->phi + (pfx_idx)r * 2 * p->k : NULL);
+        field[PFX_DRAW_ESTIMATE][r] = s.b[p->tested];
+        field[PFX_PLACEBO_SLOPE][r] = s.slope;
+        field[PFX_PLACEBO_SWITCHERS][r] = sum[p->at_switch];
+    }
+}
+
+static void sum_blocks(const pfx_placebo *p, pfx_placebo_work_area *w)
+{
+    pfx_idx blocks = n_blocks(p);
+    memset(w->sum, 0, (size_t)(p->width * p->ld) * sizeof *w->sum);
+    for (pfx_idx b = 0; b < blocks; b++)
+        for (int r = 0; r < p->width; r++) {
+            const uint32_t *start = w->start + r * (blocks + 1) + b;
+            pfx_k_placebo_sum(p->isa, start[1] - start[0], w->at + r * p->most + start[0], p->ld, p->table,
+                              w->sum + r * p->ld);
+        }
+}
+
+static void score_blocks(const pfx_placebo *p, pfx_placebo_work_area *w)
+{
+    pfx_idx blocks = n_blocks(p);
+    memset(w->score, 0, (size_t)(p->width * p->ldt) * sizeof *w->score);
+    memset(w->square, 0, (size_t)p->width * sizeof *w->square);
+    for (pfx_idx b = 0; b < blocks; b++)
+        for (int r = 0; r < p->width; r++) {
+            const uint32_t *start = w->start + r * (blocks + 1) + b;
+            pfx_idx n = start[1] - start[0], at = r * p->most + start[0];
+            pfx_k_placebo_dot(p->isa, n, w->at + at, p->ld, p->table, w->coef + r * p->ld, w->change);
+            for (pfx_idx i = 0; i < n; i++) w->square[r] += w->change[i] * w->change[i];
+            pfx_k_placebo_combine(p->isa, n, w->row + at, w->change, p->ldt, p->row, w->score + r * p->ldt);
+        }
+}
+
+/* Meat = theta'Omega theta - 2 theta'(sum of change row) + sum of change^2. */
+void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
+{
+    pfx_idx ldt = p->ldt;
+    const double *band = p->omega;
+    for (int l = 0; l < LANES; l++) {
+        double *theta = w->theta + l * ldt;
+        pfx_placebo_theta(p, w->phi + (pfx_idx)(r0 + l) * 2 * p->k, theta);
+        for (pfx_idx i = 0; i < ldt; i++) w->lanes[i * LANES + l] = theta[i];
+    }
+    memset(w->product, 0, (size_t)(ldt * LANES) * sizeof *w->product);
+    for (pfx_idx i = 0; i < p->nt; i += LANES) {
+        pfx_idx n = p->nt - i < LANES ? p->nt - i : LANES;
+        pfx_k_rep_sums(p->isa, n, w->lanes + i * LANES, ldt - i, band, w->product + i * LANES);
+        band += n * (ldt - i);
+    }
+    double *meat = w->meat + r0;
+    for (int l = 0; l < LANES; l++) meat[l] = w->square[r0 + l];
+    for (pfx_idx i = 0; i < p->nt; i++)
+        for (int l = 0; l < LANES; l++)
+            meat[l] += w->lanes[i * LANES + l] *
+                       (w->product[i * LANES + l] - 2 * w->score[(r0 + l) * ldt + i]);
+}
+
+static void finish(const pfx_placebo *p, const pfx_placebo_work_area *w, double *const *field)
+{
+    for (int r = 0; r < p->width; r++) {
+        double b = field[PFX_DRAW_ESTIMATE][r];
+        double se = p->std_error && !isnan(b) && w->meat[r] > 0 ? sqrt(p->ssc * w->meat[r]) : NAN;
+        field[PFX_DRAW_STD_ERROR][r] = se;
+        field[PFX_DRAW_STATISTIC][r] = b / se;
+    }
+}
+
+static void run_batch(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own, void *scratch,
+                      double *const *field)
+{
+    pfx_placebo_work_area w = pfx_placebo_lay_out(p, scratch);
+    pfx_assign_begin(p->a, w.draw);
+    if (!pfx_placebo_by_blocks(p)) {
+        pfx_placebo_general(p, seed, first, own, &w, field);
+    } else {
+        for (int r = 0; r < p->width; r++)
+            list_entries(p, pfx_placebo_assign(p, seed, first + r, own, &w), r, &w);
+        sum_blocks(p, &w);
+        pfx_placebo_coefficients(p, 0, p->width, &w, field);
+        if (p->std_error) {
+            score_blocks(p, &w);
+            for (int r = 0; r < p->width; r += LANES) pfx_placebo_meats(p, r, &w);
+        }
+    }
+    finish(p, &w, field);
+}
+
+void pfx_placebo_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
+{
+    run_batch(ctx, seed, first, false, scratch, field);
+}
+
+void pfx_placebo_batch_own(const pfx_placebo *p, void *scratch, double *const *field)
+{
+    run_batch(p, 0, 0, true, scratch, field);
+}
