@@ -13,13 +13,11 @@ typedef struct pfx_k_stratum {
 } pfx_k_stratum;
 
 /* One replicate: for each stratum in turn m of its n units, without repetition (partial Fisher-Yates), the
- * j-th uniform on those that the first j did not take; with pick, after each of them a uniform number below m.
- * Numbers are those that pfx_rng_below gives on the stream (seed, purpose, index).
- * order  [places] the units in order of strata; restored before the call ends
- * undo   [sum of m] scratch
- * unit   [sum of m] out: units drawn, in the order of draws
- * pick   [sum of m] out, or NULL
- * The same on every ISA. Threads: any, with an order of their own. */
+ * j-th uniform on those that the first j did not take; with pick, after each of them a uniform number below
+ * m. Numbers are those that pfx_rng_below gives on the stream (seed, purpose, index). order  [places] the
+ * units in order of strata; restored before the call ends undo   [sum of m] scratch unit   [sum of m] out:
+ * units drawn, in the order of draws pick   [sum of m] out, or NULL The same on every ISA. Threads: any, with
+ * an order of their own. */
 void pfx_k_placebo_draw(pfx_isa isa, uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx n_strata,
                         const pfx_k_stratum *stratum, uint32_t *order, uint32_t *undo, uint32_t *unit,
                         uint32_t *pick);

@@ -111,34 +111,109 @@ PFX_INLINE void combine_tile(pfx_idx n, const uint32_t *at, const double *x, pfx
     for (int v = 0; v < nv; v++) v8_store(sum + PFX_LANES * v, acc[v]);
 }
 
+PFX_INLINE void dot_tile(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c,
+                         double *out, const int nv)
+{
+    v8 coef[TILE];
+    PFX_UNROLL_LONG
+    for (int v = 0; v < nv; v++) coef[v] = v8_load(c + PFX_LANES * v);
+    for (pfx_idx j = 0; j < n; j++) {
+        const double *row = T + (pfx_idx)at[j] * ld;
+        ahead(j, n, at, ld, T, nv);
+        v8 acc = v8_mul(v8_load(row), coef[0]);
+        PFX_UNROLL_LONG
+        for (int v = 1; v < nv; v++) acc = v8_fma(v8_load(row + PFX_LANES * v), coef[v], acc);
+        out[j] = v8_sum(acc);
+    }
+}
+
+static void dot_rows(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c, double *out)
+{
+    for (pfx_idx j = 0; j < n; j++) {
+        const double *row = T + (pfx_idx)at[j] * ld;
+        v8 acc = v8_mul(v8_load(row), v8_load(c));
+        for (pfx_idx l = PFX_LANES; l < ld; l += PFX_LANES)
+            acc = v8_fma(v8_load(row + l), v8_load(c + l), acc);
+        out[j] = v8_sum(acc);
+    }
+}
+
 /* One case for each width, so that the accumulators stay in registers. */
 #define CASES_6(f, ...)                                                                                      \
-    case 1: f(__VA_ARGS__, 1); break;                                                                        \
-    case 2: f(__VA_ARGS__, 2); break;                                                                        \
-    case 3: f(__VA_ARGS__, 3); break;                                                                        \
-    case 4: f(__VA_ARGS__, 4); break;                                                                        \
-    case 5: f(__VA_ARGS__, 5); break;                                                                        \
-    case 6: f(__VA_ARGS__, 6); break;
+    case 1:                                                                                                  \
+        f(__VA_ARGS__, 1);                                                                                   \
+        break;                                                                                               \
+    case 2:                                                                                                  \
+        f(__VA_ARGS__, 2);                                                                                   \
+        break;                                                                                               \
+    case 3:                                                                                                  \
+        f(__VA_ARGS__, 3);                                                                                   \
+        break;                                                                                               \
+    case 4:                                                                                                  \
+        f(__VA_ARGS__, 4);                                                                                   \
+        break;                                                                                               \
+    case 5:                                                                                                  \
+        f(__VA_ARGS__, 5);                                                                                   \
+        break;                                                                                               \
+    case 6:                                                                                                  \
+        f(__VA_ARGS__, 6);                                                                                   \
+        break;
 #define CASES_24(f, ...)                                                                                     \
     CASES_6(f, __VA_ARGS__)                                                                                  \
-    case 7: f(__VA_ARGS__, 7); break;                                                                        \
-    case 8: f(__VA_ARGS__, 8); break;                                                                        \
-    case 9: f(__VA_ARGS__, 9); break;                                                                        \
-    case 10: f(__VA_ARGS__, 10); break;                                                                      \
-    case 11: f(__VA_ARGS__, 11); break;                                                                      \
-    case 12: f(__VA_ARGS__, 12); break;                                                                      \
-    case 13: f(__VA_ARGS__, 13); break;                                                                      \
-    case 14: f(__VA_ARGS__, 14); break;                                                                      \
-    case 15: f(__VA_ARGS__, 15); break;                                                                      \
-    case 16: f(__VA_ARGS__, 16); break;                                                                      \
-    case 17: f(__VA_ARGS__, 17); break;                                                                      \
-    case 18: f(__VA_ARGS__, 18); break;                                                                      \
-    case 19: f(__VA_ARGS__, 19); break;                                                                      \
-    case 20: f(__VA_ARGS__, 20); break;                                                                      \
-    case 21: f(__VA_ARGS__, 21); break;                                                                      \
-    case 22: f(__VA_ARGS__, 22); break;                                                                      \
-    case 23: f(__VA_ARGS__, 23); break;                                                                      \
-    case 24: f(__VA_ARGS__, 24); break;
+    case 7:                                                                                                  \
+        f(__VA_ARGS__, 7);                                                                                   \
+        break;                                                                                               \
+    case 8:                                                                                                  \
+        f(__VA_ARGS__, 8);                                                                                   \
+        break;                                                                                               \
+    case 9:                                                                                                  \
+        f(__VA_ARGS__, 9);                                                                                   \
+        break;                                                                                               \
+    case 10:                                                                                                 \
+        f(__VA_ARGS__, 10);                                                                                  \
+        break;                                                                                               \
+    case 11:                                                                                                 \
+        f(__VA_ARGS__, 11);                                                                                  \
+        break;                                                                                               \
+    case 12:                                                                                                 \
+        f(__VA_ARGS__, 12);                                                                                  \
+        break;                                                                                               \
+    case 13:                                                                                                 \
+        f(__VA_ARGS__, 13);                                                                                  \
+        break;                                                                                               \
+    case 14:                                                                                                 \
+        f(__VA_ARGS__, 14);                                                                                  \
+        break;                                                                                               \
+    case 15:                                                                                                 \
+        f(__VA_ARGS__, 15);                                                                                  \
+        break;                                                                                               \
+    case 16:                                                                                                 \
+        f(__VA_ARGS__, 16);                                                                                  \
+        break;                                                                                               \
+    case 17:                                                                                                 \
+        f(__VA_ARGS__, 17);                                                                                  \
+        break;                                                                                               \
+    case 18:                                                                                                 \
+        f(__VA_ARGS__, 18);                                                                                  \
+        break;                                                                                               \
+    case 19:                                                                                                 \
+        f(__VA_ARGS__, 19);                                                                                  \
+        break;                                                                                               \
+    case 20:                                                                                                 \
+        f(__VA_ARGS__, 20);                                                                                  \
+        break;                                                                                               \
+    case 21:                                                                                                 \
+        f(__VA_ARGS__, 21);                                                                                  \
+        break;                                                                                               \
+    case 22:                                                                                                 \
+        f(__VA_ARGS__, 22);                                                                                  \
+        break;                                                                                               \
+    case 23:                                                                                                 \
+        f(__VA_ARGS__, 23);                                                                                  \
+        break;                                                                                               \
+    case 24:                                                                                                 \
+        f(__VA_ARGS__, 24);                                                                                  \
+        break;
 #if PFX_LANES_WIDE
 #define CASES CASES_24
 #else
@@ -151,7 +226,8 @@ void PFX_K(pfx_k_placebo_sum)(pfx_idx n, const uint32_t *at, pfx_idx ld, const d
         pfx_idx left = (ld - l) / PFX_LANES;
         switch (left < TILE ? left : TILE) {
             CASES(sum_tile, n, at, ld, T + l, sum + l)
-        default: break;
+        default:
+            break;
         }
     }
 }
@@ -163,7 +239,8 @@ void PFX_K(pfx_k_placebo_combine)(pfx_idx n, const uint32_t *at, const double *x
         pfx_idx left = (ld - l) / PFX_LANES;
         switch (left < TILE ? left : TILE) {
             CASES(combine_tile, n, at, x, ld, T + l, sum + l)
-        default: break;
+        default:
+            break;
         }
     }
 }
@@ -171,10 +248,10 @@ void PFX_K(pfx_k_placebo_combine)(pfx_idx n, const uint32_t *at, const double *x
 void PFX_K(pfx_k_placebo_dot)(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c,
                               double *out)
 {
-    for (pfx_idx j = 0; j < n; j++) {
-        const double *row = T + (pfx_idx)at[j] * ld;
-        v8 acc = v8_mul(v8_load(row), v8_load(c));
-        for (pfx_idx l = PFX_LANES; l < ld; l += PFX_LANES) acc = v8_fma(v8_load(row + l), v8_load(c + l), acc);
-        out[j] = v8_sum(acc);
+    switch (ld / PFX_LANES) {
+        CASES_6(dot_tile, n, at, ld, T, c, out)
+    default:
+        dot_rows(n, at, ld, T, c, out);
+        break;
     }
 }

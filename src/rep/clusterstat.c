@@ -224,8 +224,8 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     ps->a = a;
     if ((st = pfx_solve_create(d, a, o->nth, o->isa, &s, err)) != PFX_OK) goto done;
     ps->s = s;
-    if ((st = pfx_clusterstat_check_kept(d, s, o->n_terms, err)) != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK ||
-        (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
+    if ((st = pfx_clusterstat_check_kept(d, s, o->n_terms, err)) != PFX_OK ||
+        (st = allocate(ps, o, err)) != PFX_OK || (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
         goto done;
     for (int t = 0; t < o->n_terms; t++) {
         int col = s->k - o->n_terms + t;

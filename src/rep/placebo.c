@@ -8,9 +8,10 @@
 
 const char *const pfx_placebo_extra[2] = {"slope", "switchers"};
 
-/* Bytes of a block of cells: its entries and products stay in a second-level cache while all replicates of a batch
- * take what they need. */
-enum { BLOCK_BYTES = 384 * 1024 };
+/* Bytes of a block of cells: its entries and products stay in a second-level cache while all replicates of a
+ * batch take what they need. Without standard errors, a table of up to so many is one block: sorting costs
+ * more. */
+static const double BLOCK_BYTES = 1048576.0, ONE_BLOCK_BYTES = 8.0 * 1048576.0;
 
 static void place_entry(pfx_placebo *p)
 {
@@ -24,7 +25,10 @@ static void place_entry(pfx_placebo *p)
     p->nt = (pfx_idx)p->k + (pfx_idx)p->k * (p->k + 1) / 2;
     p->ldt = (p->nt + 7) / 8 * 8;
     double cells = BLOCK_BYTES / (sizeof(double) * (double)((p->std_error ? p->ldt : 0) + 2 * p->ld));
-    for (p->block_bits = 4; 2 << p->block_bits < cells;) p->block_bits++;
+    double table = (double)p->n_cells * (double)p->a->n_paths * (double)p->ld * sizeof(double);
+    if (!p->std_error && table <= ONE_BLOCK_BYTES) cells = (double)p->n_cells;
+    for (p->block_bits = 4; 1 << p->block_bits < cells;) p->block_bits++;
+    if (cells < (double)p->n_cells) p->block_bits--;
     p->width = pfx_placebo_width(p);
 }
 
@@ -57,7 +61,8 @@ static pfx_status build(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
     if ((st = pfx_placebo_cells(p, in, err)) != PFX_OK) return st;
     place_entry(p);
     p->work = (double)p->most * (double)p->ld * (p->std_error ? 2 : 1);
-    if ((st = pfx_placebo_tables(p, in, err)) == PFX_OK && p->std_error) st = pfx_placebo_products(p, in, err);
+    if ((st = pfx_placebo_tables(p, in, err)) == PFX_OK && p->std_error)
+        st = pfx_placebo_products(p, in, err);
     if (st == PFX_OK && p->table) drop_rows(p);
     return st;
 }
@@ -66,8 +71,9 @@ pfx_status pfx_placebo_create(const pfx_placebo_in *in, const pfx_assign *a, pfx
 {
     pfx_placebo *p = NULL;
     if (in->n_drawn > PFX_PLACEBO_MAX_DRAWN)
-        return pfx_fail(err, PFX_EUSAGE, "%d regressors are made of the treatment; at most %d can be drawn anew",
-                        in->n_drawn, PFX_PLACEBO_MAX_DRAWN);
+        return pfx_fail(err, PFX_EUSAGE,
+                        "%d regressors are made of the treatment; at most %d can be drawn anew", in->n_drawn,
+                        PFX_PLACEBO_MAX_DRAWN);
     if (in->d->n_clusters < 1 || in->d->clusters[0].n_levels < 2)
         return pfx_fail(err, PFX_EDATA, "placebo replicates need at least 2 clusters");
     if (!(p = pfx_mem_calloc(1, sizeof *p, err))) return PFX_ENOMEM;

@@ -27,9 +27,9 @@ typedef struct pfx_placebo_in {
     double tol;
     int maxiter, nth;
     pfx_isa isa;
-    bool std_error;     /* of each draw; without, NaN */
-    double ssc;         /* factor of the variance: (G/(G-1)) (n-1)/(n-K), or as the rule has it */
-    double max_bytes;   /* 0: no bound */
+    bool std_error;   /* of each draw; without, NaN */
+    double ssc;       /* factor of the variance: (G/(G-1)) (n-1)/(n-K), or as the rule has it */
+    double max_bytes; /* 0: no bound */
 } pfx_placebo_in;
 
 typedef struct pfx_placebo pfx_placebo;

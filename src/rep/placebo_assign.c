@@ -6,8 +6,8 @@
 #include "src/base/mem.h"
 #include "src/rep/placebo_paths.h"
 
-const char *const pfx_placebo_scheme_names[PFX_PLACEBO_SCHEMES + 1] = {"permute",       "random-date", "in-time",
-                                                                      "within-period", "file",        NULL};
+const char *const pfx_placebo_scheme_names[PFX_PLACEBO_SCHEMES + 1] = {
+    "permute", "random-date", "in-time", "within-period", "file", NULL};
 
 typedef struct builder {
     const pfx_assign_in *in;
@@ -49,10 +49,11 @@ static pfx_status read_unit(builder *b, pfx_idx u, int *first, int *last, pfx_er
         pfx_idx i = b->rows[k], i0 = b->rows[b->start[u]];
         int t = in->period[i];
         if (!isnan(v[t]) && v[t] != in->treatment[i])
-            return pfx_fail(err, PFX_EDATA,
-                            "%s has two values in one period within a level of %s (one at row %lld of the panel): "
-                            "assignment is by whole levels; choose it by --cluster",
-                            in->treatment_name, in->unit_name, panel_row(in, i));
+            return pfx_fail(
+                err, PFX_EDATA,
+                "%s has two values in one period within a level of %s (one at row %lld of the panel): "
+                "assignment is by whole levels; choose it by --cluster",
+                in->treatment_name, in->unit_name, panel_row(in, i));
         v[t] = in->treatment[i];
         if (t < *first) *first = t;
         if (t > *last) *last = t;
@@ -104,10 +105,10 @@ static pfx_status read_units(builder *b, pfx_err *err)
         a->n_treated += a->own[u] >= 0;
     }
     if (st != PFX_OK) return st;
-    a->kind = !s.rises && !s.falls                  ? PFX_TREAT_GROUP
-              : s.not_binary                        ? PFX_TREAT_VALUES
-              : s.falls                             ? PFX_TREAT_ON_OFF
-                                                    : PFX_TREAT_ADOPTION;
+    a->kind = !s.rises && !s.falls ? PFX_TREAT_GROUP
+              : s.not_binary       ? PFX_TREAT_VALUES
+              : s.falls            ? PFX_TREAT_ON_OFF
+                                   : PFX_TREAT_ADOPTION;
     for (pfx_idx u = 0; u < in->n_units; u++) {
         b->excluded[u] &= a->kind == PFX_TREAT_ADOPTION;
         a->n_always += b->excluded[u];
@@ -162,12 +163,13 @@ static void add_stratum(builder *b, pfx_idx n, const pfx_idx *sorted)
         }
     }
     if (varies) {
-        a->stratum[a->n_strata++] = (pfx_k_stratum){
-            (uint32_t)(a->n_places - eligible), (uint32_t)eligible, (uint32_t)treated};
+        a->stratum[a->n_strata++] =
+            (pfx_k_stratum){(uint32_t)(a->n_places - eligible), (uint32_t)eligible, (uint32_t)treated};
     } else if (eligible > 0) {
         a->n_idle++;
         a->n_idle_units += eligible;
-        if (a->idle_row < 0) a->idle_row = b->in->scheme == PFX_PLACEBO_WITHIN ? sorted[0] : b->rows[b->start[sorted[0]]];
+        if (a->idle_row < 0)
+            a->idle_row = b->in->scheme == PFX_PLACEBO_WITHIN ? sorted[0] : b->rows[b->start[sorted[0]]];
     }
 }
 
@@ -212,8 +214,8 @@ static double times_choose(double A, uint32_t n, uint32_t c)
     return A <= 1e15 ? A : INFINITY;
 }
 
-/* Arrangements of m paths among n units: the paths one kind after the other; the commonest kind, or none, takes
- * what is left, so that no step is above the result. count [n_paths] zero before and after. */
+/* Arrangements of m paths among n units: the paths one kind after the other; the commonest kind, or none,
+ * takes what is left, so that no step is above the result. count [n_paths] zero before and after. */
 static double arrange(pfx_k_stratum s, const uint32_t *pool, uint32_t *count)
 {
     double A = 1;
@@ -269,14 +271,16 @@ static pfx_status check(const builder *b, pfx_err *err)
                                                       : "has other values");
     if (in->scheme == PFX_PLACEBO_FILE || in->scheme == PFX_PLACEBO_IN_TIME || a->n_strata > 0) return PFX_OK;
     if (a->n_always == a->n_treated)
-        return pfx_fail(err, PFX_EDATA,
-                        "all %lld treated levels of %s are treated from their first period on: their dates are "
-                        "unknown, nothing is left to permute",
-                        (long long)a->n_treated, in->unit_name);
-    return pfx_fail(err, PFX_EDATA,
-                    "no stratum of %s has two levels that differ in %s: a permutation cannot change anything; "
-                    "give coarser --strata",
-                    in->stratum ? in->stratum_name : "first and last period", in->treatment_name);
+        return pfx_fail(
+            err, PFX_EDATA,
+            "all %lld treated levels of %s are treated from their first period on: their dates are "
+            "unknown, nothing is left to permute",
+            (long long)a->n_treated, in->unit_name);
+    return pfx_fail(
+        err, PFX_EDATA,
+        "no stratum of %s has two levels that differ in %s: a permutation cannot change anything; "
+        "give coarser --strata",
+        in->stratum ? in->stratum_name : "first and last period", in->treatment_name);
 }
 
 pfx_status pfx_assign_create(const pfx_assign_in *in, pfx_assign **out, pfx_err *err)

@@ -8,7 +8,8 @@
 
 typedef enum pfx_placebo_scheme {
     PFX_PLACEBO_PERMUTE,     /* paths change hands within strata */
-    PFX_PLACEBO_RANDOM_DATE, /* as many units as are treated, each with a date of the stratum's treated units */
+    PFX_PLACEBO_RANDOM_DATE, /* as many units as are treated, each with a date of the stratum's treated units
+                              */
     PFX_PLACEBO_IN_TIME,     /* adoption some periods earlier, true post rows left out; no draws */
     PFX_PLACEBO_WITHIN,      /* rows of a period exchange their values */
     PFX_PLACEBO_FILE,        /* the user's own */
@@ -43,22 +44,22 @@ typedef struct pfx_assign {
     pfx_idx n_units; /* within-period: rows */
     int n_periods;   /* of a path; within-period: 1 */
     pfx_idx n_paths;
-    double *path;     /* [n_paths x n_periods], each once, none all zero */
-    int32_t *own;     /* [n_units] the data's assignment, -1: never treated */
+    double *path;                          /* [n_paths x n_periods], each once, none all zero */
+    int32_t *own;                          /* [n_units] the data's assignment, -1: never treated */
     pfx_idx n_treated, n_switch, n_always; /* units: treated; that switch; excluded, date unknown */
-    pfx_idx n_strata, n_idle; /* strata with variation; without, whose units keep their paths */
-    pfx_idx n_idle_units, idle_row; /* units there; a row of the first such stratum, -1: none */
-    pfx_k_stratum *stratum; /* [n_strata] */
-    uint32_t *order;        /* [n_places] units in order of strata */
-    uint32_t *pool;         /* [n_drawn] paths, in order of strata */
+    pfx_idx n_strata, n_idle;              /* strata with variation; without, whose units keep their paths */
+    pfx_idx n_idle_units, idle_row;        /* units there; a row of the first such stratum, -1: none */
+    pfx_k_stratum *stratum;                /* [n_strata] */
+    uint32_t *order;                       /* [n_places] units in order of strata */
+    uint32_t *pool;                        /* [n_drawn] paths, in order of strata */
     pfx_idx n_places, n_drawn;
     pfx_idx n_fixed;
-    uint32_t *fixed;     /* [n_fixed] treated units that keep their path in every draw */
+    uint32_t *fixed;      /* [n_fixed] treated units that keep their path in every draw */
     double *arrangements; /* [n_strata] of its paths among its units */
     double assignments;   /* their product; above 1e15 or random-date: infinite */
-    bool enumerate;      /* set by the caller: replicate r is assignment number r */
-    pfx_idx n_file;      /* draws of the file */
-    pfx_idx *file_start; /* [n_file + 1] */
+    bool enumerate;       /* set by the caller: replicate r is assignment number r */
+    pfx_idx n_file;       /* draws of the file */
+    pfx_idx *file_start;  /* [n_file + 1] */
     uint32_t *file_unit, *file_path;
     pfx_idx most; /* entries of a draw, at most, without the fixed ones */
 } pfx_assign;

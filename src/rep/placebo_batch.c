@@ -1,5 +1,5 @@
-/* A batch of placebo replicates, swept over blocks of cells: a block's entries and products are read once for all of
- * them. */
+/* A batch of placebo replicates, swept over blocks of cells: a block's entries and products are read once for
+ * all of them. */
 #include <math.h>
 #include <string.h>
 #include "kernels/placebo.h"
@@ -58,8 +58,8 @@ pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
     WORDS(at, (blocks ? W : 1) * p->most);
     WORDS(row, (blocks ? W : 1) * p->most);
     WORDS(start, blocks ? W * (n_blocks(p) + 1) : 0);
-    WORDS(cell, blocks ? 0 : p->most);
-    WORDS(cell_path, blocks ? 0 : p->most);
+    WORDS(cell, p->most);
+    WORDS(cell_at, blocks ? p->most : 0);
     WORDS(touched, blocks ? 0 : p->most);
     WORDS(touched_level, blocks ? 0 : p->most);
     DOUBLES(entry, p->table ? 0 : p->most * p->ld);
@@ -89,28 +89,41 @@ pfx_idx pfx_placebo_assign(const pfx_placebo *p, uint64_t seed, pfx_idx replicat
     return n;
 }
 
-/* Entries of one replicate in order of blocks, within a block as drawn. A unit is one cell here. */
+/* Entries of one replicate in order of blocks, within a block as drawn. */
 static void list_entries(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
 {
     pfx_idx blocks = n_blocks(p);
     uint32_t *start = w->start + r * (blocks + 1), *at = w->at + r * p->most, *row = w->row + r * p->most;
     uint32_t paths = (uint32_t)p->a->n_paths;
+    int bits = p->block_bits;
     memset(start, 0, (size_t)(blocks + 1) * sizeof *start);
-    for (pfx_idx i = 0; i < n; i++)
-        for (uint32_t c = p->cell0[w->unit[i]]; c < p->cell0[w->unit[i] + 1]; c++) start[c >> p->block_bits]++;
+    pfx_idx cells = 0;
+    for (pfx_idx i = 0; i < n; i++) /* a unit has one cell, or a few */
+        for (uint32_t c = p->cell0[w->unit[i]], end = p->cell0[w->unit[i] + 1]; c < end; c++) {
+            w->cell[cells] = c;
+            w->cell_at[cells++] = c * paths + w->path[i];
+            start[c >> bits]++;
+        }
+    if (blocks == 1) {
+        memcpy(at, w->cell_at, (size_t)cells * sizeof *at);
+        memcpy(row, w->cell, (size_t)cells * sizeof *row);
+        start[1] = start[0];
+        start[0] = 0;
+        return;
+    }
     for (pfx_idx b = 0, sum = 0; b <= blocks; b++) {
         pfx_idx here = start[b];
         start[b] = (uint32_t)(sum += here); /* the end: placing from the last entry down makes it the start */
     }
-    for (pfx_idx i = n - 1; i >= 0; i--)
-        for (uint32_t c = p->cell0[w->unit[i] + 1]; c-- > p->cell0[w->unit[i]];) {
-            uint32_t to = --start[c >> p->block_bits];
-            at[to] = c * paths + w->path[i];
-            row[to] = c;
-        }
+    for (pfx_idx i = cells - 1; i >= 0; i--) {
+        uint32_t to = --start[w->cell[i] >> bits];
+        at[to] = w->cell_at[i];
+        row[to] = w->cell[i];
+    }
 }
 
-void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w, double *const *field)
+void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w,
+                              double *const *field)
 {
     for (int r = r0; r < r1; r++) {
         pfx_placebo_solved s;
@@ -170,8 +183,8 @@ void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
     for (int l = 0; l < LANES; l++) meat[l] = w->square[r0 + l];
     for (pfx_idx i = 0; i < p->nt; i++)
         for (int l = 0; l < LANES; l++)
-            meat[l] += w->lanes[i * LANES + l] *
-                       (w->product[i * LANES + l] - 2 * w->score[(r0 + l) * ldt + i]);
+            meat[l] +=
+                w->lanes[i * LANES + l] * (w->product[i * LANES + l] - 2 * w->score[(r0 + l) * ldt + i]);
 }
 
 static void finish(const pfx_placebo *p, const pfx_placebo_work_area *w, double *const *field)

@@ -32,8 +32,8 @@ void pfx_assign_begin(const pfx_assign *a, void *at)
     memcpy(lay_out(a, at).order, a->order, (size_t)a->n_places * sizeof *a->order);
 }
 
-/* Assignment number `index`, strata as digits, the last fastest: within a stratum its units in turn take a path,
- * and of the arrangements of the n that are left a share count/n gives the next one each path. */
+/* Assignment number `index`, strata as digits, the last fastest: within a stratum its units in turn take a
+ * path, and of the arrangements of the n that are left a share count/n gives the next one each path. */
 static pfx_idx unrank(const pfx_assign *a, double index, scratch *s, uint32_t *unit, uint32_t *path)
 {
     pfx_idx n_out = 0, none = a->n_paths;

@@ -1,5 +1,5 @@
-/* Placebo replicates one at a time: for units of several clusters, clusters of several units, levels of the absorbed
- * effect that hold several units, entries computed as they are drawn, and many nuisance columns. */
+/* Placebo replicates one at a time: for units of several clusters, clusters of several units, levels of the
+ * absorbed effect that hold several units, entries computed as they are drawn, and many nuisance columns. */
 #include <math.h>
 #include <string.h>
 #include "kernels/placebo.h"
@@ -15,20 +15,21 @@ static pfx_idx list_cells(const pfx_placebo *p, pfx_idx n, pfx_placebo_work_area
     for (pfx_idx i = 0; i < n; i++)
         for (uint32_t c = p->cell0[w->unit[i]]; c < p->cell0[w->unit[i] + 1]; c++, cells++) {
             w->cell[cells] = c;
-            w->cell_path[cells] = w->path[i];
             w->at[cells] = p->table ? c * (uint32_t)p->a->n_paths + w->path[i] : (uint32_t)cells;
             if (!p->table) pfx_placebo_entry(p, c, w->path[i], w->mean, w->entry + cells * p->ld);
         }
     return cells;
 }
 
-/* Products of the level sums that S has to lose; level_sum stays for the scores. Returns the levels touched. */
+/* Products of the level sums that S has to lose; level_sum stays for the scores. Returns the levels touched.
+ */
 static pfx_idx correct_levels(const pfx_placebo *p, pfx_idx cells, const double *T, double *sum,
                               pfx_placebo_work_area *w)
 {
     int m = p->m;
     pfx_idx n = 0;
-    for (pfx_idx i = 0; i < cells; i++) w->level_sum[(pfx_idx)p->level[w->cell[i]] * m] = NAN; /* not seen yet */
+    for (pfx_idx i = 0; i < cells; i++)
+        w->level_sum[(pfx_idx)p->level[w->cell[i]] * m] = NAN; /* not seen yet */
     for (pfx_idx i = 0; i < cells; i++) {
         double *s = w->level_sum + (pfx_idx)p->level[w->cell[i]] * m;
         if (isnan(s[0])) {
@@ -46,7 +47,8 @@ static pfx_idx correct_levels(const pfx_placebo *p, pfx_idx cells, const double 
 }
 
 /* What the level sums add to the change of a cluster's score. */
-static double level_change(const pfx_placebo *p, const double *coef, uint32_t level, const pfx_placebo_work_area *w)
+static double level_change(const pfx_placebo *p, const double *coef, uint32_t level,
+                           const pfx_placebo_work_area *w)
 {
     const double *s = w->level_sum + (pfx_idx)level * p->m;
     double x = 0;
@@ -55,10 +57,10 @@ static double level_change(const pfx_placebo *p, const double *coef, uint32_t le
     return x;
 }
 
-/* Changes of the touched clusters' scores into cluster_change (stride 1, or 24 from lane on); their list in touched.
- * Every touched cluster holds a cell of the draw. */
-static pfx_idx change_clusters(const pfx_placebo *p, pfx_idx cells, pfx_idx levels, const double *T, const double *coef,
-                               int lane, pfx_placebo_work_area *w)
+/* Changes of the touched clusters' scores into cluster_change (stride 1, or 24 from lane on); their list in
+ * touched. Every touched cluster holds a cell of the draw. */
+static pfx_idx change_clusters(const pfx_placebo *p, pfx_idx cells, pfx_idx levels, const double *T,
+                               const double *coef, int lane, pfx_placebo_work_area *w)
 {
     pfx_idx stride = p->wide ? LANES : 1, n = 0;
     pfx_k_placebo_dot(p->isa, cells, w->at, p->ld, T, coef, w->change);
@@ -75,8 +77,8 @@ static pfx_idx change_clusters(const pfx_placebo *p, pfx_idx cells, pfx_idx leve
     return n;
 }
 
-/* Sum of changes times rows, and of their squares; the changes are zero again. A cluster listed twice (its changes
- * cancelled on the way) has none left the second time. */
+/* Sum of changes times rows, and of their squares; the changes are zero again. A cluster listed twice (its
+ * changes cancelled on the way) has none left the second time. */
 static void score(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
 {
     double *out = w->score + r * p->ldt;
@@ -134,8 +136,8 @@ static void wide_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
     }
 }
 
-void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own, pfx_placebo_work_area *w,
-                         double *const *field)
+void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own,
+                         pfx_placebo_work_area *w, double *const *field)
 {
     size_t changes = (size_t)(p->G * (p->wide ? LANES : 1)) * sizeof(double);
     memset(w->cluster_change, 0, changes);

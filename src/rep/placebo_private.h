@@ -21,12 +21,12 @@ struct pfx_placebo {
     int at_u, at_v, at_s, at_switch, at_level; /* places within an entry */
     pfx_idx ld;                                /* length of an entry in whole lanes of 8 */
     pfx_idx G, n_units, n_cells;
-    uint32_t *cell0;   /* [n_units + 1] first cell of a unit */
-    uint32_t *unit_of; /* [n_cells] */
-    uint32_t *cluster; /* [n_cells] row of a cell's cluster in `row` */
-    bool one_to_one;   /* every cluster is one cell, and its number is the cell's */
-    bool coupled;      /* levels hold several cells */
-    int32_t *level;    /* coupled: [n_cells] */
+    uint32_t *cell0;         /* [n_units + 1] first cell of a unit */
+    uint32_t *unit_of;       /* [n_cells] */
+    uint32_t *cluster;       /* [n_cells] row of a cell's cluster in `row` */
+    bool one_to_one;         /* every cluster is one cell, and its number is the cell's */
+    bool coupled;            /* levels hold several cells */
+    int32_t *level;          /* coupled: [n_cells] */
     uint32_t *level_cluster; /* coupled: [n_levels] */
     double *level_weight;    /* [n_levels] */
     pfx_idx n_levels;
@@ -43,15 +43,15 @@ struct pfx_placebo {
      * triangle of Q'WQ], theta as in placebo_solve. */
     pfx_idx nt, ldt; /* its length, and in whole lanes */
     double *row;     /* [G][ldt] */
-    double *omega;   /* sum of row row', in bands of PFX_REP_LANES rows, each from its first column on, what is right
-                        of the band's square doubled */
+    double *omega; /* sum of row row', in bands of PFX_REP_LANES rows, each from its first column on, what is
+                      right of the band's square doubled */
     /* Or, where there are so many nuisance columns that products cost more than rows: */
     bool wide;
-    pfx_idx *cluster_start; /* [G + 1] rows in order of clusters, */
-    double *wide_Q;         /* their Q in blocks of PFX_PLACEBO_WIDE_ROWS, [blocks][k][rows] */
+    pfx_idx *cluster_start;  /* [G + 1] rows in order of clusters, */
+    double *wide_Q;          /* their Q in blocks of PFX_PLACEBO_WIDE_ROWS, [blocks][k][rows] */
     double *wide_w, *wide_y; /* weight and outcome */
 
-    pfx_idx most; /* cells of a draw, at most */
+    pfx_idx most;   /* cells of a draw, at most */
     int block_bits; /* cells of a block that is swept at once: a power of two */
     int width;
     double work;
@@ -74,10 +74,11 @@ typedef struct pfx_placebo_solved {
     double slope;
 } pfx_placebo_solved;
 
-/* From the summed entry: coefficients; coef [ld] (NULL: no more is wanted): what turns an entry into its cell's
- * part of the score; phi [2][k]: Q coefficients of the columns D h and D b. Not identified: b of the tested is NaN,
- * the rest zero. */
-void pfx_placebo_solve(const pfx_placebo *p, const double *sum, pfx_placebo_solved *s, double *coef, double *phi);
+/* From the summed entry: coefficients; coef [ld] (NULL: no more is wanted): what turns an entry into its
+ * cell's part of the score; phi [2][k]: Q coefficients of the columns D h and D b. Not identified: b of the
+ * tested is NaN, the rest zero. */
+void pfx_placebo_solve(const pfx_placebo *p, const double *sum, pfx_placebo_solved *s, double *coef,
+                       double *phi);
 /* theta [ldt] of phi: the score of a cluster that is not touched is -row theta. */
 void pfx_placebo_theta(const pfx_placebo *p, const double *phi, double *theta);
 
@@ -95,12 +96,13 @@ typedef struct pfx_placebo_work_area {
     uint32_t *unit, *path;           /* [units] a draw */
     uint32_t *at, *row;              /* [width][most] entry and cluster, in order of blocks */
     uint32_t *start;                 /* [width][blocks + 1] */
+    uint32_t *cell, *cell_at;        /* [most] cells of a draw, and their entries */
     /* Where clusters hold several cells, or entries are computed: one replicate at a time. */
-    uint32_t *cell, *cell_path, *touched, *touched_level; /* [most] */
-    double *entry;                                        /* [most][ld], direct */
-    double *mean, *level_sum;                             /* [n_levels x m] */
-    double *cluster_change;                               /* [G] zero between replicates; wide: [G][24] */
-    double *wide_phi, *wide_fit, *wide_score;             /* [2][k][24], [2][rows][24], [24] */
+    uint32_t *touched, *touched_level;        /* [most] */
+    double *entry;                            /* [most][ld], direct */
+    double *mean, *level_sum;                 /* [n_levels x m] */
+    double *cluster_change;                   /* [G] zero between replicates; wide: [G][24] */
+    double *wide_phi, *wide_fit, *wide_score; /* [2][k][24], [2][rows][24], [24] */
     pfx_idx bytes;
 } pfx_placebo_work_area;
 pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch);
@@ -109,7 +111,8 @@ pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch);
 pfx_idx pfx_placebo_assign(const pfx_placebo *p, uint64_t seed, pfx_idx replicate, bool own,
                            pfx_placebo_work_area *w);
 /* Coefficients of replicates [r0, r1) of the batch, from their sums. */
-void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w, double *const *field);
+void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w,
+                              double *const *field);
 /* Meats of 24 replicates from r0 on. */
 void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w);
 
@@ -117,10 +120,10 @@ int pfx_placebo_width(const pfx_placebo *p);
 void pfx_placebo_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field);
 /* One batch of the data's own assignment throughout, for pfx_placebo_own. */
 void pfx_placebo_batch_own(const pfx_placebo *p, void *scratch, double *const *field);
-/* The two ways to sums and changes of scores: blocks of cells for all replicates of a batch; or one replicate at a
- * time. The first needs one_to_one and a table, and products where there are standard errors. */
+/* The two ways to sums and changes of scores: blocks of cells for all replicates of a batch; or one replicate
+ * at a time. The first needs one_to_one and a table, and products where there are standard errors. */
 bool pfx_placebo_by_blocks(const pfx_placebo *p);
-void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own, pfx_placebo_work_area *w,
-                         double *const *field);
+void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own,
+                         pfx_placebo_work_area *w, double *const *field);
 
 #endif

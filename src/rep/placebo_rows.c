@@ -128,7 +128,8 @@ static void orthogonalise_block(void *ctx, pfx_idx b, int thread)
     }
 }
 
-/* Upper triangle of sum <- R of its first k rows, R'R = Q'WQ: the last two columns hold their coefficients. */
+/* Upper triangle of sum <- R of its first k rows, R'R = Q'WQ: the last two columns hold their coefficients.
+ */
 static void factor(const maker *m)
 {
     int p = m->out->stride, k = m->out->k;
@@ -176,10 +177,8 @@ static pfx_status make(maker *m, pfx_err *err)
 pfx_status pfx_placebo_rows_create(const pfx_design *d, const pfx_placebo_rows_options *o,
                                    pfx_placebo_rows **out, pfx_err *err)
 {
-    const pfx_clusterstat_options co = {.n_terms = o->n_drawn,
-                                        .terms = o->drawn,
-                                        .n_collinear = o->n_collinear,
-                                        .collinear = o->collinear};
+    const pfx_clusterstat_options co = {
+        .n_terms = o->n_drawn, .terms = o->drawn, .n_collinear = o->n_collinear, .collinear = o->collinear};
     pfx_design numbered = *d; /* its rows numbered, to find them when the absorber has sorted its own */
     maker m = {.o = o, .w = d->w};
     pfx_status st = PFX_ENOMEM;

@@ -6,8 +6,8 @@
 /* What the nuisance columns leave of a drawn regressor counts as nothing below this share of it. */
 static const double DEPENDENT = 1e-11;
 
-/* A = S - FF' of the drawn regressors, those that are not tested first: a pivot that is nothing leaves its regressor
- * out, as a refit would. order [m]; L [m x m] lower; inv [m]: 1 / pivot, or 0. */
+/* A = S - FF' of the drawn regressors, those that are not tested first: a pivot that is nothing leaves its
+ * regressor out, as a refit would. order [m]; L [m x m] lower; inv [m]: 1 / pivot, or 0. */
 static void factor(const pfx_placebo *p, const double *sum, int *order, double *L, double *inv)
 {
     int m = p->m, k = p->k, n = 0;
@@ -51,8 +51,8 @@ static void solve(int m, const int *order, const double *L, const double *inv, d
     for (int i = 0; i < m; i++) x[order[i]] = y[i];
 }
 
-static void fill_coef(const pfx_placebo *p, const pfx_placebo_solved *s, const double *phi_h, const double *phi_b,
-                      double *coef)
+static void fill_coef(const pfx_placebo *p, const pfx_placebo_solved *s, const double *phi_h,
+                      const double *phi_b, double *coef)
 {
     int m = p->m, k = p->k;
     memset(coef, 0, (size_t)p->ld * sizeof *coef);
@@ -64,7 +64,8 @@ static void fill_coef(const pfx_placebo *p, const pfx_placebo_solved *s, const d
     }
 }
 
-void pfx_placebo_solve(const pfx_placebo *p, const double *sum, pfx_placebo_solved *s, double *coef, double *phi)
+void pfx_placebo_solve(const pfx_placebo *p, const double *sum, pfx_placebo_solved *s, double *coef,
+                       double *phi)
 {
     int m = p->m, k = p->k, order[PFX_PLACEBO_MAX_DRAWN];
     double L[PFX_PLACEBO_MAX_DRAWN * PFX_PLACEBO_MAX_DRAWN] = {0}, inv[PFX_PLACEBO_MAX_DRAWN] = {0};

@@ -8,8 +8,8 @@
 #include "src/model/design.h"
 #include "src/rep/placebo_private.h"
 
-/* A table beyond this, or beyond a share of what memory allows, is not made: entries are then computed as they
- * are drawn. */
+/* A table beyond this, or beyond a share of what memory allows, is not made: entries are then computed as
+ * they are drawn. */
 static const double TABLE_BYTES = 1073741824.0, TABLE_SHARE = 0.3;
 /* A demeaned value below this share of its mean is the rounding of the mean. */
 static const double NOTHING = 1e-14;
@@ -81,7 +81,7 @@ void pfx_placebo_entry(const pfx_placebo *p, uint32_t cell, uint32_t path, doubl
 
 typedef struct job {
     pfx_placebo *p;
-    double *mean;      /* [n_levels x m]: threads share it, their cells' levels differ */
+    double *mean;                  /* [n_levels x m]: threads share it, their cells' levels differ */
     pfx_idx *row_start, *row_rows; /* rows of each cluster */
     pfx_idx round0;
     double *gram; /* [ROUND][nt x nt] */
@@ -95,18 +95,21 @@ static void fill_cells(void *ctx, pfx_idx block, int thread)
     (void)thread;
     for (pfx_idx c = first; c < last && c < p->n_cells; c++)
         for (pfx_idx q = 0; q < p->a->n_paths; q++)
-            pfx_placebo_entry(p, (uint32_t)c, (uint32_t)q, j->mean, p->table + (c * p->a->n_paths + q) * p->ld);
+            pfx_placebo_entry(p, (uint32_t)c, (uint32_t)q, j->mean,
+                              p->table + (c * p->a->n_paths + q) * p->ld);
 }
 
 pfx_status pfx_placebo_tables(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
 {
-    double entries = (double)p->n_cells * (double)p->a->n_paths, bytes = entries * (double)p->ld * sizeof(double);
+    double entries = (double)p->n_cells * (double)p->a->n_paths,
+           bytes = entries * (double)p->ld * sizeof(double);
     job j = {.p = p};
     if (bytes > TABLE_BYTES || entries > 4e9 || (in->max_bytes > 0 && bytes > TABLE_SHARE * in->max_bytes))
         return PFX_OK;
     p->table = pfx_mem_alloc(p->n_cells * p->a->n_paths * p->ld, sizeof *p->table, err);
     j.mean = pfx_mem_alloc(p->n_levels * p->m, sizeof *j.mean, err);
-    if (p->table && j.mean) pfx_par_for((p->n_cells + CELLS_AT_ONCE - 1) / CELLS_AT_ONCE, in->nth, fill_cells, &j);
+    if (p->table && j.mean)
+        pfx_par_for((p->n_cells + CELLS_AT_ONCE - 1) / CELLS_AT_ONCE, in->nth, fill_cells, &j);
     pfx_mem_free(j.mean);
     return p->table && j.mean ? PFX_OK : PFX_ENOMEM;
 }
