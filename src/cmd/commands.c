@@ -13,6 +13,7 @@ const pfx_command *const pfx_commands[] = {
     &pfx_cmd_boot,
     &pfx_cmd_match,
     &pfx_cmd_transform,
+    &pfx_cmd_placebo,
     &pfx_cmd_bench,
     &pfx_cmd_help,
     &pfx_cmd_version,

@@ -12,6 +12,7 @@ extern const pfx_command pfx_cmd_fit;
 extern const pfx_command pfx_cmd_boot;
 extern const pfx_command pfx_cmd_match;
 extern const pfx_command pfx_cmd_transform;
+extern const pfx_command pfx_cmd_placebo;
 extern const pfx_command pfx_cmd_bench;
 extern const pfx_command pfx_cmd_help;
 extern const pfx_command pfx_cmd_version;

@@ -5,6 +5,7 @@
 #include "src/model/coder.h"
 #include "src/model/dataset.h"
 #include "src/model/expr.h"
+#include "src/model/sample.h"
 
 /* A numeric expression that some model needs. */
 typedef struct pfx_ds_value {
@@ -156,13 +157,6 @@ const char *pfx_dataset_label(const pfx_ds_factor *f, pfx_idx code);
 pfx_status pfx_dataset_check_sample(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx by, const pfx_design *d,
                                     pfx_err *err) PFX_MUST;
 pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pfx_design *d, int c, pfx_err *err) PFX_MUST;
-
-/* sample.c: drop rows whose level in some grouping occurs once, until none is left.
- * keep [n] 0 or 1, updated; code [n_groups] each [n] at rows (rows NULL: 0..n-1) below n_levels[]. *dropped
- * counts. */
-pfx_status pfx_sample_singletons(pfx_idx n, const pfx_idx *rows, int n_groups, const int32_t *const *code,
-                                 const pfx_idx *n_levels, unsigned char *keep, pfx_idx *dropped,
-                                 pfx_err *err) PFX_MUST;
 
 /* Columns of Z that the terms of a model become in a sample (design_columns.c). */
 typedef struct pfx_column_group {

@@ -1,0 +1,58 @@
+/* What the files of the placebo command share. */
+#ifndef PFX_CMD_PLACEBO_H
+#define PFX_CMD_PLACEBO_H
+
+#include "src/cmd/replicate.h"
+#include "src/rep/placebo.h"
+
+typedef struct placebo_options {
+    rep_options rep;
+    const char *treatment, *coef, *strata, *assign_by, *assignments;
+    int scheme, stat;
+    pfx_idx periods;
+} placebo_options;
+
+enum { PLACEBO_T, PLACEBO_B }; /* --stat */
+
+typedef struct placebo_state {
+    placebo_options *o;
+    int at_unit, at_strata; /* numbers in design->clusters; at_strata -1: none */
+    const char *unit_name;
+    double *treatment; /* [n] by row of the design */
+    int32_t *period;   /* [n] */
+    int n_periods;
+    double *time;        /* [n_periods] in steps of the panel's time */
+    int n_drawn, tested; /* regressors made of the treatment */
+    char *drawn[PFX_PLACEBO_MAX_DRAWN];
+    double *factor; /* [n_drawn][n], or NULL: ones */
+    pfx_assign_in in;
+    pfx_assign *assign;
+    pfx_placebo *p;
+    const char *term[1];
+    double estimate, std_error, statistic; /* of the full sample */
+    /* in-time: [periods] */
+    pfx_fit **shifted;
+    char **shifted_name;
+} placebo_state;
+
+/* A column of the panel, [n_rows of the panel]; NaN missing. USAGE: unknown, or text where a number is
+ * needed. */
+pfx_status placebo_column(pfx_panel *panel, const char *name, double **out, pfx_err *err) PFX_MUST;
+/* How the value of a column at a row is written, for messages. */
+void placebo_label(pfx_panel *panel, const char *name, pfx_idx row, size_t n, char *buf);
+
+/* Treatment and periods of the design's rows, and which regressors are the treatment times what. USAGE: a
+ * regressor or the outcome is made of it otherwise; no regressor is; several are and --coef does not choose.
+ */
+pfx_status placebo_treatment(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
+
+/* Fits with adoption 1 .. periods earlier and the treated units' true post rows left out. */
+pfx_status placebo_in_time(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
+pfx_status placebo_in_time_report(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
+
+/* The user's draws from --assignments into the state's assignment. USAGE, FORMAT: the line at fault. */
+pfx_status placebo_file(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
+
+extern const rep_method placebo_methods[PFX_PLACEBO_SCHEMES];
+
+#endif

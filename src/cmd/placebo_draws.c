@@ -1,0 +1,318 @@
+/* The schemes of placebo as methods of the replication frame: from a fit and its design to draws, and from
+ * draws to what they may claim. */
+#include <math.h>
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/cmd/placebo.h"
+#include "src/model/design.h"
+#include "src/rep/placebo_summary.h"
+
+/* The two ways to the full-sample coefficient differ by rounding; beyond this the draws cannot be compared
+ * with it. */
+static const double AGREE = 1e-6;
+/* Of --memory, what the prepared tables may take. */
+static const double STATE_SHARE = 0.5;
+
+static void placebo_release(void *state)
+{
+    placebo_state *s = state;
+    if (!s) return;
+    for (int a = 0; a < s->n_drawn; a++) pfx_mem_free(s->drawn[a]);
+    for (pfx_idx k = 0; s->shifted && k < s->o->periods; k++) pfx_fit_free(s->shifted[k]);
+    for (pfx_idx k = 0; s->shifted_name && k < s->o->periods; k++) pfx_mem_free(s->shifted_name[k]);
+    pfx_mem_free(s->shifted);
+    pfx_mem_free(s->shifted_name);
+    pfx_mem_free(s->treatment);
+    pfx_mem_free(s->period);
+    pfx_mem_free(s->time);
+    pfx_mem_free(s->factor);
+    pfx_placebo_free(s->p);
+    pfx_assign_free(s->assign);
+    pfx_mem_free(s);
+}
+
+static pfx_status placebo_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+{
+    placebo_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
+    const pfx_panel_spec *panel = pfx_panel_structure(r->panel);
+    if (!s) return PFX_ENOMEM;
+    /* The frame hands the options on as const; they are the command's own, and an enumeration sets --reps. */
+    s->o = (placebo_options *)(uintptr_t)r->own;
+    s->at_strata = -1;
+    if (r->vcov.n_clusters != 1)
+        return pfx_fail(err, PFX_EUSAGE, "%s%s",
+                        r->vcov.n_clusters ? "--cluster: placebo takes one cluster variable"
+                                           : pfx_panel_path(r->panel),
+                        r->vcov.n_clusters ? "" : " has no unit to assign by; name one with --cluster VAR");
+    if (s->o->scheme != PFX_PLACEBO_PERMUTE && !*panel->time)
+        return pfx_fail(err, PFX_EUSAGE, "%s has no time; without it use --scheme permute",
+                        pfx_panel_path(r->panel));
+    d->want_rows = true;
+    d->want_time = *panel->time != '\0';
+    s->unit_name = r->vcov.clusters[0];
+    if (s->o->assign_by && strcmp(s->o->assign_by, s->unit_name) != 0) {
+        s->unit_name = s->o->assign_by;
+        s->at_unit = d->n_clusters;
+        cluster[d->n_clusters++] = s->unit_name;
+    }
+    if (s->o->strata) {
+        s->at_strata = d->n_clusters;
+        cluster[d->n_clusters++] = s->o->strata;
+    }
+    return PFX_OK;
+}
+
+static void placebo_describe(const rep_run *r, pfx_str *spec)
+{
+    const placebo_options *o = r->own;
+    pfx_str_addf(spec, "treatment=%s\n", o->treatment);
+    if (o->coef) pfx_str_addf(spec, "coef=%s\n", o->coef);
+    if (o->strata) pfx_str_addf(spec, "strata=%s\n", o->strata);
+    if (o->assign_by) pfx_str_addf(spec, "assign-by=%s\n", o->assign_by);
+    if (o->assignments) pfx_str_addf(spec, "assignments=%s\n", o->assignments);
+}
+
+static pfx_status make_assignment(rep_run *r, const pfx_design *d, pfx_err *err)
+{
+    placebo_state *s = r->state;
+    const pfx_factor *unit = &d->clusters[s->at_unit];
+    s->in = (pfx_assign_in){.scheme = (pfx_placebo_scheme)s->o->scheme,
+                            .n = d->n,
+                            .treatment = s->treatment,
+                            .n_units = unit->n_levels,
+                            .unit = unit->code,
+                            .n_periods = s->n_periods,
+                            .period = s->period,
+                            .stratum = s->at_strata < 0 ? NULL : d->clusters[s->at_strata].code,
+                            .unit_name = s->unit_name,
+                            .treatment_name = s->o->treatment,
+                            .stratum_name = s->o->strata,
+                            .row = d->row};
+    pfx_status st = pfx_assign_create(&s->in, &s->assign, err);
+    if (st != PFX_OK) return st;
+    if (s->o->scheme == PFX_PLACEBO_FILE && (st = placebo_file(r, d, err)) != PFX_OK) return st;
+    const pfx_assign *a = s->assign;
+    if (a->n_idle && s->o->strata) {
+        char label[200];
+        placebo_label(r->panel, s->o->strata, d->row[a->idle_row], sizeof label, label);
+        pfx_warn("%lld of %lld strata have no variation in %s (%s = %s is one); their %lld units keep their "
+                 "treatment",
+                 (long long)a->n_idle, (long long)(a->n_idle + a->n_strata), s->o->treatment, s->o->strata,
+                 label, (long long)a->n_idle_units);
+    }
+    if (a->assignments <= (double)s->o->rep.reps) {
+        s->assign->enumerate = true;
+        s->o->rep.reps = (pfx_idx)a->assignments;
+    }
+    if (a->n_file) s->o->rep.reps = a->n_file;
+    return PFX_OK;
+}
+
+/* Factor of a clustered variance: src/est/ssc.c. */
+static double ssc_factor(const rep_run *r)
+{
+    double G = (double)r->fit->clusters[0].levels, n = (double)r->fit->n_obs;
+    return r->fit->ssc == PFX_SSC_NONE ? 1 : G / (G - 1) * (n - 1) / (n - r->fit->k_adj);
+}
+
+static pfx_status make_draws(rep_run *r, const pfx_design *d, pfx_err *err)
+{
+    placebo_state *s = r->state;
+    double own[PFX_PLACEBO_FIELDS];
+    const pfx_placebo_in in = {.d = d,
+                               .assign = &s->in,
+                               .n_drawn = s->n_drawn,
+                               .drawn = (const char *const *)s->drawn,
+                               .factor = s->factor,
+                               .tested = s->tested,
+                               .n_collinear = r->fit->n_collinear,
+                               .collinear = (const char *const *)r->fit->collinear,
+                               .tol = r->o->tol,
+                               .maxiter = (int)r->o->maxiter,
+                               .nth = (int)r->o->common.threads,
+                               .isa = (pfx_isa)r->o->common.isa,
+                               .std_error = true,
+                               .ssc = ssc_factor(r),
+                               .max_bytes = STATE_SHARE * (double)r->o->common.memory};
+    pfx_status st = pfx_placebo_create(&in, s->assign, &s->p, err);
+    if (st == PFX_OK) st = pfx_placebo_own(s->p, own, err);
+    if (st == PFX_OK && !(fabs(own[PFX_DRAW_ESTIMATE] - s->estimate) <= AGREE * s->std_error))
+        st = pfx_fail(
+            err, PFX_EIDENT,
+            "%s: %.10g by the fit, %.10g from the sums of the draws: too collinear for placebo draws",
+            s->term[0], s->estimate, own[PFX_DRAW_ESTIMATE]);
+    return st;
+}
+
+static pfx_status placebo_prepare(rep_run *r, pfx_design *design, pfx_err *err)
+{
+    placebo_state *s = r->state;
+    pfx_status st = placebo_treatment(r, design, err);
+    if (st == PFX_OK) st = make_assignment(r, design, err);
+    if (st != PFX_OK) return st;
+    s->term[0] = s->drawn[s->tested];
+    r->n_terms = 1;
+    r->terms = s->term;
+    s->estimate = s->std_error = s->statistic = NAN;
+    for (int i = 0; i < r->fit->k; i++)
+        if (strcmp(r->fit->coef[i].term, s->term[0]) == 0) {
+            s->estimate = r->fit->coef[i].estimate;
+            s->std_error = r->fit->coef[i].std_error;
+            s->statistic = r->fit->coef[i].statistic;
+        }
+    if (isnan(s->estimate))
+        return pfx_fail(err, PFX_EUSAGE, "%s was left out as collinear: there is nothing to test",
+                        s->term[0]);
+    return s->o->scheme == PFX_PLACEBO_IN_TIME ? placebo_in_time(r, design, err) : make_draws(r, design, err);
+}
+
+static const pfx_rep_method *placebo_draws(const rep_run *r)
+{
+    return pfx_placebo_method(((const placebo_state *)r->state)->p);
+}
+
+static unsigned placebo_keep(const rep_run *r)
+{
+    (void)r;
+    return 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STATISTIC | 1u << PFX_PLACEBO_SLOPE |
+           1u << PFX_PLACEBO_SWITCHERS;
+}
+
+static int placebo_extreme(const rep_run *r, int t, const double *const *field, pfx_idx i)
+{
+    const placebo_state *s = r->state;
+    double b = field[PFX_DRAW_ESTIMATE][i], x = field[PFX_DRAW_STATISTIC][i], x0 = s->statistic;
+    (void)t;
+    if (!isfinite(b) || (s->o->stat == PLACEBO_T && !isfinite(x))) return -1;
+    if (s->o->stat == PLACEBO_B) {
+        x = b - (r->o->null != 0 ? r->o->null * field[PFX_PLACEBO_SLOPE][i] : 0);
+        x0 = s->estimate - r->o->null;
+    }
+    return fabs(x) >= fabs(x0) * (1 - 1e-9);
+}
+
+static const char *const kind_text[] = {"adoption (stays on)", "constant within units", "switches on and off",
+                                        "values"};
+
+static const char *claim(const placebo_state *s)
+{
+    switch ((pfx_placebo_scheme)s->o->scheme) {
+    case PFX_PLACEBO_PERMUTE:
+        return "Units exchange whole treatment paths within strata. The p-value is exact for the sharp "
+               "hypothesis of no\n"
+               "effect on any unit if, within strata, any unit could have had any of the paths.\n";
+    case PFX_PLACEBO_RANDOM_DATE:
+        return "Units are drawn at random within strata, each with a date drawn from the stratum's dates of "
+               "adoption. The\n"
+               "p-value is a comparison with such draws; it is exact only if treatment came about that "
+               "way.\n";
+    case PFX_PLACEBO_WITHIN:
+        return "Rows exchange values within periods: a unit's treatment is no path any more and serial "
+               "correlation is\n"
+               "ignored. This p-value is not a valid test; it is here because tables print it. Use --scheme "
+               "permute.\n";
+    default:
+        return "Draws are the user's own. The p-value is exact if they are drawn as treatment was.\n";
+    }
+}
+
+static void add_about(const placebo_state *s, pfx_rep_report *report)
+{
+    const pfx_assign *a = s->assign;
+    pfx_rep_values *v = &report->more;
+    bool units = a->scheme != PFX_PLACEBO_WITHIN;
+    pfx_rep_add_text(v, NULL, "treatment", "treatment", s->o->treatment);
+    if (units) pfx_rep_add_text(v, NULL, "treatment_kind", "its paths", kind_text[a->kind]);
+    pfx_rep_add_text(v, NULL, "assigned_by", "assigned by", units ? s->unit_name : "row");
+    pfx_rep_add_count(v, NULL, "n_units", NULL, a->n_units);
+    pfx_rep_add_count(v, NULL, "n_treated", units ? "treated units" : "treated rows", a->n_treated);
+    if (units) pfx_rep_add_count(v, NULL, "n_always_treated", "of them from the start, kept", a->n_always);
+    if (units) pfx_rep_add_count(v, NULL, "n_switchers", "units that switch", a->n_switch);
+    pfx_rep_add_text(v, NULL, "strata", "strata",
+                     a->scheme == PFX_PLACEBO_FILE ? "of the file"
+                     : s->o->strata                ? s->o->strata
+                     : units                       ? "same first and last period"
+                                                   : "period");
+    if (a->scheme == PFX_PLACEBO_FILE) return;
+    pfx_rep_add_count(v, NULL, "n_strata", "strata with variation", a->n_strata);
+    pfx_rep_add_count(v, NULL, "n_strata_without_variation", "without, units kept", a->n_idle);
+    pfx_rep_add_real(v, NULL, "assignments", NULL, a->assignments);
+    pfx_rep_add_flag(v, NULL, "enumerated", "all assignments enumerated", a->enumerate);
+}
+
+static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_report *report, pfx_err *err)
+{
+    const placebo_state *s = r->state;
+    pfx_rep_term *t = &report->term[0];
+    bool units = s->assign->scheme != PFX_PLACEBO_WITHIN, by_t = s->o->stat == PLACEBO_T;
+    pfx_placebo_result x, other;
+    pfx_placebo_draws d = {.reps = k->n,
+                           .b = k->field[PFX_DRAW_ESTIMATE],
+                           .t = k->field[PFX_DRAW_STATISTIC],
+                           .slope = units ? k->field[PFX_PLACEBO_SLOPE] : NULL,
+                           .switchers = units ? k->field[PFX_PLACEBO_SWITCHERS] : NULL,
+                           .estimate = s->estimate,
+                           .statistic = s->statistic,
+                           .null = r->o->null,
+                           .level = r->o->level,
+                           .df_t = r->fit->df_t,
+                           .by_t = by_t,
+                           .all = s->assign->enumerate};
+    pfx_status st = pfx_placebo_summarise(&d, &x, err);
+    if (st == PFX_OK) st = rep_check_lost(s->term[0], x.valid, k->n, err);
+    d.by_t = !by_t;
+    d.slope = r->o->null != 0 ? d.slope : NULL;
+    if (st == PFX_OK) st = pfx_placebo_summarise(&d, &other, err);
+    if (st != PFX_OK) return st;
+    add_about(s, report);
+    t->estimate = s->estimate;
+    t->std_error = s->std_error;
+    t->statistic = s->statistic;
+    t->valid = x.valid;
+    t->count = x.count;
+    t->p_value = x.p_value;
+    t->p_low = x.p_low;
+    t->p_high = x.p_high;
+    if (units) pfx_rep_add_interval(t, "inverted", x.conf_low, x.conf_high);
+    pfx_rep_add_text(&t->more, NULL, "stat", "p-value by", by_t ? "t" : "b");
+    pfx_rep_add_real(&t->more, NULL, by_t ? "p_value_b" : "p_value_t", by_t ? "p-value by b" : "p-value by t",
+                     other.p_value);
+    pfx_rep_add_real(&t->more, NULL, "p_left", "p left", x.p_left);
+    pfx_rep_add_real(&t->more, NULL, "p_right", "p right", x.p_right);
+    pfx_rep_add_real(&t->more, "share_significant", "0.10", "draws significant at 10 %", x.significant[0]);
+    pfx_rep_add_real(&t->more, "share_significant", "0.05", "at 5 %", x.significant[1]);
+    pfx_rep_add_real(&t->more, "share_significant", "0.01", "at 1 %", x.significant[2]);
+    pfx_rep_add_real(&t->more, "draws", "mean", "mean of the draws' estimates", x.mean);
+    pfx_rep_add_real(&t->more, "draws", "sd", "their standard deviation", x.sd);
+    if (units)
+        pfx_rep_add_real(&t->more, NULL, "switchers_mean", "units that switch, mean of draws", x.switchers);
+    pfx_str_add(&report->note, claim(s));
+    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)))
+        pfx_str_add(&report->note,
+                    "The interval is unbounded where no effect can be rejected with so few draws.\n");
+    return PFX_OK;
+}
+
+#define SCHEME(number, text, head)                                                                           \
+    [number] = {.command = "placebo",                                                                        \
+                .name = text,                                                                                \
+                .title = head,                                                                               \
+                .name_key = "scheme",                                                                        \
+                .open = placebo_open,                                                                        \
+                .prepare = placebo_prepare,                                                                  \
+                .release = placebo_release,                                                                  \
+                .draws = placebo_draws,                                                                      \
+                .describe = placebo_describe,                                                                \
+                .keep = placebo_keep,                                                                        \
+                .extreme = placebo_extreme,                                                                  \
+                .summarise = placebo_summarise}
+const rep_method placebo_methods[PFX_PLACEBO_SCHEMES] = {
+    SCHEME(PFX_PLACEBO_PERMUTE, "permute", "Placebo by permuting treatment paths"),
+    SCHEME(PFX_PLACEBO_RANDOM_DATE, "random-date", "Placebo by random units and dates"),
+    SCHEME(PFX_PLACEBO_IN_TIME, "in-time", "Placebo in time"),
+    SCHEME(PFX_PLACEBO_WITHIN, "within-period",
+           "Placebo by permuting rows within periods (not a valid test)"),
+    SCHEME(PFX_PLACEBO_FILE, "file", "Placebo by the user's own assignments"),
+};
