@@ -1,0 +1,32 @@
+#!/bin/sh
+# Placebo draws, stored: the same file at any number of threads and the same draws on every instruction set.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+panelfx=${PANELFX:-$PWD/panelfx}
+"$panelfx" simulate -o "$dir/panel.h5" --quiet --seed 3
+run() {
+    out=$1
+    shift
+    "$panelfx" placebo "$dir/panel.h5" 'EXPY ~ IDC + IDC:ROA + ROA + lnEmployee | firm + year' --treatment IDC --coef IDC --reps 2000 \
+        --format json --quiet -o "$dir/draws.h5" --force "$@" >"$dir/raw"
+    sed -E 's/"(read_s|compute_s|total_s|threads|peak_memory_bytes)": *[^,}]*//g' "$dir/raw" >"$dir/$out"
+    grep -q '"estimate"' "$dir/$out"
+}
+isas=portable
+for i in x86-64-v3 x86-64-v4; do
+    if "$panelfx" summary "$dir/panel.h5" ROA --isa $i --quiet >/dev/null 2>&1; then isas="$isas $i"; else echo "not on this CPU: $i"; fi
+done
+for scheme in permute random-date within-period; do
+    run reference --threads 1 --isa portable --scheme $scheme
+    for isa in $isas; do
+        run first --threads 1 --isa $isa --scheme $scheme
+        cp "$dir/draws.h5" "$dir/first.h5"
+        cmp "$dir/first" "$dir/reference" || { echo "$scheme: $isa differs from portable"; exit 1; }
+        for n in 2 3 7; do
+            run now --threads $n --isa $isa --scheme $scheme
+            cmp "$dir/now" "$dir/reference" || { echo "$scheme: $isa, $n threads: the results differ"; exit 1; }
+            cmp "$dir/draws.h5" "$dir/first.h5" || { echo "$scheme: $isa, $n threads: the draws differ"; exit 1; }
+        done
+    done
+done
