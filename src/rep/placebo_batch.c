@@ -89,31 +89,47 @@ pfx_idx pfx_placebo_assign(const pfx_placebo *p, uint64_t seed, pfx_idx replicat
     return n;
 }
 
-/* Entries of one replicate in order of blocks, within a block as drawn. */
-static void list_entries(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
+/* Cells of a draw and their entries; start[b]: how many lie in block b. Returns how many in all. */
+static pfx_idx list_cells(const pfx_placebo *p, pfx_idx n, uint32_t *start, pfx_placebo_work_area *w)
 {
-    pfx_idx blocks = n_blocks(p);
-    uint32_t *start = w->start + r * (blocks + 1), *at = w->at + r * p->most, *row = w->row + r * p->most;
     uint32_t paths = (uint32_t)p->a->n_paths;
     int bits = p->block_bits;
-    memset(start, 0, (size_t)(blocks + 1) * sizeof *start);
     pfx_idx cells = 0;
-    for (pfx_idx i = 0; i < n; i++) /* a unit has one cell, or a few */
+    if (p->n_cells == p->n_units) { /* each unit is the cell of its number */
+        for (pfx_idx i = 0; i < n; i++) {
+            uint32_t c = w->unit[i];
+            w->cell[i] = c;
+            w->cell_at[i] = c * paths + w->path[i];
+            start[c >> bits]++;
+        }
+        return n;
+    }
+    for (pfx_idx i = 0; i < n; i++)
         for (uint32_t c = p->cell0[w->unit[i]], end = p->cell0[w->unit[i] + 1]; c < end; c++) {
             w->cell[cells] = c;
             w->cell_at[cells++] = c * paths + w->path[i];
             start[c >> bits]++;
         }
+    return cells;
+}
+
+/* Entries of one replicate in order of blocks, within a block as drawn. */
+static void list_entries(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
+{
+    pfx_idx blocks = n_blocks(p), sum = 0;
+    uint32_t *start = w->start + r * (blocks + 1), *at = w->at + r * p->most, *row = w->row + r * p->most;
+    int bits = p->block_bits;
+    memset(start, 0, (size_t)(blocks + 1) * sizeof *start);
+    pfx_idx cells = list_cells(p, n, start, w);
+    for (pfx_idx b = 0; b <= blocks; b++) {
+        pfx_idx here = start[b];
+        start[b] = (uint32_t)(sum += here); /* the end: placing from the last entry down makes it the start */
+    }
     if (blocks == 1) {
         memcpy(at, w->cell_at, (size_t)cells * sizeof *at);
         memcpy(row, w->cell, (size_t)cells * sizeof *row);
-        start[1] = start[0];
         start[0] = 0;
         return;
-    }
-    for (pfx_idx b = 0, sum = 0; b <= blocks; b++) {
-        pfx_idx here = start[b];
-        start[b] = (uint32_t)(sum += here); /* the end: placing from the last entry down makes it the start */
     }
     for (pfx_idx i = cells - 1; i >= 0; i--) {
         uint32_t to = --start[w->cell[i] >> bits];
