@@ -15,7 +15,7 @@ typedef struct placebo_options {
 enum { PLACEBO_T, PLACEBO_B }; /* --stat */
 
 typedef struct placebo_state {
-    placebo_options *o;
+    const placebo_options *o;
     int at_unit, at_strata; /* numbers in design->clusters; at_strata -1: none */
     const char *unit_name;
     double *treatment; /* [n] by row of the design */

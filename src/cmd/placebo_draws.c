@@ -38,8 +38,7 @@ static pfx_status placebo_open(rep_run *r, pfx_dataset_options *d, const char **
     placebo_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
     const pfx_panel_spec *panel = pfx_panel_structure(r->panel);
     if (!s) return PFX_ENOMEM;
-    /* The frame hands the options on as const; they are the command's own, and an enumeration sets --reps. */
-    s->o = (placebo_options *)(uintptr_t)r->own;
+    s->o = r->own;
     s->at_strata = -1;
     if (r->vcov.n_clusters != 1)
         return pfx_fail(err, PFX_EUSAGE, "%s%s",
@@ -102,11 +101,11 @@ static pfx_status make_assignment(rep_run *r, const pfx_design *d, pfx_err *err)
                  (long long)a->n_idle, (long long)(a->n_idle + a->n_strata), s->o->treatment, s->o->strata,
                  label, (long long)a->n_idle_units);
     }
-    if (a->assignments <= (double)s->o->rep.reps) {
+    if (a->assignments <= (double)r->reps) {
         s->assign->enumerate = true;
-        s->o->rep.reps = (pfx_idx)a->assignments;
+        r->reps = (pfx_idx)a->assignments;
     }
-    if (a->n_file) s->o->rep.reps = a->n_file;
+    if (a->n_file) r->reps = a->n_file;
     return PFX_OK;
 }
 
