@@ -54,6 +54,8 @@ static const bench_case cases[] = {
     {"wild", "memory", bench_wild, false, 0, 0, BENCH_WILD, 0, false},
     {"wild-interval", "memory", bench_wild, false, 0, 0, BENCH_WILD_INTERVAL, 0, false},
     {"wild-webb", "memory", bench_wild, false, 0, 0, BENCH_WILD_WEBB, 0, false},
+    {"placebo", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO, 0, false},
+    {"placebo-se", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO_SE, 0, false},
     {"import", "files", bench_import, false, 0, DISK_ROW + CSV_ROW, 0, 0, false},
     {"simulate", "files", bench_simulate, true, 0, DISK_ROW, 0, 0, false},
     {"panel-read", "files", bench_panel_read, true, 0, DISK_ROW, 0, 0, false},

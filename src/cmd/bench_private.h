@@ -67,6 +67,8 @@ enum { BENCH_GRAM, BENCH_DEMEAN, BENCH_RESID, BENCH_SCORE };
 pfx_status bench_fit(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_fit_2sls(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_wild(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
+pfx_status bench_placebo(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
+enum { BENCH_PLACEBO, BENCH_PLACEBO_SE };
 enum { BENCH_WILD, BENCH_WILD_INTERVAL, BENCH_WILD_WEBB };
 pfx_status bench_simulate(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_import(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
