@@ -23,6 +23,7 @@ build   yaml.h                  yaml-0.1      -lyaml        libyaml-dev         
 build   jansson.h               jansson       -ljansson     libjansson-dev               Jansson
 build   nettle/sha2.h           nettle        -lnettle      nettle-dev                   Nettle
 test    cmocka.h                cmocka        -lcmocka      libcmocka-dev                cmocka
+test    gnuplot                 -             -             gnuplot-nox                  gnuplot
 test    h5dump                  -             -             hdf5-tools                   HDF5
 TABLE
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "src/base/status.h"
 
 #define PFX_LANES 8
@@ -43,6 +44,11 @@ PFX_INLINE v8 v8_set1(double a) { return _mm512_set1_pd(a); }
 PFX_INLINE v8 v8_first(double a) { return _mm512_zextpd128_pd512(_mm_set_sd(a)); }
 PFX_INLINE v8 v8_load(const double *p) { return _mm512_loadu_pd(p); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { return _mm512_maskz_loadu_pd(v8_mask(k), p); }
+/* Eight bytes as doubles. */
+PFX_INLINE v8 v8_from_u8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
 PFX_INLINE void v8_store(double *p, v8 a) { _mm512_storeu_pd(p, a); }
 PFX_INLINE void v8_storek(double *p, v8 a, int k) { _mm512_mask_storeu_pd(p, v8_mask(k), a); }
 PFX_INLINE v8 v8_add(v8 a, v8 b) { return _mm512_add_pd(a, b); }
@@ -80,6 +86,11 @@ PFX_INLINE v8 v8_load(const double *p) { return (v8){_mm256_loadu_pd(p), _mm256_
 PFX_INLINE v8 v8_loadk(const double *p, int k)
 {
     return (v8){_mm256_maskload_pd(p, v8_mask(k)), _mm256_maskload_pd(p + 4, v8_mask(k - 4))};
+}
+PFX_INLINE v8 v8_from_u8(const uint8_t *p)
+{
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return (v8){_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(b)), _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_srli_epi64(b, 32)))};
 }
 PFX_INLINE void v8_store(double *p, v8 a) { _mm256_storeu_pd(p, a.lo), _mm256_storeu_pd(p + 4, a.hi); }
 /* Masked stores are slow on some processors: a half register and single lanes instead. */
@@ -131,6 +142,7 @@ PFX_INLINE v8 v8_set1(double a) { V8_EACH(a); }
 PFX_INLINE v8 v8_first(double a) { V8_EACH(i == 0 ? a : 0.0); }
 PFX_INLINE v8 v8_load(const double *p) { V8_EACH(p[i]); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { V8_EACH(i < k ? p[i] : 0.0); }
+PFX_INLINE v8 v8_from_u8(const uint8_t *p) { V8_EACH(p[i]); }
 PFX_INLINE void v8_store(double *p, v8 a) { for (int i = 0; i < PFX_LANES; i++) p[i] = a.l[i]; }
 PFX_INLINE void v8_storek(double *p, v8 a, int k) { for (int i = 0; i < k; i++) p[i] = a.l[i]; }
 PFX_INLINE v8 v8_add(v8 a, v8 b) { V8_EACH(a.l[i] + b.l[i]); }

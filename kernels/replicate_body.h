@@ -1,9 +1,12 @@
 /* Bodies of the replicate kernels, compiled once for each ISA. */
 #include "kernels/replicate.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #include "kernels/lanes.h"
 
 #define N PFX_REP_LANES
-#define VECTORS (N / PFX_LANES)
 #if PFX_LANES_WIDE
 #define TILE_V 3 /* 8 x 3 accumulators, 3 vectors and a broadcast fit 32 registers */
 #define TILE_J 8
@@ -12,8 +15,8 @@
 #define TILE_J 4
 #endif
 
-/* acc[j][v] += sum over k of W[k][v] B[k * step_k + j * step_j]. */
-PFX_INLINE void tile(pfx_idx n, const double *W, const double *B, pfx_idx step_k, pfx_idx step_j,
+/* acc[j][v] += sum over k of W[k][v] B[k * step_k + j * step_j], j < J, a constant where it is called. */
+PFX_INLINE void tile(int J, pfx_idx n, const double *W, const double *B, pfx_idx step_k, pfx_idx step_j,
                      v8 acc[TILE_J][TILE_V])
 {
     for (pfx_idx k = 0; k < n; k++, W += N, B += step_k) {
@@ -21,7 +24,7 @@ PFX_INLINE void tile(pfx_idx n, const double *W, const double *B, pfx_idx step_k
         PFX_UNROLL
         for (int v = 0; v < TILE_V; v++) w[v] = v8_load(W + PFX_LANES * v);
         PFX_UNROLL
-        for (int j = 0; j < TILE_J; j++) {
+        for (int j = 0; j < J; j++) {
             v8 b = v8_set1(B[j * step_j]);
             PFX_UNROLL
             for (int v = 0; v < TILE_V; v++) acc[j][v] = v8_fma(w[v], b, acc[j][v]);
@@ -29,42 +32,115 @@ PFX_INLINE void tile(pfx_idx n, const double *W, const double *B, pfx_idx step_k
     }
 }
 
-void PFX_K(pfx_k_rep_sums)(pfx_idx n, const double *W, pfx_idx ld, const double *M, double *C)
+PFX_INLINE void load_tile(int J, const double *c, v8 acc[TILE_J][TILE_V])
 {
-    for (pfx_idx s = 0; s < ld; s += TILE_J)
-        for (int v0 = 0; v0 < VECTORS; v0 += TILE_V) {
+    PFX_UNROLL
+    for (int j = 0; j < J; j++) {
+        PFX_UNROLL
+        for (int v = 0; v < TILE_V; v++) acc[j][v] = v8_load(c + j * N + PFX_LANES * v);
+    }
+}
+
+PFX_INLINE void store_tile(int J, v8 acc[TILE_J][TILE_V], double *c)
+{
+    PFX_UNROLL
+    for (int j = 0; j < J; j++) {
+        PFX_UNROLL
+        for (int v = 0; v < TILE_V; v++) v8_store(c + j * N + PFX_LANES * v, acc[j][v]);
+    }
+}
+
+/* Ask for part i of n of what comes next, spread over the work: asked for at once, it would stand in line. */
+PFX_INLINE void ask(const pfx_k_ahead *a, pfx_idx i, pfx_idx n)
+{
+    for (pfx_idx l = a->lines * i / n; l < a->lines * (i + 1) / n; l++)
+        __builtin_prefetch(a->from + l * PFX_LANES, 0, 2);
+}
+
+PFX_INLINE void sums_tile(int J, pfx_idx n, const double *W, pfx_idx ld, const double *M, double *C)
+{
+    for (int v = 0; v < N; v += PFX_LANES * TILE_V) {
+        v8 acc[TILE_J][TILE_V];
+        load_tile(J, C + v, acc);
+        tile(J, n, W + v, M, ld, 1, acc);
+        store_tile(J, acc, C + v);
+    }
+}
+
+void PFX_K(pfx_k_rep_sums)(pfx_idx n, const double *W, pfx_idx n_stats, pfx_idx ld, const double *M,
+                           pfx_k_ahead ahead, double *C)
+{
+    pfx_idx s = 0;
+    for (; s + TILE_J <= n_stats; s += TILE_J) {
+        ask(&ahead, s / TILE_J, n_stats / TILE_J);
+        sums_tile(TILE_J, n, W, ld, M + s, C + s * N);
+    }
+    switch (n_stats - s) { /* the tile's size is known to the compiler: it stays in registers */
+#if PFX_LANES_WIDE
+    case 7:
+        sums_tile(7, n, W, ld, M + s, C + s * N);
+        break;
+    case 6:
+        sums_tile(6, n, W, ld, M + s, C + s * N);
+        break;
+    case 5:
+        sums_tile(5, n, W, ld, M + s, C + s * N);
+        break;
+    case 4:
+        sums_tile(4, n, W, ld, M + s, C + s * N);
+        break;
+#endif
+    case 3:
+        sums_tile(3, n, W, ld, M + s, C + s * N);
+        break;
+    case 2:
+        sums_tile(2, n, W, ld, M + s, C + s * N);
+        break;
+    case 1:
+        sums_tile(1, n, W, ld, M + s, C + s * N);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Scores of a tile of clusters, from those of their patterns or from zero. */
+PFX_INLINE void score_tile(pfx_idx n_stats, pfx_idx ld, const double *M, const double *Q,
+                           const int32_t *pattern, const double *S, v8 acc[TILE_J][TILE_V])
+{
+    PFX_UNROLL
+    for (int j = 0; j < TILE_J; j++) {
+        const double *s = S ? S + (pfx_idx)pattern[j] * N : NULL;
+        PFX_UNROLL
+        for (int v = 0; v < TILE_V; v++) acc[j][v] = s ? v8_load(s + PFX_LANES * v) : v8_zero();
+    }
+    tile(TILE_J, n_stats, Q, M, 1, ld, acc);
+}
+
+void PFX_K(pfx_k_rep_scores)(pfx_idx n, pfx_idx n_stats, pfx_idx ld, const double *M, const double *Q,
+                             double *out)
+{
+    for (pfx_idx g = 0; g < n; g += TILE_J)
+        for (int v = 0; v < N; v += PFX_LANES * TILE_V) {
             v8 acc[TILE_J][TILE_V];
-            double *c = C + s * N + PFX_LANES * v0;
-            PFX_UNROLL
-            for (int j = 0; j < TILE_J; j++) {
-                PFX_UNROLL
-                for (int v = 0; v < TILE_V; v++) acc[j][v] = v8_load(c + j * N + PFX_LANES * v);
-            }
-            tile(n, W + PFX_LANES * v0, M + s, ld, 1, acc);
-            PFX_UNROLL
-            for (int j = 0; j < TILE_J; j++) {
-                PFX_UNROLL
-                for (int v = 0; v < TILE_V; v++) v8_store(c + j * N + PFX_LANES * v, acc[j][v]);
-            }
+            score_tile(n_stats, ld, M + g * ld, Q + v, NULL, NULL, acc);
+            store_tile(TILE_J, acc, out + g * N + v);
         }
 }
 
 void PFX_K(pfx_k_rep_squares)(pfx_idx n, const double *W, pfx_idx n_stats, pfx_idx ld, const double *M,
-                              const double *Q, double *out)
+                              const double *Q, const int32_t *pattern, const double *S, pfx_k_ahead ahead,
+                              double *out)
 {
-    for (int v0 = 0; v0 < VECTORS; v0 += TILE_V) {
+    for (int v0 = 0; v0 < N; v0 += PFX_LANES * TILE_V) {
         v8 sum[TILE_V];
         PFX_UNROLL
-        for (int v = 0; v < TILE_V; v++) sum[v] = v8_load(out + PFX_LANES * (v0 + v));
+        for (int v = 0; v < TILE_V; v++) sum[v] = v8_load(out + v0 + PFX_LANES * v);
         for (pfx_idx g = 0; g < n; g += TILE_J) {
             v8 acc[TILE_J][TILE_V];
-            const double *w = W + g * N + PFX_LANES * v0;
-            PFX_UNROLL
-            for (int j = 0; j < TILE_J; j++) {
-                PFX_UNROLL
-                for (int v = 0; v < TILE_V; v++) acc[j][v] = v8_zero();
-            }
-            tile(n_stats, Q + PFX_LANES * v0, M + g * ld, 1, ld, acc);
+            const double *w = W + g * N + v0;
+            if (v0 == 0) ask(&ahead, g / TILE_J, n / TILE_J);
+            score_tile(n_stats, ld, M + g * ld, Q + v0, pattern ? pattern + g : NULL, S ? S + v0 : NULL, acc);
             PFX_UNROLL
             for (int j = 0; j < TILE_J; j++) {
                 PFX_UNROLL
@@ -73,8 +149,49 @@ void PFX_K(pfx_k_rep_squares)(pfx_idx n, const double *W, pfx_idx n_stats, pfx_i
             }
         }
         PFX_UNROLL
-        for (int v = 0; v < TILE_V; v++) v8_store(out + PFX_LANES * (v0 + v), sum[v]);
+        for (int v = 0; v < TILE_V; v++) v8_store(out + v0 + PFX_LANES * v, sum[v]);
     }
+}
+
+void PFX_K(pfx_k_rep_tally)(pfx_idx n, const double *W, const int32_t *pattern, double *P)
+{
+    for (pfx_idx g = 0; g < n; g++, W += N) {
+        double *p = P + (pfx_idx)pattern[g] * N;
+        PFX_UNROLL
+        for (int v = 0; v < N; v += PFX_LANES) v8_store(p + v, v8_add(v8_load(p + v), v8_load(W + v)));
+    }
+}
+
+/* Eight clusters of eight replicates, turned from rows of replicates to rows of clusters. */
+PFX_INLINE void turn(pfx_idx ld, const uint8_t *count, uint8_t out[8][8])
+{
+#if defined(__SSE2__)
+#define ROW_OF(r) _mm_loadl_epi64((const __m128i *)(const void *)(count + (r)*ld))
+    __m128i a = _mm_unpacklo_epi8(ROW_OF(0), ROW_OF(1)), b = _mm_unpacklo_epi8(ROW_OF(2), ROW_OF(3));
+    __m128i c = _mm_unpacklo_epi8(ROW_OF(4), ROW_OF(5)), d = _mm_unpacklo_epi8(ROW_OF(6), ROW_OF(7));
+    __m128i e = _mm_unpacklo_epi16(a, b), f = _mm_unpackhi_epi16(a, b);
+    __m128i g = _mm_unpacklo_epi16(c, d), h = _mm_unpackhi_epi16(c, d);
+    __m128i *to = (__m128i *)(void *)out;
+    _mm_storeu_si128(to, _mm_unpacklo_epi32(e, g));
+    _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(e, g));
+    _mm_storeu_si128(to + 2, _mm_unpacklo_epi32(f, h));
+    _mm_storeu_si128(to + 3, _mm_unpackhi_epi32(f, h));
+#undef ROW_OF
+#else
+    for (int r = 0; r < 8; r++)
+        for (int g = 0; g < 8; g++) out[g][r] = count[r * ld + g];
+#endif
+}
+
+void PFX_K(pfx_k_rep_pack)(pfx_idx n, pfx_idx ld, const uint8_t *count, double *W)
+{
+    for (pfx_idx g = 0; g < n; g += 8)
+        for (int l = 0; l < N; l += 8) {
+            uint8_t t[8][8];
+            turn(ld, count + l * ld + g, t);
+            PFX_UNROLL
+            for (int i = 0; i < 8; i++) v8_store(W + (g + i) * N + l, v8_from_u8(t[i]));
+        }
 }
 
 /* a less the sum over l < n of x[l] y[l], lanes in steps of N. */

@@ -34,42 +34,48 @@ static const pfx_opt bench_table[] = {
 #define MEM(codes) ((BENCH_COLUMNS * 8 + 4 * (codes)) * 1.2 + 24)
 enum { DISK_ROW = BENCH_COLUMNS * 8 + 8, CSV_ROW = 120 };
 static const bench_case cases[] = {
-    {"gram", "kernels", bench_kernel, false, MEM(2), 0, BENCH_GRAM, 0, false},
-    {"demean", "kernels", bench_kernel, false, MEM(2), 0, BENCH_DEMEAN, 0, false},
-    {"resid", "kernels", bench_kernel, false, MEM(2), 0, BENCH_RESID, 0, false},
-    {"score", "kernels", bench_kernel, false, MEM(2), 0, BENCH_SCORE, 0, false},
-    {"none", "memory", bench_fit, false, MEM(1), 0, BENCH_NONE, 0, false},
-    {"one-way", "memory", bench_fit, false, MEM(2), 0, BENCH_ONE_WAY, 0, false},
-    {"two-way", "memory", bench_fit, false, MEM(3), 0, BENCH_TWO_WAY, 0, false},
-    {"two-way-weights", "memory", bench_fit, false, MEM(3) + 8, 0, BENCH_TWO_WAY, 0, true},
-    {"two-way-large", "memory", bench_fit, true, MEM(3), 0, BENCH_TWO_WAY, 0, false},
-    {"two-way-2sls", "memory", bench_fit_2sls, false, MEM(3), 0, BENCH_TWO_WAY, 0, false},
-    {"industry-region", "memory", bench_fit, false, MEM(4), 0, BENCH_INDUSTRY, 0, false},
-    {"worker-firm-1", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_WORKERS, 0.01, false},
-    {"worker-firm-5", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.05, false},
-    {"worker-firm-20", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.20, false},
-    {"worker-firm-1-local", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_LOCAL, 0.01, false},
-    {"worker-firm-5-local", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_LOCAL, 0.05, false},
-    {"worker-firm-20-local", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_LOCAL, 0.20, false},
-    {"wild", "memory", bench_wild, false, 0, 0, BENCH_WILD, 0, false},
-    {"wild-interval", "memory", bench_wild, false, 0, 0, BENCH_WILD_INTERVAL, 0, false},
-    {"wild-webb", "memory", bench_wild, false, 0, 0, BENCH_WILD_WEBB, 0, false},
-    {"placebo", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO, 0, false},
-    {"placebo-se", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO_SE, 0, false},
-    {"import", "files", bench_import, false, 0, DISK_ROW + CSV_ROW, 0, 0, false},
-    {"simulate", "files", bench_simulate, true, 0, DISK_ROW, 0, 0, false},
-    {"panel-read", "files", bench_panel_read, true, 0, DISK_ROW, 0, 0, false},
-    {"panel-fit", "files", bench_panel_fit, true, MEM(3), DISK_ROW, BENCH_IN_MEMORY, 0, false},
-    {"panel-stream", "files", bench_panel_fit, true, 0, DISK_ROW, BENCH_STREAMED, 0, false},
+    {"gram", "kernels", bench_kernel, false, MEM(2), 0, BENCH_GRAM, 0, false, 0},
+    {"demean", "kernels", bench_kernel, false, MEM(2), 0, BENCH_DEMEAN, 0, false, 0},
+    {"resid", "kernels", bench_kernel, false, MEM(2), 0, BENCH_RESID, 0, false, 0},
+    {"score", "kernels", bench_kernel, false, MEM(2), 0, BENCH_SCORE, 0, false, 0},
+    {"none", "memory", bench_fit, false, MEM(1), 0, BENCH_NONE, 0, false, 0},
+    {"one-way", "memory", bench_fit, false, MEM(2), 0, BENCH_ONE_WAY, 0, false, 0},
+    {"two-way", "memory", bench_fit, false, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
+    {"two-way-weights", "memory", bench_fit, false, MEM(3) + 8, 0, BENCH_TWO_WAY, 0, true, 0},
+    {"two-way-large", "memory", bench_fit, true, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
+    {"two-way-2sls", "memory", bench_fit_2sls, false, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
+    {"industry-region", "memory", bench_fit, false, MEM(4), 0, BENCH_INDUSTRY, 0, false, 0},
+    {"worker-firm-1", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_WORKERS, 0.01, false, 0},
+    {"worker-firm-5", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.05, false, 0},
+    {"worker-firm-20", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.20, false, 0},
+    {"worker-firm-1-local", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_LOCAL, 0.01, false, 0},
+    {"worker-firm-5-local", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_LOCAL, 0.05, false, 0},
+    {"worker-firm-20-local", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_LOCAL, 0.20, false, 0},
+    {"wild", "memory", bench_wild, false, 0, 0, BENCH_WILD, 0, false, 0},
+    {"wild-interval", "memory", bench_wild, false, 0, 0, BENCH_WILD_INTERVAL, 0, false, 0},
+    {"wild-webb", "memory", bench_wild, false, 0, 0, BENCH_WILD_WEBB, 0, false, 0},
+    {"placebo", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO, 0, false, 0},
+    {"placebo-se", "memory", bench_placebo, false, 0, 0, BENCH_PLACEBO_SE, 0, false, 0},
+    {"pairs", "replications", bench_boot, false, 0, 0, BENCH_PAIRS, 0, false, 18540},
+    {"pairs-se", "replications", bench_boot, false, 0, 0, BENCH_PAIRS_SE, 0, false, 18540},
+    {"pairs-large-se", "replications", bench_boot, false, 2500, 0, BENCH_PAIRS_SE, 0, false, 996200},
+    {"jackknife", "replications", bench_boot, false, 0, 0, BENCH_JACKKNIFE, 0, false, 18540},
+    {"jackknife-large", "replications", bench_boot, false, 1500, 0, BENCH_JACKKNIFE, 0, false, 529900},
+    {"import", "files", bench_import, false, 0, DISK_ROW + CSV_ROW, 0, 0, false, 0},
+    {"simulate", "files", bench_simulate, true, 0, DISK_ROW, 0, 0, false, 0},
+    {"panel-read", "files", bench_panel_read, true, 0, DISK_ROW, 0, 0, false, 0},
+    {"panel-fit", "files", bench_panel_fit, true, MEM(3), DISK_ROW, BENCH_IN_MEMORY, 0, false, 0},
+    {"panel-stream", "files", bench_panel_fit, true, 0, DISK_ROW, BENCH_STREAMED, 0, false, 0},
 };
 /* clang-format on */
-enum { N_CASES = sizeof cases / sizeof *cases };
+enum { N_CASES = sizeof cases / sizeof *cases, N_GROUPS = 5 };
 
 /* What every run takes: the arrays of the limits, and the program. */
 static const double base_memory = 900.0 * 1048576, base_disk = 64.0 * 1048576;
 
 pfx_idx bench_rows(const bench_run *r, const bench_case *c)
 {
+    if (c->rows) return (pfx_idx)(1e-7 * (double)c->rows * (double)r->large);
     return c->large ? r->large : r->small;
 }
 
@@ -96,13 +102,13 @@ static bool wanted(const bench_options *o, const bench_case *c)
 /* "limits" measures the machine alone. */
 static pfx_status check_options(const bench_options *o, pfx_err *err)
 {
-    const char *names[N_CASES + 4] = {"limits", "kernels", "memory", "files"};
-    for (int c = 0; c < N_CASES; c++) names[c + 4] = cases[c].name;
+    const char *names[N_CASES + N_GROUPS] = {"limits", "kernels", "memory", "replications", "files"};
+    for (int c = 0; c < N_CASES; c++) names[c + N_GROUPS] = cases[c].name;
     for (int i = 0; i < o->cases.n; i++) {
         bool known = false;
-        for (int c = 0; c < N_CASES + 4 && !known; c++) known = strcmp(o->cases.v[i], names[c]) == 0;
+        for (int c = 0; c < N_CASES + N_GROUPS && !known; c++) known = strcmp(o->cases.v[i], names[c]) == 0;
         if (known) continue;
-        const char *near = pfx_text_nearest(o->cases.v[i], N_CASES + 4, names);
+        const char *near = pfx_text_nearest(o->cases.v[i], N_CASES + N_GROUPS, names);
         return pfx_fail(err, PFX_EUSAGE, "--cases %s: no such case%s%s; man panelfx-bench lists them", o->cases.v[i],
                         near ? "; did you mean " : "", near ? near : "");
     }

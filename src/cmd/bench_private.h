@@ -37,6 +37,7 @@ typedef enum bench_kind {
     BENCH_NONE,         /* no effects, an intercept */
     BENCH_ONE_WAY,      /* firm, ten years of which each firm has about seven */
     BENCH_TWO_WAY,      /* firm + year, the same rows */
+    BENCH_FIRMS,        /* firm + year, seven years of which each firm has about five */
     BENCH_INDUSTRY,     /* firm + industry^year (500 x 7) + region^year (20 x 7) */
     BENCH_WORKERS,      /* worker + firm, seven years; a share of workers moves each year to any firm */
     BENCH_LOCAL         /* the same, to one of ten neighbouring firms */
@@ -50,6 +51,7 @@ typedef struct bench_case {
     int kind;                   /* a bench_kind, a kernel, a variant: the run function's own */
     double move;                /* share of workers who move */
     bool weights;
+    pfx_idx rows;               /* of a case with a size of its own, at the default of --rows; 0: large or small */
 } bench_case;
 
 pfx_idx bench_rows(const bench_run *r, const bench_case *c);
@@ -70,6 +72,8 @@ pfx_status bench_wild(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_placebo(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 enum { BENCH_PLACEBO, BENCH_PLACEBO_SE };
 enum { BENCH_WILD, BENCH_WILD_INTERVAL, BENCH_WILD_WEBB };
+pfx_status bench_boot(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
+enum { BENCH_PAIRS, BENCH_PAIRS_SE, BENCH_JACKKNIFE };
 pfx_status bench_simulate(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_import(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_panel_read(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;

@@ -5,6 +5,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cmd/boot.h"
+#include "src/cmd/replicate_labels.h"
 #include "src/rep/intervals.h"
 #include "src/rep/jackknife.h"
 #include "src/rep/pairs.h"
@@ -26,14 +27,15 @@ static void pairs_release(void *state)
     pfx_mem_free(s);
 }
 
-static pfx_status choose_intervals(const boot_options *o, bool *ci, pfx_err *err)
+pfx_status boot_choose_intervals(const pfx_opt_list *names, bool *ci, pfx_err *err)
 {
-    for (int k = 0; k < PFX_CI_KINDS; k++) ci[k] = o->ci.n == 0;
-    for (int i = 0; i < o->ci.n; i++) {
+    for (int k = 0; k < PFX_CI_KINDS; k++) ci[k] = names->n == 0;
+    for (int i = 0; i < names->n; i++) {
         int k = 0;
-        while (pfx_ci_names[k] && strcmp(pfx_ci_names[k], o->ci.v[i])) k++;
+        while (pfx_ci_names[k] && strcmp(pfx_ci_names[k], names->v[i])) k++;
         if (!pfx_ci_names[k])
-            return pfx_fail(err, PFX_EUSAGE, "--ci %s: want percentile, basic, normal, bca or t", o->ci.v[i]);
+            return pfx_fail(err, PFX_EUSAGE, "--ci %s: want percentile, basic, normal, bca or t",
+                            names->v[i]);
         ci[k] = true;
     }
     return PFX_OK;
@@ -49,7 +51,7 @@ static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cl
                         pfx_panel_path(r->panel));
     if (r->vcov.n_clusters > 1)
         return pfx_fail(err, PFX_EUSAGE, "--cluster %s: pairs resamples one cluster variable", r->o->cluster);
-    return choose_intervals(r->own, s->ci, err);
+    return boot_choose_intervals(&((const boot_options *)r->own)->ci, s->ci, err);
 }
 
 static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
@@ -57,12 +59,23 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     pairs_state *s = r->state;
     pfx_isa isa = (pfx_isa)r->o->common.isa;
     pfx_status st = PFX_OK;
-    (void)design;
-    if (!(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err))) return PFX_ENOMEM;
+    for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
+        pfx_idx switching;
+        st = rep_warn_switching(r, design, r->terms[t], &switching, err);
+    }
+    if (st != PFX_OK || !(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err)))
+        return st != PFX_OK ? st : PFX_ENOMEM;
     if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
-        st = pfx_pairs_create(r->stat, &(pfx_pairs_options){.std_error = true, .isa = isa}, &s->pairs, err);
+        st = pfx_pairs_create(r->stat, &(pfx_pairs_options){.std_error = s->ci[PFX_CI_T], .isa = isa},
+                              &s->pairs, err);
     return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
+}
+
+/* Draws have standard errors, which take half of the time, where an interval needs them. */
+static bool studentised(const rep_run *r)
+{
+    return ((const pairs_state *)r->state)->ci[PFX_CI_T];
 }
 
 static const pfx_rep_method *pairs_draws(const rep_run *r)
@@ -72,51 +85,63 @@ static const pfx_rep_method *pairs_draws(const rep_run *r)
 
 static unsigned pairs_keep(const rep_run *r)
 {
-    (void)r;
-    return 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STATISTIC;
+    return 1u << PFX_DRAW_ESTIMATE | (unsigned)studentised(r) << PFX_DRAW_STATISTIC;
 }
 
-static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t, pfx_rep_term *out,
-                                 pfx_err *err)
+static void pairs_full(const rep_run *r, int t, pfx_rep_values *v)
 {
     const pairs_state *s = r->state;
-    const pfx_boot_in in = {.reps = d->n,
-                            .stride = d->n_terms,
-                            .b = d->field[PFX_DRAW_ESTIMATE] + t,
-                            .t = d->field[PFX_DRAW_STATISTIC] + t,
-                            .estimate = r->stat->b[t],
-                            .std_error = s->full_se[t],
-                            .null = r->o->null,
-                            .level = r->o->level,
-                            .acceleration = s->jack ? s->jack->acceleration[t] : 0};
+    pfx_rep_add_real(v, NULL, "estimate", NULL, r->stat->b[t]);
+    pfx_rep_add_real(v, NULL, "std_error", NULL, s->full_se[t]);
+    pfx_rep_add_real(v, NULL, "acceleration", NULL, s->jack ? s->jack->acceleration[t] : NAN);
+}
+
+pfx_status boot_pairs_term(const char *term, const pfx_boot_in *in, const bool *ci, pfx_rep_term *out,
+                           pfx_err *err)
+{
     pfx_boot_out b;
-    pfx_status st = pfx_boot_summarise(&in, &b, err);
-    if (st == PFX_OK) st = rep_check_lost(r->terms[t], b.valid, d->n, err);
+    pfx_status st = pfx_boot_summarise(in, &b, err);
+    if (st == PFX_OK) st = rep_check_lost(term, b.valid, in->reps, err);
     if (st != PFX_OK) return st;
-    out->estimate = r->stat->b[t];
+    out->estimate = in->estimate;
     out->std_error = b.std_error;
     out->statistic = b.statistic;
     out->valid = b.valid;
     out->count = b.count;
     out->p_value = b.p_value;
     for (int k = 0; k < PFX_CI_KINDS; k++)
-        if (s->ci[k]) pfx_rep_add_interval(out, pfx_ci_names[k], b.low[k], b.high[k]);
-    if (s->jack && s->jack->n_lost[t])
-        pfx_warn("%s is not identified without %lld of the clusters; BCa leaves them out", r->terms[t],
-                 (long long)s->jack->n_lost[t]);
+        if (ci[k]) pfx_rep_add_interval(out, pfx_ci_names[k], b.low[k], b.high[k]);
     return PFX_OK;
+}
+
+void boot_pairs_note(const rep_options *o, bool studentised, pfx_str *note)
+{
+    pfx_str_addf(note,
+                 "Intervals at %g %%. Std. error: standard deviation of the valid draws. p-value: of the "
+                 "coefficient against %g,\nby the bootstrap distribution of %s.\n",
+                 100 * o->level, o->null, studentised ? "t" : "the coefficient");
 }
 
 static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
 {
+    const pairs_state *s = r->state;
     for (int t = 0; t < r->n_terms; t++) {
-        pfx_status st = summarise_term(r, d, t, &report->term[t], err);
+        const pfx_boot_in in = {.reps = d->n,
+                                .stride = d->n_terms,
+                                .b = d->field[PFX_DRAW_ESTIMATE] + t,
+                                .t = studentised(r) ? d->field[PFX_DRAW_STATISTIC] + t : NULL,
+                                .estimate = r->stat->b[t],
+                                .std_error = s->full_se[t],
+                                .null = r->o->null,
+                                .level = r->o->level,
+                                .acceleration = s->jack ? s->jack->acceleration[t] : 0};
+        pfx_status st = boot_pairs_term(r->terms[t], &in, s->ci, &report->term[t], err);
         if (st != PFX_OK) return st;
+        if (s->jack && s->jack->n_lost[t])
+            pfx_warn("%s is not identified without %lld of the clusters; BCa leaves them out", r->terms[t],
+                     (long long)s->jack->n_lost[t]);
     }
-    pfx_str_addf(&report->note,
-                 "Intervals at %g %%. Std. error: standard deviation of the valid draws. p-value: of the "
-                 "coefficient against %g,\nby the bootstrap distribution of t.\n",
-                 100 * r->o->level, r->o->null);
+    boot_pairs_note(r->o, studentised(r), &report->note);
     return PFX_OK;
 }
 
@@ -129,5 +154,6 @@ const rep_method boot_pairs = {.command = "boot",
                                .prepare = pairs_prepare,
                                .release = pairs_release,
                                .draws = pairs_draws,
+                               .full = pairs_full,
                                .keep = pairs_keep,
                                .summarise = pairs_summarise};

@@ -72,7 +72,7 @@ static pfx_status load_rows(rep_run *r, const pfx_dataset_options *d, pfx_err *e
     return st;
 }
 
-static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
+pfx_status rep_make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
 {
     const pfx_clusterstat_options co = {.n_terms = r->n_terms,
                                         .terms = r->terms,
@@ -99,7 +99,7 @@ static pfx_status reduce(rep_run *r, pfx_err *err)
     pfx_design *design = NULL;
     pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
     if (st == PFX_OK) st = pfx_fit_ols(design, &fo, &r->fit, err);
-    if (st == PFX_OK && r->method->needs_stat) st = make_stat(r, design, err);
+    if (st == PFX_OK && r->method->needs_stat) st = rep_make_stat(r, design, err);
     if (st == PFX_OK && r->method->prepare) st = r->method->prepare(r, design, err);
     pfx_design_free(design);
     return st;

@@ -88,6 +88,10 @@ typedef struct rep_method {
      * The frame adds command, name, formula, sample, weights, clusters, terms. May be NULL. */
     void (*describe)(const rep_run *r, pfx_str *spec);
 
+    /* What summarise takes of term t of the full sample besides the draws: it goes into the file, under
+     * "replication" of /fit, for `inference`. May be NULL. */
+    void (*full)(const rep_run *r, int t, pfx_rep_values *v);
+
     /* Fields of a draw that summarise reads, bits 1u << PFX_DRAW_ESTIMATE ...: only these are kept in memory.
      * May depend on what was asked for. */
     unsigned (*keep)(const rep_run *r);
@@ -116,6 +120,8 @@ pfx_status rep_check_options(const rep_options *o, pfx_err *err) PFX_MUST;
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 /* Rows, full-sample fit, cluster statistics if method->needs_stat, and method->prepare. */
 pfx_status rep_load(rep_run *r, pfx_err *err) PFX_MUST;
+/* Cluster statistics of r->terms to r->stat, for a prepare that learns its terms from the fit. */
+pfx_status rep_make_stat(rep_run *r, const struct pfx_design *design, pfx_err *err) PFX_MUST;
 /* What the frame knows, into a report; terms allocated, free with pfx_rep_report_free. */
 pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
 /* Times into the report; text or JSON on standard output. */

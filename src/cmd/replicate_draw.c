@@ -55,6 +55,19 @@ static pfx_status digests(const rep_run *r, char spec[PFX_SHA256_HEX], char pane
     return PFX_OK;
 }
 
+/* The method's own of the full sample, into the JSON of the fit. */
+static pfx_status add_full(const rep_run *r, pfx_str *json, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    if (!r->method->full) return PFX_OK;
+    pfx_rep_values *v = pfx_mem_calloc(r->n_terms, sizeof *v, err);
+    if (!v) return PFX_ENOMEM;
+    for (int t = 0; t < r->n_terms; t++) r->method->full(r, t, &v[t]);
+    st = pfx_rep_json_full(r->n_terms, r->terms, v, json, err);
+    pfx_mem_free(v);
+    return st;
+}
+
 static pfx_status begin_file(rep_run *r, pfx_err *err)
 {
     char spec_digest[PFX_SHA256_HEX], panel_digest[PFX_SHA256_HEX];
@@ -80,6 +93,7 @@ static pfx_status begin_file(rep_run *r, pfx_err *err)
                                 .blas = openblas_get_config()};
     if (st == PFX_OK) st = r->file.begin(r->file.ctx, &spec, err);
     if (st == PFX_OK) st = pfx_json_fits(1, &r->fit, &run, &json, err);
+    if (st == PFX_OK) st = add_full(r, &json, err);
     if (st == PFX_OK) st = r->file.result(r->file.ctx, json.s, err);
     pfx_str_free(&json);
     return st;

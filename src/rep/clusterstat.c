@@ -214,7 +214,7 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     return PFX_OK;
 }
 
-static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d, pfx_err *err)
+static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d, int n_effect, pfx_err *err)
 {
     pfx_absorb_options ao = {.tol = o->tol, .maxiter = o->maxiter, .nth = o->nth, .isa = o->isa};
     pfx_absorber *a = NULL;
@@ -227,6 +227,7 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     if ((st = pfx_clusterstat_check_kept(d, s, o->n_terms, err)) != PFX_OK ||
         (st = allocate(ps, o, err)) != PFX_OK || (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
         goto done;
+    while (ps->out->n_effect < s->k && s->keep[ps->out->n_effect] < n_effect) ps->out->n_effect++;
     for (int t = 0; t < o->n_terms; t++) {
         int col = s->k - o->n_terms + t;
         ps->out->b[t] = s->b[col];
@@ -246,14 +247,15 @@ pfx_status pfx_clusterstat_create(const pfx_design *d, const pfx_clusterstat_opt
     pfx_design *own = NULL;
     pass ps = {.isa = o->isa};
     pfx_status st = PFX_OK;
+    int n_effect = 0;
     if (d->n_clusters < 1 || d->clusters[0].n_levels < 2)
         return pfx_fail(err, PFX_EDATA, "%s: %lld cluster in the %lld rows used; at least 2 are needed",
                         d->n_clusters ? d->clusters[0].name : "no cluster variable",
                         d->n_clusters ? (long long)d->clusters[0].n_levels : 0LL, (long long)d->n);
     if (!(ps.out = pfx_mem_calloc(1, sizeof *ps.out, err))) return PFX_ENOMEM;
-    if ((st = pfx_clusterstat_design(d, o, &own, err)) == PFX_OK) {
+    if ((st = pfx_clusterstat_design(d, o, &own, &n_effect, err)) == PFX_OK) {
         ps.d = own;
-        st = run(&ps, o, own, err);
+        st = run(&ps, o, own, n_effect, err);
     }
     pfx_design_free(own);
     pfx_mem_free(ps.T);

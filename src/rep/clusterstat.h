@@ -1,6 +1,6 @@
 /* Cluster statistics: all that replications need of a panel, from one pass over its rows.
  *
- * Z = [other regressors, columns of effects that are not nested in the clusters, tested terms, residual],
+ * Z = [columns of effects that are not nested in the clusters, other regressors, tested terms, residual],
  * demeaned within the effects that are nested (that commutes with weights on clusters), whitened by the full
  * sample's triangular factor: Z~ = Q R, Q = Z~ R^-1, and the outcome replaced by the full sample's residual
  * e. For each cluster M_g = [Q e]'W[Q e] as a packed triangle. In a replicate with weights w_g on clusters, A
@@ -34,7 +34,8 @@ typedef struct pfx_clusterstat_options {
 typedef struct pfx_clusterstat {
     pfx_idx G; /* clusters */
     pfx_idx n_rows;
-    int k; /* columns of Q: nuisance, then the tested terms; p = k + 1 with the residual last */
+    int k;        /* columns of Q: nuisance, then the tested terms; p = k + 1 with the residual last */
+    int n_effect; /* the first of them, which belong to effects and the constant */
     int n_terms;
     char **term;        /* [n_terms] */
     pfx_idx ld;         /* distance of rows of M: (k+1)(k+2)/2 in whole lanes of 8, padding zero */

@@ -16,7 +16,7 @@ typedef struct plan {
     int *place;   /* [d->p] column of each regressor, -1: left out */
     bool ones;    /* a column of ones */
     int ones_at;  /* its place */
-    int n_other;  /* nuisance columns that stand first */
+    int n_effect; /* columns of effects and constant that stand first */
     pfx_idx p;    /* columns in all, the outcome last */
 } plan;
 
@@ -110,14 +110,15 @@ static pfx_status make_plan(plan *l, pfx_err *err)
     pfx_status st = count_columns(l, &n_effect, err);
     if (st == PFX_OK) st = check_terms(l, err);
     if (st != PFX_OK) return st;
+    bool ones_tested = listed(INTERCEPT, o->n_terms, o->terms);
+    if (l->ones && !ones_tested) l->ones_at = (int)n_effect++;
+    l->n_effect = (int)n_effect;
+    pfx_idx tested0 = n_effect;
     for (int j = 0; j < d->p - 1; j++) {
         bool out =
             listed(d->name[j], o->n_collinear, o->collinear) || listed(d->name[j], o->n_terms, o->terms);
-        l->place[j] = out ? -1 : l->n_other++;
+        l->place[j] = out ? -1 : (int)tested0++;
     }
-    pfx_idx tested0 = l->n_other + n_effect;
-    bool ones_tested = listed(INTERCEPT, o->n_terms, o->terms);
-    if (l->ones && !ones_tested) l->ones_at = (int)tested0++;
     for (int t = 0; t < o->n_terms; t++) {
         int j = find_regressor(d, o->terms[t]);
         if (j >= 0)
@@ -133,7 +134,7 @@ static pfx_status make_plan(plan *l, pfx_err *err)
 static void fill_effects(const plan *l, pfx_design *c)
 {
     const pfx_design *d = l->d;
-    pfx_idx at = l->n_other;
+    pfx_idx at = 0;
     for (int a = 0; a < d->n_absorbed; a++) {
         const pfx_absorbed *e = &d->absorbed[a];
         if (l->nested[a]) continue;
@@ -246,13 +247,14 @@ done:
 }
 
 pfx_status pfx_clusterstat_design(const pfx_design *d, const pfx_clusterstat_options *o, pfx_design **out,
-                                  pfx_err *err)
+                                  int *n_effect, pfx_err *err)
 {
     plan l = {.d = d, .o = o, .ones_at = -1};
     pfx_status st = PFX_ENOMEM;
     l.nested = pfx_mem_calloc(d->n_absorbed + 1, sizeof *l.nested, err);
     l.place = pfx_mem_alloc(d->p, sizeof *l.place, err);
     if (l.nested && l.place && (st = make_plan(&l, err)) == PFX_OK) st = build(&l, out, err);
+    *n_effect = l.n_effect;
     pfx_mem_free(l.nested);
     pfx_mem_free(l.place);
     return st;

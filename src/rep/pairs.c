@@ -8,6 +8,7 @@
 #include "src/base/rng.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/identify.h"
+#include "src/rep/patterns.h"
 
 /* A batch is eight panels of 24 replicates: a block of statistics is read once for all eight. */
 enum { LANES = PFX_REP_LANES, PANELS = 8, WIDTH = PANELS * LANES };
@@ -21,20 +22,25 @@ struct pfx_pairs {
     pfx_pairs_options o;
     pfx_rep_method method;
     int k, n_terms;
-    pfx_idx ldc;        /* clusters in whole cache lines */
-    pfx_idx block;      /* clusters in a block of M, a multiple of 8 */
+    pfx_idx ldc;     /* clusters in whole cache lines */
+    pfx_idx block;   /* clusters in a block of M, a multiple of 8 */
+    pfx_idx n_stats; /* statistics of a cluster that are used: all but the residual's square */
+    pfx_patterns pattern;
+    pfx_idx lead;       /* of them, the first that the cluster's pattern gives, else 0 */
     double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
     double factor;      /* G / (G - 1) */
 };
 
 /* Where things lie in a thread's scratch. */
 typedef struct work {
+    int panels;     /* that are computed */
     double *W;      /* [block x LANES] */
     double *C;      /* [PANELS][ld x LANES] products, then L */
     double *d;      /* [PANELS][k x LANES] */
     double *x;      /* [PANELS][k x LANES] delta in whitened columns */
     double *h;      /* [k x LANES] */
     double *Q;      /* [PANELS][ld x LANES] */
+    double *P;      /* [PANELS][patterns x LANES] weights, then scores, of patterns */
     double *v;      /* [PANELS][LANES] */
     double *term;   /* [2 n_terms + k] */
     uint8_t *count; /* [WIDTH x ldc] */
@@ -42,22 +48,23 @@ typedef struct work {
 } work;
 
 /* scratch NULL: the bytes alone. */
-static work lay_out(const pfx_pairs *p, void *scratch)
+static work lay_out(const pfx_pairs *p, int panels, void *scratch)
 {
     pfx_idx ld = p->s->ld, k = p->k, at = 0;
-    work w = {0};
+    work w = {.panels = panels};
 #define TAKE(field, n) w.field = scratch ? (double *)scratch + at : NULL, at += ((n) + 7) / 8 * 8
     TAKE(W, p->block * LANES);
-    TAKE(C, PANELS * ld * LANES);
-    TAKE(d, PANELS * k * LANES);
-    TAKE(x, PANELS * k * LANES);
+    TAKE(C, panels * ld * LANES);
+    TAKE(d, panels * k * LANES);
+    TAKE(x, panels * k * LANES);
     TAKE(h, k * LANES);
-    TAKE(Q, p->o.std_error ? PANELS * ld * LANES : 0);
-    TAKE(v, PANELS * LANES);
+    TAKE(Q, p->o.std_error ? panels * ld * LANES : 0);
+    TAKE(P, panels * p->pattern.rows * LANES);
+    TAKE(v, panels * LANES);
     TAKE(term, 2 * p->n_terms + k);
 #undef TAKE
     w.count = scratch ? (uint8_t *)((double *)scratch + at) : NULL;
-    w.bytes = at * (pfx_idx)sizeof(double) + WIDTH * p->ldc;
+    w.bytes = at * (pfx_idx)sizeof(double) + panels * LANES * p->ldc;
     return w;
 }
 
@@ -66,38 +73,66 @@ static pfx_idx block_size(const pfx_pairs *p, pfx_idx g)
     return p->s->rows - g < p->block ? p->s->rows - g : p->block;
 }
 
-/* Products of all replicates. */
+/* Of the block after that of cluster g, the share to ask for while panel i works on this one. */
+static pfx_k_ahead ask_ahead(const pfx_pairs *p, pfx_idx g, int i)
+{
+    pfx_idx next = g + p->block, lines = next < p->s->rows ? block_size(p, next) * p->s->ld / 8 : 0;
+    pfx_idx from = lines * i / PANELS;
+    if (lines == 0) return (pfx_k_ahead){0};
+    return (pfx_k_ahead){p->s->M + next * p->s->ld + from * 8, lines * (i + 1) / PANELS - from};
+}
+
+/* Sums of the statistics over the clusters, in all replicates. */
 static void sum_products(const pfx_pairs *p, const uint8_t *count, work *w)
 {
     const pfx_clusterstat *s = p->s;
-    memset(w->C, 0, (size_t)(PANELS * s->ld * LANES) * sizeof *w->C);
+    const pfx_patterns *t = &p->pattern;
+    pfx_idx table = t->rows * LANES;
+    memset(w->C, 0, (size_t)(w->panels * s->ld * LANES) * sizeof *w->C);
+    memset(w->P, 0, (size_t)(w->panels * table) * sizeof *w->P);
     for (pfx_idx g = 0; g < s->rows; g += p->block)
-        for (int i = 0; i < PANELS; i++) {
+        for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            pfx_k_rep_pack(n, p->ldc, count + i * LANES * p->ldc + g, w->W);
-            pfx_k_rep_sums(p->o.isa, n, w->W, s->ld, s->M + g * s->ld, w->C + i * s->ld * LANES);
+            pfx_k_rep_pack(p->o.isa, n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            if (p->lead) pfx_k_rep_tally(p->o.isa, n, w->W, t->pattern + g, w->P + i * table);
+            pfx_k_rep_sums(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
+                           ask_ahead(p, g, i), w->C + (i * s->ld + p->lead) * LANES);
         }
+    for (int i = 0; i < w->panels && p->lead; i++)
+        pfx_k_rep_sums(p->o.isa, t->n, w->P + i * table, p->lead, p->lead, t->M, (pfx_k_ahead){0},
+                       w->C + i * s->ld * LANES);
+}
+
+/* The form of term t whose values are the clusters' scores, and the part of it that patterns give. */
+static void prepare_scores(const pfx_pairs *p, int t, work *w)
+{
+    pfx_idx ld = p->s->ld, k = p->k;
+    int first = p->k - p->n_terms;
+    for (int i = 0; i < w->panels; i++) {
+        memset(w->h, 0, (size_t)(k * LANES) * sizeof *w->h);
+        for (int j = 0; j < p->n_terms; j++)
+            for (int l = 0; l < LANES; l++) w->h[(first + j) * LANES + l] = p->functional[t * p->n_terms + j];
+        pfx_k_rep_solve(p->o.isa, p->k, w->C + i * ld * LANES, w->d + i * k * LANES, first, w->h);
+        pfx_k_rep_form(p->o.isa, p->k, w->h, w->x + i * k * LANES, w->Q + i * ld * LANES);
+        if (p->lead)
+            pfx_k_rep_scores(p->o.isa, p->pattern.rows, p->lead, p->lead, p->pattern.M, w->Q + i * ld * LANES,
+                             w->P + i * p->pattern.rows * LANES);
+    }
 }
 
 /* Sums of squared scores of term t, into v. */
 static void sum_squares(const pfx_pairs *p, const uint8_t *count, int t, work *w)
 {
     const pfx_clusterstat *s = p->s;
-    pfx_idx ld = s->ld, k = p->k, n_stats = k * (k + 1) / 2 + k;
-    int first = p->k - p->n_terms;
-    for (int i = 0; i < PANELS; i++) {
-        memset(w->h, 0, (size_t)(k * LANES) * sizeof *w->h);
-        for (int j = 0; j < p->n_terms; j++)
-            for (int l = 0; l < LANES; l++) w->h[(first + j) * LANES + l] = p->functional[t * p->n_terms + j];
-        pfx_k_rep_solve(p->o.isa, p->k, w->C + i * ld * LANES, w->d + i * k * LANES, first, w->h);
-        pfx_k_rep_form(p->o.isa, p->k, w->h, w->x + i * k * LANES, w->Q + i * ld * LANES);
-    }
-    memset(w->v, 0, (size_t)(PANELS * LANES) * sizeof *w->v);
+    prepare_scores(p, t, w);
+    memset(w->v, 0, (size_t)(w->panels * LANES) * sizeof *w->v);
     for (pfx_idx g = 0; g < s->rows; g += p->block)
-        for (int i = 0; i < PANELS; i++) {
+        for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            pfx_k_rep_pack(n, p->ldc, count + i * LANES * p->ldc + g, w->W);
-            pfx_k_rep_squares(p->o.isa, n, w->W, n_stats, ld, s->M + g * ld, w->Q + i * ld * LANES,
+            pfx_k_rep_pack(p->o.isa, n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            pfx_k_rep_squares(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
+                              w->Q + (i * s->ld + p->lead) * LANES, p->lead ? p->pattern.pattern + g : NULL,
+                              p->lead ? w->P + i * p->pattern.rows * LANES : NULL, ask_ahead(p, g, i),
                               w->v + i * LANES);
         }
 }
@@ -111,22 +146,23 @@ static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out
                  w->x + panel * kl + lane, w->term, out);
 }
 
-void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
+static void compute(const pfx_pairs *p, const uint8_t *count, int panels, void *scratch, double *const *field)
 {
-    work w = lay_out(p, scratch);
+    work w = lay_out(p, panels, scratch);
     pfx_idx ld = p->s->ld, k = p->k;
     int n = p->n_terms;
     sum_products(p, count, &w);
-    for (int i = 0; i < PANELS; i++) {
+    for (int i = 0; i < panels; i++) {
         double *C = w.C + i * ld * LANES, *x = w.x + i * k * LANES;
         memcpy(x, C + k * (k + 1) / 2 * LANES, (size_t)(k * LANES) * sizeof *x);
         pfx_k_rep_factor(p->o.isa, p->k, DEPENDENT, C, w.d + i * k * LANES);
         pfx_k_rep_solve(p->o.isa, p->k, C, w.d + i * k * LANES, 0, x);
     }
-    for (int r = 0; r < WIDTH; r++) coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
+    for (int r = 0; r < panels * LANES; r++)
+        coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
     for (int t = 0; t < n; t++) {
         if (p->o.std_error) sum_squares(p, count, t, &w);
-        for (int r = 0; r < WIDTH; r++) {
+        for (int r = 0; r < panels * LANES; r++) {
             pfx_idx at = (pfx_idx)r * n + t;
             double b = field[PFX_DRAW_ESTIMATE][at];
             double se = p->o.std_error && !isnan(b) ? sqrt(p->factor * w.v[r]) : NAN;
@@ -136,10 +172,15 @@ void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, do
     }
 }
 
+void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
+{
+    compute(p, count, PANELS, scratch, field);
+}
+
 static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
 {
     const pfx_pairs *p = ctx;
-    work w = lay_out(p, scratch);
+    work w = lay_out(p, PANELS, scratch);
     for (int r = 0; r < WIDTH; r++) {
         uint8_t *count = w.count + r * p->ldc;
         pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), p->s->G, count);
@@ -161,12 +202,14 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     p->ldc = (s->G + 63) / 64 * 64;
     p->block = BLOCK_BYTES / ((pfx_idx)sizeof(double) * s->ld) / 8 * 8;
     if (p->block < 8) p->block = 8;
+    p->n_stats = (pfx_idx)k * (k + 1) / 2 + k;
     p->factor = (double)s->G / (double)(s->G - 1);
     p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
-    if (!p->functional) {
+    if (!p->functional || pfx_patterns_find(s, &p->pattern, err) != PFX_OK) {
         pfx_pairs_free(p);
         return PFX_ENOMEM;
     }
+    p->lead = p->pattern.n ? p->pattern.n_stats : 0;
     for (int t = 0; t < n; t++) {
         p->functional[t * n + t] = 1;
         pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
@@ -174,7 +217,7 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     p->method = (pfx_rep_method){.name = "pairs",
                                  .width = WIDTH,
                                  .n_terms = n,
-                                 .scratch = lay_out(p, NULL).bytes,
+                                 .scratch = lay_out(p, PANELS, NULL).bytes,
                                  .ctx = p,
                                  .batch = draw_batch};
     *out = p;
@@ -185,6 +228,7 @@ void pfx_pairs_free(pfx_pairs *p)
 {
     if (!p) return;
     pfx_mem_free(p->functional);
+    pfx_patterns_free(&p->pattern);
     pfx_mem_free(p);
 }
 
@@ -204,14 +248,14 @@ pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err)
     int n = p->n_terms;
     pfx_pairs with = *p;
     with.o.std_error = true;
-    char *scratch = pfx_mem_alloc(lay_out(&with, NULL).bytes, 1, err);
-    uint8_t *count = pfx_mem_calloc(WIDTH * p->ldc, 1, err);
-    double *values = pfx_mem_alloc((pfx_idx)PFX_DRAW_FIELDS * WIDTH * n, sizeof *values, err);
+    char *scratch = pfx_mem_alloc(lay_out(&with, 1, NULL).bytes, 1, err);
+    uint8_t *count = pfx_mem_calloc(LANES * p->ldc, 1, err);
+    double *values = pfx_mem_alloc((pfx_idx)PFX_DRAW_FIELDS * LANES * n, sizeof *values, err);
     if (!scratch || !count || !values) goto done;
     double *field[PFX_DRAW_FIELDS];
-    for (int f = 0; f < PFX_DRAW_FIELDS; f++) field[f] = values + (pfx_idx)f * WIDTH * n;
+    for (int f = 0; f < PFX_DRAW_FIELDS; f++) field[f] = values + (pfx_idx)f * LANES * n;
     memset(count, 1, (size_t)p->s->G);
-    pfx_pairs_batch(&with, count, scratch, field);
+    compute(&with, count, 1, scratch, field);
     memcpy(se, field[PFX_DRAW_STD_ERROR], (size_t)n * sizeof *se);
     st = PFX_OK;
 done:

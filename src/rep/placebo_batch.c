@@ -192,7 +192,8 @@ void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
     memset(w->product, 0, (size_t)(ldt * LANES) * sizeof *w->product);
     for (pfx_idx i = 0; i < p->nt; i += LANES) {
         pfx_idx n = p->nt - i < LANES ? p->nt - i : LANES;
-        pfx_k_rep_sums(p->isa, n, w->lanes + i * LANES, ldt - i, band, w->product + i * LANES);
+        pfx_k_rep_sums(p->isa, n, w->lanes + i * LANES, ldt - i, ldt - i, band, (pfx_k_ahead){0},
+                       w->product + i * LANES);
         band += n * (ldt - i);
     }
     double *meat = w->meat + r0;

@@ -123,8 +123,8 @@ static void wide_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
     for (pfx_idx row0 = 0; row0 < n; row0 += ROWS) {
         const double *Q = p->wide_Q + row0 * k;
         memset(w->wide_fit, 0, (size_t)(2 * ROWS * LANES) * sizeof(double));
-        pfx_k_rep_sums(p->isa, k, w->wide_phi, ROWS, Q, fit_h);
-        pfx_k_rep_sums(p->isa, k, w->wide_phi + (pfx_idx)k * LANES, ROWS, Q, fit_b);
+        pfx_k_rep_sums(p->isa, k, w->wide_phi, ROWS, ROWS, Q, (pfx_k_ahead){0}, fit_h);
+        pfx_k_rep_sums(p->isa, k, w->wide_phi + (pfx_idx)k * LANES, ROWS, ROWS, Q, (pfx_k_ahead){0}, fit_b);
         for (pfx_idx i = 0; i < ROWS && row0 + i < n; i++) {
             double wi = p->wide_w[row0 + i], y = p->wide_y[row0 + i];
             for (int l = 0; l < LANES; l++)

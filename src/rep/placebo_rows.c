@@ -182,12 +182,13 @@ pfx_status pfx_placebo_rows_create(const pfx_design *d, const pfx_placebo_rows_o
     pfx_design numbered = *d; /* its rows numbered, to find them when the absorber has sorted its own */
     maker m = {.o = o, .w = d->w};
     pfx_status st = PFX_ENOMEM;
+    int n_effect;
     numbered.row = pfx_mem_alloc(d->n, sizeof *numbered.row, err);
     m.out = pfx_mem_calloc(1, sizeof *m.out, err);
     if (!numbered.row || !m.out) goto done;
     for (pfx_idx i = 0; i < d->n; i++) numbered.row[i] = i;
     m.out->n = d->n;
-    if ((st = pfx_clusterstat_design(&numbered, &co, &m.d, err)) == PFX_OK) st = make(&m, err);
+    if ((st = pfx_clusterstat_design(&numbered, &co, &m.d, &n_effect, err)) == PFX_OK) st = make(&m, err);
 done:
     pfx_solve_free(m.s);
     pfx_absorber_free(m.a);

@@ -285,3 +285,27 @@ pfx_status pfx_rep_json(const pfx_rep_report *r, pfx_str *out, pfx_err *err)
     json_decref(root);
     return st;
 }
+
+pfx_status pfx_rep_json_full(int n_terms, const char *const *terms, const pfx_rep_values *v, pfx_str *json,
+                             pfx_err *err)
+{
+    bool failed = false;
+    pfx_str out = {0};
+    json_t *root = json_loadb(json->s, json->len, 0, NULL), *all = json_object();
+    for (int t = 0; t < n_terms; t++) {
+        json_t *o = json_object();
+        set_values(o, &v[t], &failed);
+        set(all, terms[t], o, &failed);
+    }
+    set(root, "replication", all, &failed);
+    if (failed || json_dump_callback(root, append, &out, JSON_INDENT(1) | JSON_REAL_PRECISION(17))) {
+        json_decref(root);
+        pfx_str_free(&out);
+        return pfx_fail(err, PFX_ENOMEM, "out of memory for the JSON of the fit");
+    }
+    json_decref(root);
+    pfx_str_add(&out, "\n");
+    pfx_str_free(json);
+    *json = out;
+    return PFX_OK;
+}

@@ -76,5 +76,8 @@ void pfx_rep_report_free(pfx_rep_report *r);
 pfx_status pfx_rep_text(const pfx_rep_report *r, pfx_str *out, pfx_err *err) PFX_MUST;
 /* One term at the top level, several in a list "terms". */
 pfx_status pfx_rep_json(const pfx_rep_report *r, pfx_str *out, pfx_err *err) PFX_MUST;
+/* Put an object "replication" with v[t] under the name of each term into the JSON object `json`. */
+pfx_status pfx_rep_json_full(int n_terms, const char *const *terms, const pfx_rep_values *v, pfx_str *json,
+                             pfx_err *err) PFX_MUST;
 
 #endif

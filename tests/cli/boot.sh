@@ -13,6 +13,14 @@ ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x,z --reps
 holds "  basic "
 grep -q percentile "$dir/stdout" && fault "an interval that was not asked for"
 
+# Without t no standard errors are drawn; the coefficients are the same.
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 99 --ci percentile
+holds "distribution of the coefficient"
+grep percentile "$dir/stdout" >"$dir/percentile"
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 99 --ci percentile,t
+holds "distribution of t"
+grep percentile "$dir/stdout" | cmp -s - "$dir/percentile" || fault "standard errors change the percentile interval"
+
 # One term at the top, several in a list; the estimate is that of fit, and a term's draws do not depend on its company.
 json 'y ~ x + z | firm + year' --coef x --reps 999 | steady >"$dir/x.json"
 json 'y ~ x + z | firm + year' --coef z,x --reps 999 >"$dir/zx.json"

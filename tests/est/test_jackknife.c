@@ -2,6 +2,7 @@
 #include "src/base/mem.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/jackknife.h"
+#include "src/rep/switching.h"
 #include "tests/est/made_panel.h"
 #include "tests/est/resample.h"
 
@@ -130,12 +131,48 @@ static void test_lost(void **state)
     made_panel_free(&a);
 }
 
+/* Clusters in which a regressor varies within firms, counted pair by pair. */
+static void test_switching(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(120, 3);
+    for (pfx_idx i = 0; i < a.n; i++) {
+        a.Z[i * a.p + 1] = a.firm[i] % 17 == 3 && a.year[i] > 3;
+        a.Z[i * a.p + 2] = a.firm[i] % 3; /* varies between firms alone */
+    }
+    for (int town = 0; town < 2; town++) {
+        pfx_err err = {0};
+        pfx_design *d = made_design(&a, FIRM | YEAR, town ? TOWN : FIRM, PFX_W_NONE);
+        const int32_t *code = d->clusters[0].code, *firm = d->absorbed[0].factor.code;
+        for (int x = 0; x < 3; x++) {
+            char seen[120] = {0};
+            pfx_idx n, want = 0;
+            for (pfx_idx i = 0; i < d->n; i++)
+                for (pfx_idx j = 0; j < i; j++)
+                    if (firm[i] == firm[j] && d->Z[i * d->p + x] != d->Z[j * d->p + x]) seen[code[i]] = 1;
+            for (int g = 0; g < 120; g++) want += seen[g];
+            assert_ok(pfx_switching_clusters(d, d->name[x], &n, &err));
+            assert_int_equal(n, want);
+            assert_true(x == 0 || (x == 2 ? n == 0 : n > 0 && n < d->clusters[0].n_levels));
+        }
+        ref_design_free(d);
+    }
+    pfx_err err = {0};
+    pfx_idx n = 0;
+    pfx_design *d = made_design(&a, YEAR, FIRM, PFX_W_NONE);
+    assert_ok(pfx_switching_clusters(d, "x1", &n, &err));
+    assert_int_equal(n, -1);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_refits),
         cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_switching),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

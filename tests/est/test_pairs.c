@@ -5,6 +5,7 @@
 #include "src/base/rng.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/pairs.h"
+#include "src/rep/patterns.h"
 #include "tests/est/made_panel.h"
 #include "tests/est/resample.h"
 
@@ -137,6 +138,7 @@ static void test_refits(void **state)
 {
     (void)state;
     compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, 200);
+    compare_refits(1000, FIRM | YEAR, FIRM, PFX_W_NONE, 20); /* years repeat: patterns */
     compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, 20);
     compare_refits(200, FIRM | YEAR, TOWN, PFX_W_NONE, 20);
     compare_refits(200, FIRM | YEAR, TOWN, PFX_W_ANALYTIC, 20);
@@ -155,7 +157,7 @@ static void test_same_bits(void **state)
         pfx_idx first, last;
     } ranges[] = {{0, 500}, {0, 1}, {191, 193}, {192, 384}, {100, 499}};
     (void)state;
-    made_panel a = made_panel_new(333, 4);
+    made_panel a = made_panel_new(1003, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
     pfx_clusterstat *s = statistics(d, 2, terms, 1, PFX_ISA_PORTABLE);
     kept whole = run(s, true, 9, 0, 500, 1, PFX_ISA_PORTABLE);
@@ -185,6 +187,38 @@ static void test_same_bits(void **state)
     pfx_clusterstat_free(s);
     ref_design_free(d);
     made_panel_free(&a);
+}
+
+/* Firms with the same years share a pattern, whose statistics are theirs; weights leave none. */
+static void test_patterns(void **state)
+{
+    static const char *const terms[] = {"x1"};
+    (void)state;
+    for (int weighted = 0; weighted < 2; weighted++) {
+        pfx_err err = {0};
+        pfx_patterns t;
+        made_panel a = made_panel_new(1003, 3);
+        pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, weighted ? PFX_W_ANALYTIC : PFX_W_NONE);
+        pfx_clusterstat *s = statistics(d, 1, terms, 1, pfx_cpu_best());
+        assert_int_equal(s->n_effect, 6);
+        assert_ok(pfx_patterns_find(s, &t, &err));
+        if (weighted) {
+            assert_int_equal(t.n, 0);
+        } else {
+            assert_in_range(t.n, 20, 127);
+            assert_int_equal(t.n_stats, 21);
+            for (pfx_idx g = 0; g < s->G; g++)
+                assert_same_bits(t.M + t.pattern[g] * 21, s->M + g * s->ld, 21);
+            for (pfx_idx g = 0; g < s->G; g++)
+                for (pfx_idx h = 0; h < g; h += 1 + g / 20)
+                    assert_int_equal(t.pattern[g] == t.pattern[h],
+                                     memcmp(s->M + g * s->ld, s->M + h * s->ld, 21 * sizeof(double)) == 0);
+        }
+        pfx_patterns_free(&t);
+        pfx_clusterstat_free(s);
+        ref_design_free(d);
+        made_panel_free(&a);
+    }
 }
 
 /* All multisets of G clusters, each with its multinomial probability, through the method's own batch. */
@@ -392,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_refits),
+        cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_enumerated_grunfeld),
         cmocka_unit_test(test_enumerated_airlines),
