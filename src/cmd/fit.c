@@ -11,6 +11,7 @@
 #include "src/cmd/commands.h"
 #include "src/cmd/fit_private.h"
 #include "src/cmd/watch.h"
+#include "src/rep/cluster_vcov.h"
 #include "src/report/json.h"
 #include "src/report/regression.h"
 
@@ -91,7 +92,8 @@ static pfx_dataset_options dataset_options(const fit_run *r)
         .n_clusters = r->vcov.n_clusters,
         .clusters = r->vcov.clusters,
         .keep_singletons = r->o.keep_singletons,
-        .want_rows = r->save.resid || r->save.fitted || r->save.effects,
+        .want_rows = r->save.resid || r->save.fitted || r->save.effects || pfx_vcov_leaves_out(r->vcov.type),
+        .want_time = pfx_vcov_is_hac(r->vcov.type),
         .nth = (int)r->o.common.threads,
     };
 }
@@ -159,6 +161,7 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     }
     pfx_status st = pfx_dataset_design(r->data, m, by, last, &design, err);
     if (st == PFX_OK) st = pfx_fit_model(design, o, &fit, err);
+    if (st == PFX_OK) st = fit_warn_switching(design, fit, err);
     pfx_design_free(design);
     return st ? st : keep_fit(r, fit, err);
 }
@@ -176,6 +179,10 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
         .nth = (int)r->o.common.threads,
         .isa = (pfx_isa)r->o.common.isa,
         .save = r->save.resid || r->save.fitted || r->save.effects,
+        .cluster_vcov = pfx_cluster_vcov,
+        .max_bytes = (double)r->o.common.memory,
+        .fixed_lag = r->vcov.fixed_lag,
+        .lag = r->vcov.lag,
         .n_tests = r->o.tests.n,
         .tests = r->o.tests.v,
     };
@@ -238,6 +245,8 @@ static pfx_status load(fit_run *r, pfx_err *err)
                             pfx_panel_cols(r->panel), &r->n_names, &r->names, err);
     if (st) return st;
     fit_need need = fit_predict(r->panel, r->n_names, r->formula, &r->o);
+    if (pfx_vcov_leaves_out(r->vcov.type)) /* its statistics are summed from a copy of the design */
+        need.bytes += 8.0 * (double)pfx_panel_n_rows(r->panel) * (r->n_names + 1);
     double seconds = need.seconds;
     if (need.bytes > (double)r->o.common.memory && (st = plan_stream(r, &d, &need, err))) return st;
     if (r->o.estimate) {

@@ -1,6 +1,8 @@
 /* Options of fit: the table, their checks, and the choice of a variance. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "src/base/text.h"
 #include "src/cmd/fit_private.h"
@@ -13,8 +15,8 @@ static const char *const bracket_choices[] = {"t", "se", NULL};
 #define AT(field) offsetof(fit_options, field)
 const pfx_opt fit_table[] = {
     {"vcov", 0, PFX_OPT_TEXT, AT(vcov), "TYPE",
-     "iid, hetero (or HC1), cluster (or CRV1), twoway (default: cluster by the panel's unit; iid where it "
-     "has none)",
+     "iid, hetero (or HC1), cluster (or CRV1), twoway, CRV3 or CV3J (jackknife), CR2, nw(LAG) (Newey-West), dk(LAG) "
+     "(Driscoll-Kraay) (default: cluster by the panel's unit; iid where it has none)",
      NULL, "Standard errors"},
     {"cluster", 0, PFX_OPT_TEXT, AT(cluster), "VARS", "cluster variable, or two joined by + as firm+year",
      NULL, NULL},
@@ -103,23 +105,63 @@ static pfx_status cut_clusters(const char *cluster, fit_vcov *v, pfx_err *err)
     return PFX_OK;
 }
 
-static pfx_status type_of(const char *name, pfx_vcov_type *type, pfx_err *err)
+/* What stands before a parenthesis, without regard to case. */
+static bool is_type(const char *text, size_t n, const char *name)
+{
+    return strlen(name) == n && strncasecmp(text, name, n) == 0;
+}
+
+/* "nw(3)": the lag in parentheses, of the types that have one. */
+static pfx_status lag_of(const char *text, const char *open, fit_vcov *v, pfx_err *err)
+{
+    char *end = NULL;
+    if (!pfx_vcov_is_hac(v->type))
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s: only nw(LAG) and dk(LAG) take a number", text);
+    long long lag = strtoll(open + 1, &end, 10);
+    if (end == open + 1 || strcmp(end, ")") != 0 || lag < 0 || lag > 1000000)
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s: want a lag of 0 or more in parentheses, as %s(2)", text,
+                        pfx_vcov_name(v->type));
+    v->fixed_lag = true;
+    v->lag = lag;
+    return PFX_OK;
+}
+
+static pfx_status parse_type(const char *text, fit_vcov *v, pfx_err *err)
 {
     static const struct {
         const char *name;
         pfx_vcov_type type;
-    } known[] = {{"iid", PFX_VCOV_IID},      {"hetero", PFX_VCOV_HC1},      {"HC1", PFX_VCOV_HC1},
-                 {"hc1", PFX_VCOV_HC1},      {"cluster", PFX_VCOV_CLUSTER}, {"CRV1", PFX_VCOV_CLUSTER},
-                 {"crv1", PFX_VCOV_CLUSTER}, {"twoway", PFX_VCOV_TWOWAY}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(known[i].name, name) == 0) {
-            *type = known[i].type;
-            return PFX_OK;
-        }
-    return pfx_fail(
-        err, PFX_EUSAGE,
-        "--vcov %s: this version offers iid, hetero (HC1), cluster (CRV1) and twoway; choose one of them",
-        name);
+    } known[] = {{"iid", PFX_VCOV_IID},         {"hetero", PFX_VCOV_HC1}, {"HC1", PFX_VCOV_HC1},
+                 {"cluster", PFX_VCOV_CLUSTER}, {"CRV1", PFX_VCOV_CLUSTER}, {"twoway", PFX_VCOV_TWOWAY},
+                 {"CRV3", PFX_VCOV_CRV3},       {"CV3", PFX_VCOV_CRV3},   {"CV3J", PFX_VCOV_CV3J},
+                 {"CRV3J", PFX_VCOV_CV3J},      {"CR2", PFX_VCOV_CR2},    {"nw", PFX_VCOV_NW},
+                 {"dk", PFX_VCOV_DK}};
+    const char *open = strchr(text, '(');
+    size_t n = open ? (size_t)(open - text) : strlen(text);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (!is_type(text, n, known[i].name)) continue;
+        v->type = known[i].type;
+        return open ? lag_of(text, open, v, err) : PFX_OK;
+    }
+    return pfx_fail(err, PFX_EUSAGE,
+                    "--vcov %s: choose from iid, hetero (HC1), cluster (CRV1), twoway, CRV3, CV3J, CR2, nw(LAG) and "
+                    "dk(LAG)",
+                    text);
+}
+
+/* The panel's unit and time, which Newey-West and Driscoll-Kraay take. */
+static pfx_status hac_clusters(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v, pfx_err *err)
+{
+    if (o->cluster)
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes no --cluster but the panel's unit and time; leave one of them out",
+                        o->vcov);
+    bool has_unit = panel->unit && panel->unit[0], has_time = panel->time && panel->time[0];
+    if (!has_time || (v->type == PFX_VCOV_NW && !has_unit))
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s: the panel has no %s; import it with --%s VAR", o->vcov,
+                        has_time ? "unit" : "time", has_time ? "unit" : "time");
+    if (v->type == PFX_VCOV_NW) v->clusters[v->n_clusters++] = panel->unit;
+    v->clusters[v->n_clusters++] = panel->time;
+    return PFX_OK;
 }
 
 pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v, pfx_err *err)
@@ -128,7 +170,8 @@ pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fi
     bool has_unit = panel->unit && panel->unit[0], has_time = panel->time && panel->time[0];
 
     *v = (fit_vcov){.type = o->cluster || has_unit ? PFX_VCOV_CLUSTER : PFX_VCOV_IID};
-    if (o->vcov && (st = type_of(o->vcov, &v->type, err))) return st;
+    if (o->vcov && (st = parse_type(o->vcov, v, err))) return st;
+    if (pfx_vcov_is_hac(v->type)) return hac_clusters(o, panel, v, err);
     if (v->type == PFX_VCOV_IID || v->type == PFX_VCOV_HC1) {
         if (o->cluster)
             return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes no --cluster; leave one of them out", o->vcov);
@@ -144,6 +187,8 @@ pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fi
                         o->vcov);
     if (v->type == PFX_VCOV_TWOWAY && v->n_clusters < 2)
         return pfx_fail(err, PFX_EUSAGE, "--vcov twoway needs two cluster variables: --cluster firm+year");
+    if (v->n_clusters == 2 && pfx_vcov_leaves_out(v->type))
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes one cluster variable; --cluster %s names two", o->vcov, o->cluster);
     if (v->n_clusters == 2) v->type = PFX_VCOV_TWOWAY;
     return PFX_OK;
 }

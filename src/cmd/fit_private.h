@@ -40,10 +40,16 @@ typedef struct fit_vcov {
     pfx_vcov_type type;
     int n_clusters;
     const char *clusters[FIT_MAX_CLUSTERS];
+    bool fixed_lag; /* nw, dk: of `lag` */
+    pfx_idx lag;
     char text[1024];
 } fit_vcov;
 pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v,
                            pfx_err *err) PFX_MUST;
+
+/* Warn, in one line, of 0/1 regressors of the fitted model that vary within so few clusters that tests by clusters are
+ * badly sized (rep/switching.h). NOMEM. */
+pfx_status fit_warn_switching(const struct pfx_design *d, const pfx_fit *f, pfx_err *err) PFX_MUST;
 
 /* Where --save writes: values by row, and effects. */
 typedef struct fit_save {

@@ -6,8 +6,25 @@
 
 const char *pfx_vcov_name(pfx_vcov_type t)
 {
-    static const char *const name[] = {"iid", "HC1", "cluster", "twoway"};
+    static const char *const name[] = {"iid",  "HC1", "cluster", "twoway", "CRV3",
+                                       "CV3J", "CR2", "nw",      "dk"};
     return name[t];
+}
+
+int pfx_vcov_n_clusters(pfx_vcov_type t)
+{
+    if (t == PFX_VCOV_IID || t == PFX_VCOV_HC1) return 0;
+    return t == PFX_VCOV_TWOWAY || t == PFX_VCOV_NW ? 2 : 1;
+}
+
+bool pfx_vcov_leaves_out(pfx_vcov_type t)
+{
+    return t == PFX_VCOV_CRV3 || t == PFX_VCOV_CV3J || t == PFX_VCOV_CR2;
+}
+
+bool pfx_vcov_is_hac(pfx_vcov_type t)
+{
+    return t == PFX_VCOV_NW || t == PFX_VCOV_DK;
 }
 
 const char *pfx_ssc_name(pfx_ssc s)

@@ -373,6 +373,10 @@ pfx_status pfx_fit_iv(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pf
     double t0 = pfx_wall_s();
     pfx_ivm v = {.d = d, .o = o, .m = {.d = d, .o = o, .p = d->p, .q = d->p + 1, .y = d->p - 1}};
     pfx_factor both = {0};
+    if (pfx_vcov_leaves_out(o->vcov) || pfx_vcov_is_hac(o->vcov))
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--vcov %s is for least squares; two-stage least squares takes iid, HC1, cluster and twoway",
+                        pfx_vcov_name(o->vcov));
     pfx_status st = check_roles(d, err);
     if (st == PFX_OK) st = pfx_ols_check_design(d, err);
     if (st == PFX_OK) st = pfx_ols_check_clusters(d, o->vcov, err);

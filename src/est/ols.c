@@ -7,6 +7,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/est/hac.h"
 #include "src/est/vcov.h"
 #include "src/model/design.h"
 
@@ -20,12 +21,12 @@ enum { MAX_NAMED = 5 };
 
 bool pfx_vcov_is_clustered(pfx_vcov_type t)
 {
-    return t == PFX_VCOV_CLUSTER || t == PFX_VCOV_TWOWAY;
+    return pfx_vcov_n_clusters(t) > 0;
 }
 
 pfx_status pfx_ols_check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_err *err)
 {
-    int want = vcov == PFX_VCOV_TWOWAY ? 2 : vcov == PFX_VCOV_CLUSTER ? 1 : 0;
+    int want = pfx_vcov_n_clusters(vcov);
     if (d->n_clusters < want)
         return pfx_fail(
             err, PFX_EUSAGE, "--vcov %s needs %d cluster variable%s, there %s %d; name them with --cluster",
@@ -98,9 +99,7 @@ pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err)
     const pfx_design *d = m->d;
     const pfx_absorb_info *info = m->info;
     pfx_fit *f = m->f;
-    int n_effects = info->n_effects, n_clusters = f->vcov == PFX_VCOV_TWOWAY    ? 2
-                                                  : f->vcov == PFX_VCOV_CLUSTER ? 1
-                                                                                : 0;
+    int n_effects = info->n_effects, n_clusters = pfx_vcov_n_clusters(f->vcov);
     bool *flags = pfx_mem_calloc(2 * n_effects + 1, sizeof *flags, err);
     f->effects = pfx_mem_calloc(n_effects, sizeof *f->effects, err);
     if (!flags || !f->effects) {
@@ -163,6 +162,18 @@ void pfx_ols_combination(pfx_ols *m)
     m->c[m->p - 1] = 1;
 }
 
+static pfx_status hac_meat(pfx_ols *m, pfx_scores *sc, pfx_err *err)
+{
+    pfx_hac h = {0};
+    pfx_status st = pfx_hac_create(m->d, m->f->vcov, m->o->fixed_lag ? m->o->lag : -1, &h, err);
+    m->f->lag = h.lag;
+    m->f->n_periods = h.n_periods;
+    pfx_ols_combination(m);
+    if (st == PFX_OK) st = pfx_hac_meat(&h, sc, m->meat[0], m->meat[1], err);
+    pfx_hac_clear(&h);
+    return st;
+}
+
 /* Passes over the rows until refinement no longer moves the residuals; the last computes the meats. */
 static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *cluster, pfx_err *err)
 {
@@ -192,7 +203,7 @@ static pfx_status refine(pfx_ols *m, int n_meats, const pfx_factor *const *clust
         m->b0 = mean[m->y];
         for (int i = 0; i < m->s->k; i++) m->b0 -= mean[m->s->keep[i]] * m->s->b[i];
     }
-    return PFX_OK;
+    return pfx_vcov_is_hac(m->f->vcov) ? hac_meat(m, &sc, err) : PFX_OK;
 }
 
 /* Over the reported coefficients: A = (X'WX)^-1, and the bread H that turns scores into coefficients, A itself or,
@@ -244,12 +255,41 @@ static void add_meat(const pfx_ols *m, double factor, const double *from, double
     }
 }
 
+/* CRV3, CV3J, CR2 by the caller's function. */
+static pfx_status cluster_variance(pfx_ols *m, pfx_err *err)
+{
+    pfx_fit *f = m->f;
+    const pfx_fit_options *o = m->o;
+    pfx_cluster_vcov_in in = {.type = f->vcov,
+                              .k = m->k,
+                              .n_collinear = f->n_collinear,
+                              .collinear = (const char *const *)f->collinear,
+                              .tol = o->tol,
+                              .maxiter = o->maxiter,
+                              .nth = o->nth,
+                              .isa = o->isa,
+                              .max_bytes = o->max_bytes};
+    const char **terms = pfx_mem_alloc(m->k, sizeof *terms, err);
+    f->V = pfx_mem_calloc((pfx_idx)m->k * m->k, sizeof *f->V, err);
+    m->df = pfx_mem_calloc(m->k, sizeof *m->df, err);
+    pfx_status st = terms && f->V && m->df ? PFX_OK : PFX_ENOMEM;
+    for (int i = 0; i < m->k && st == PFX_OK; i++)
+        terms[i] = i < m->intercept ? "(Intercept)" : m->d->name[m->s->keep[i - m->intercept]];
+    in.terms = terms;
+    pfx_cluster_vcov_out out = {.V = f->V, .df = m->df};
+    if (st == PFX_OK) st = o->cluster_vcov(m->d, &in, &out, err);
+    f->n_singular = out.n_singular;
+    pfx_mem_free(terms);
+    return st;
+}
+
 static pfx_status variance(pfx_ols *m, int n_meats, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     pfx_fit *f = m->f;
     int k = m->k;
     pfx_idx kk = (pfx_idx)k * k;
+    if (pfx_vcov_leaves_out(f->vcov)) return cluster_variance(m, err);
     double *mem = pfx_mem_calloc(4 * kk + 2 * k, sizeof *mem, err);
     if (!mem || !(f->V = pfx_mem_calloc(kk, sizeof *f->V, err))) {
         st = PFX_ENOMEM;
@@ -349,7 +389,7 @@ pfx_status pfx_ols_describe(pfx_ols *m, pfx_err *err)
         f->vcov = PFX_VCOV_HC1;
     }
     if (!pfx_vcov_is_clustered(f->vcov)) return PFX_OK;
-    int n_clusters = f->vcov == PFX_VCOV_TWOWAY ? 2 : 1;
+    int n_clusters = pfx_vcov_n_clusters(f->vcov);
     if (!(f->clusters = pfx_mem_calloc(n_clusters, sizeof *f->clusters, err))) return PFX_ENOMEM;
     for (int c = 0; c < n_clusters; c++, f->n_clusters++) {
         f->clusters[c].levels = d->clusters[c].n_levels;
@@ -366,7 +406,8 @@ static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
     if (st != PFX_OK || (st = pfx_ols_describe(m, err)) != PFX_OK) return st;
 
     const pfx_factor *cluster[3] = {NULL, NULL, NULL};
-    int n_meats = f->vcov == PFX_VCOV_IID ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
+    bool plain = f->vcov != PFX_VCOV_IID && !pfx_vcov_leaves_out(f->vcov) && !pfx_vcov_is_hac(f->vcov);
+    int n_meats = !plain ? 0 : f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
     if (pfx_vcov_is_clustered(f->vcov)) cluster[0] = &d->clusters[0];
     if (f->vcov == PFX_VCOV_TWOWAY) {
         if ((st = pfx_cluster_intersect(d->n, &d->clusters[0], &d->clusters[1], both, err)) != PFX_OK)
@@ -375,7 +416,7 @@ static pfx_status run(pfx_ols *m, pfx_factor *both, pfx_err *err)
         cluster[2] = both;
     }
     if ((st = pfx_ols_count_parameters(m, both->n_levels, err)) != PFX_OK ||
-        (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, n_meats, err)) != PFX_OK ||
+        (st = refine(m, n_meats, cluster, err)) != PFX_OK || (st = variance(m, pfx_vcov_is_hac(f->vcov) ? 1 : n_meats, err)) != PFX_OK ||
         (st = pfx_ols_tables(m, err)) != PFX_OK)
         return st;
     return m->o->save ? pfx_ols_save(m, err) : PFX_OK;
@@ -391,6 +432,10 @@ pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, p
             return pfx_fail(err, PFX_EUSAGE,
                             "%s is endogenous or an instrument: least squares has no place for it",
                             d->name[j]);
+    if (pfx_vcov_leaves_out(o->vcov) && !o->cluster_vcov)
+        return pfx_fail(err, PFX_EUSAGE, "%s is not offered here; take cluster", pfx_vcov_name(o->vcov));
+    if (d->stream && (pfx_vcov_leaves_out(o->vcov) || pfx_vcov_is_hac(o->vcov)))
+        return pfx_fail(err, PFX_ENOMEM, "--vcov %s needs all rows in memory; give more --memory", pfx_vcov_name(o->vcov));
     pfx_status st = pfx_ols_check_design(d, err);
     if (st == PFX_OK) st = pfx_ols_check_clusters(d, o->vcov, err);
     if (st != PFX_OK) return st;
@@ -402,6 +447,7 @@ pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, p
     pfx_absorber_free(m.a);
     pfx_mem_free(m.c);
     pfx_mem_free(m.gradient);
+    pfx_mem_free(m.df);
     pfx_mem_free(m.meat[0]);
     if (st == PFX_OK)
         *out = m.f;

@@ -25,6 +25,7 @@ typedef struct pfx_ols {
     double *c;             /* [p] residual = row of Z~ times c */
     double *gradient;      /* [q] */
     double *meat[3];       /* [q x q] */
+    double *df;            /* [k] of each coefficient's t, or NULL: ssc.df_t */
     double b0;             /* intercept */
     double ssr;
     pfx_ssc_out ssc;

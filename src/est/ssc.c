@@ -51,16 +51,17 @@ static double g_factor(pfx_idx G)
 
 void pfx_ssc_count(const pfx_ssc_in *in, pfx_ssc_out *out)
 {
-    bool clustered = in->vcov == PFX_VCOV_CLUSTER || in->vcov == PFX_VCOV_TWOWAY;
+    bool clustered = pfx_vcov_n_clusters(in->vcov) > 0;
     bool twoway = in->vcov == PFX_VCOV_TWOWAY;
     pfx_idx gmin = twoway && in->G[1] < in->G[0] ? in->G[1] : in->G[0];
+    if (in->vcov == PFX_VCOV_NW) gmin = in->G[1]; /* periods, as fixest */
 
     out->df_absorbed = count(in, false);
     out->df_residual = in->n - in->k - out->df_absorbed;
     out->k_adj = in->k + (clustered ? count(in, true) : out->df_absorbed);
     out->df_t = clustered ? (double)(gmin - 1) : out->df_residual;
     for (int c = 0; c < 3; c++) out->factor[c] = in->vcov == PFX_VCOV_IID ? 1 / in->n : 1;
-    if (in->rule == PFX_SSC_NONE) return;
+    if (in->rule == PFX_SSC_NONE || pfx_vcov_leaves_out(in->vcov)) return;
     if (in->vcov == PFX_VCOV_IID) {
         out->factor[0] = 1 / out->df_residual;
     } else if (!clustered) {
@@ -70,6 +71,6 @@ void pfx_ssc_count(const pfx_ssc_in *in, pfx_ssc_out *out)
         for (int c = 0; c < 3; c++)
             /* Stata's cgmreg corrects each component by its own number of clusters, the others by the
              * smaller. */
-            out->factor[c] = k * g_factor(in->rule == PFX_SSC_STATA ? in->G[c] : gmin);
+            out->factor[c] = k * g_factor(in->rule == PFX_SSC_STATA && twoway ? in->G[c] : gmin);
     }
 }

@@ -11,7 +11,6 @@
 static pfx_status fill_coefficients(pfx_ols *m, pfx_err *err)
 {
     pfx_fit *f = m->f;
-    double critical = pfx_dist_t_critical(m->o->level, m->ssc.df_t);
     if (!(f->coef = pfx_mem_calloc(m->k, sizeof *f->coef, err))) return PFX_ENOMEM;
     for (int i = 0; i < m->k; i++, f->k++) {
         int j = i - m->intercept;
@@ -21,7 +20,9 @@ static pfx_status fill_coefficients(pfx_ols *m, pfx_err *err)
         c->estimate = j < 0 ? m->b0 : m->s->b[j];
         c->std_error = sqrt(f->V[i * m->k + i]);
         c->statistic = c->estimate / c->std_error;
-        c->p_value = pfx_dist_t_p(c->statistic, m->ssc.df_t);
+        c->df = m->df ? m->df[i] : m->ssc.df_t;
+        c->p_value = pfx_dist_t_p(c->statistic, c->df);
+        double critical = pfx_dist_t_critical(m->o->level, c->df);
         c->conf_low = c->estimate - critical * c->std_error;
         c->conf_high = c->estimate + critical * c->std_error;
     }

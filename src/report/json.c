@@ -60,6 +60,7 @@ json_t *pfx_json_coefficients(maker *k, const pfx_fit *f)
         set(k, o, "p_value", real(c->p_value));
         set(k, o, "conf_low", real(c->conf_low));
         set(k, o, "conf_high", real(c->conf_high));
+        if (f->vcov == PFX_VCOV_CR2) set(k, o, "df", real(c->df));
         push(k, a, o);
     }
     return a;
@@ -83,6 +84,11 @@ static json_t *vcov(maker *k, const pfx_fit *f)
     set(k, o, "ssc", text(pfx_ssc_name(f->ssc)));
     set(k, o, "k_adjust", whole(f->k_adj));
     set(k, o, "floored", json_boolean(f->v_floored));
+    if (pfx_vcov_is_hac(f->vcov)) {
+        set(k, o, "lag", count(f->lag));
+        set(k, o, "periods", count(f->n_periods));
+    }
+    if (pfx_vcov_leaves_out(f->vcov)) set(k, o, "singular_clusters", count(f->n_singular));
     return o;
 }
 

@@ -246,8 +246,28 @@ static void vcov_note(pfx_table *t, const pfx_fit *f)
                  f->n_clusters > 0 ? f->clusters[0].name : "?",
                  f->n_clusters > 1 ? f->clusters[1].name : "?");
         break;
+    case PFX_VCOV_CRV3:
+    case PFX_VCOV_CV3J:
+        snprintf(kind, sizeof kind, "cluster jackknife by %s (%s)", f->n_clusters ? f->clusters[0].name : "?",
+                 f->vcov == PFX_VCOV_CRV3 ? "CV3" : "CV3J");
+        break;
+    case PFX_VCOV_CR2:
+        snprintf(kind, sizeof kind,
+                 "clustered by %s (CR2), Satterthwaite degrees of freedom for each coefficient; F tests take G - 1",
+                 f->n_clusters ? f->clusters[0].name : "?");
+        break;
+    case PFX_VCOV_NW:
+        snprintf(kind, sizeof kind, "Newey-West within %s, lag %lld", f->n_clusters ? f->clusters[0].name : "?",
+                 (long long)f->lag);
+        break;
+    case PFX_VCOV_DK:
+        snprintf(kind, sizeof kind, "Driscoll-Kraay over %s, lag %lld", f->n_clusters ? f->clusters[0].name : "?",
+                 (long long)f->lag);
+        break;
     }
-    if (f->ssc == PFX_SSC_NONE)
+    if (pfx_vcov_leaves_out(f->vcov))
+        pfx_table_note(t, "Standard errors: %s.", kind);
+    else if (f->ssc == PFX_SSC_NONE)
         pfx_table_note(t, "Standard errors: %s, no small-sample factor.", kind);
     else
         pfx_table_note(t, "Standard errors: %s, small-sample factor of %s.", kind, pfx_ssc_name(f->ssc));
@@ -273,6 +293,9 @@ static void model_notes(pfx_table *t, int n, pfx_fit *const *fits)
         else if (f->n_effects > 2)
             pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank not computed.", who,
                            (long long)f->df_absorbed);
+        if (f->n_singular)
+            pfx_table_note(t, "%s%s: %lld of %lld clusters alone identify some coefficient.", who, pfx_vcov_name(f->vcov),
+                           (long long)f->n_singular, (long long)f->clusters[0].levels);
         if (f->v_floored)
             pfx_table_note(
                 t, "%sThe two-way variance was not positive semi-definite: negative eigenvalues set to 0.",

@@ -48,8 +48,18 @@ fit 3 "negative" "$panel" 'y ~ x' --weights neg
 fit 4 "" "$panel" 'y ~ x' --where 'firm == "000003" & year == 2016' --vcov iid
 
 # Options.
-fit 2 "this version offers" "$panel" 'y ~ x' --vcov CRV3
-fit 2 "this version offers" "$panel" 'y ~ x' --vcov 'dk(2)'
+fit 2 "choose from iid" "$panel" 'y ~ x' --vcov CRV4
+fit 2 "choose from iid" "$panel" 'y ~ x' --vcov ''
+fit 2 "only nw(LAG) and dk(LAG) take a number" "$panel" 'y ~ x' --vcov 'CRV3(2)'
+for bad in 'dk(' 'dk()' 'dk(-1)' 'nw(1.5)' 'nw(2)x' 'nw(two)'; do
+    fit 2 "want a lag of 0 or more" "$panel" 'y ~ x' --vcov "$bad"
+done
+fit 3 "the lag is at most 5" "$panel" 'y ~ x' --vcov 'dk(6)'
+fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov 'nw' --cluster firm
+fit 2 "takes one cluster variable" "$panel" 'y ~ x' --vcov CRV3 --cluster firm+year
+fit 2 "is for least squares" "$panel" 'y ~ 1 | firm | x ~ z' --vcov CR2
+fit 2 "is for least squares" "$panel" 'y ~ 1 | firm | x ~ z' --vcov nw
+fit 2 "analytic weights only" "$panel" 'y ~ x' --vcov CR2 --weights w --weights-kind frequency
 fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov iid --cluster firm
 fit 2 "two cluster variables" "$panel" 'y ~ x' --vcov twoway --cluster firm
 fit 2 "more than two" "$panel" 'y ~ x' --cluster firm+year+prov

@@ -1,0 +1,342 @@
+/* CRV3, CV3J, CR2, Newey-West and Driscoll-Kraay: against references, refits, explicit matrices and double
+ * sums. */
+#include <jansson.h>
+
+#include "src/base/mem.h"
+#include "src/rep/cluster_vcov.h"
+#include "tests/est/dense_vcov.h"
+#include "tests/est/made_panel.h"
+#include "tests/est/resample.h"
+
+static const double TOL = 1e-9;
+
+static pfx_fit_options options(pfx_vcov_type type)
+{
+    pfx_fit_options o = ref_options(type, PFX_SSC_FIXEST);
+    o.cluster_vcov = pfx_cluster_vcov;
+    return o;
+}
+
+/* ---- the jackknife ---- */
+
+static void check_reference(const char *csv, const char *json, const char *block, const ref_spec *spec)
+{
+    static const pfx_vcov_type type[] = {PFX_VCOV_CRV3, PFX_VCOV_CV3J};
+    json_error_t why;
+    ref_table *t = ref_read(csv);
+    json_t *file = json_load_file(json, 0, &why), *v;
+    const char *term;
+    assert_non_null(file);
+    json_t *ref = json_object_get(json_object_get(file, block), "jackknife");
+    for (int i = 0; i < 2; i++) {
+        json_t *se = json_object_get(ref, i ? "CV3J" : "CV3");
+        assert_true(json_object_size(se) > 0);
+        pfx_fit *f = ref_fit(t, spec, options(type[i]));
+        json_object_foreach(se, term, v) assert_rel(ref_coef(f, term)->std_error, json_number_value(v), TOL);
+        assert_true(f->df_t == json_number_value(json_object_get(ref, "G")) - 1);
+        assert_true(f->coef[0].df == f->df_t);
+        assert_int_equal(f->n_singular, 0);
+        pfx_fit_free(f);
+    }
+    json_decref(file);
+    ref_free(t);
+}
+
+static void jackknife_references(void **state)
+{
+    static const struct {
+        const char *set, *block;
+        ref_spec spec;
+    } shared[] = {
+        {"usairlines",
+         "firm_fe",
+         {.y = "lcost", .x = "lout lprice load", .effects = "firm", .clusters = "firm"}},
+        {"usairlines",
+         "twoway",
+         {.y = "lcost", .x = "lout lprice load", .effects = "firm year", .clusters = "firm"}},
+        {"cigar",
+         "twoway",
+         {.y = "Sales", .x = "Price NDI Pimin", .effects = "State Year", .clusters = "State"}},
+        {"base_did", "did", {.y = "y", .x = "x1 did", .effects = "id period", .clusters = "id"}},
+        {"castle", "twfe", {.y = "l_homicide", .x = "post", .effects = "sid year", .clusters = "sid"}},
+        {"regm",
+         "twfe",
+         {.y = "coll", .x = "merit male black asian", .effects = "state year", .clusters = "state"}},
+        {"collapsed", "ols", {.y = "hasinsurance", .x = "selfemployed post post_self", .clusters = "year"}},
+    };
+    (void)state;
+    const char *own[] = {"grunfeld.csv", "grunfeld.ref.json"};
+    const ref_spec firm = {.y = "inv", .x = "value capital", .effects = "firm", .clusters = "firm"};
+    const ref_spec both = {.y = "inv", .x = "value capital", .effects = "firm year", .clusters = "firm"};
+    char path[2][4096];
+    for (int i = 0; i < 2; i++) snprintf(path[i], sizeof path[i], "%s", ref_own(own[i]));
+    check_reference(path[0], path[1], "firm_fe", &firm);
+    check_reference(path[0], path[1], "twoway", &both);
+    SKIP_WITHOUT("regm.csv");
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        const char *folder = getenv("PANELFX_REFDATA");
+        snprintf(path[0], sizeof path[0], "%s/%s.csv", folder && *folder ? folder : "../shared/data",
+                 shared[i].set);
+        snprintf(path[1], sizeof path[1], "%s/%s.ref.json", folder && *folder ? folder : "../shared/data",
+                 shared[i].set);
+        check_reference(path[0], path[1], shared[i].block, &shared[i].spec);
+    }
+}
+
+/* Five hundred firm effects beside clusters of years: they become columns. */
+static void jackknife_petersen(void **state)
+{
+    (void)state;
+    const ref_spec spec = {.y = "y", .x = "x", .effects = "firm year", .clusters = "year"};
+    char csv[4096];
+    snprintf(csv, sizeof csv, "%s", ref_own("petersen.csv"));
+    check_reference(csv, ref_own("petersen.ref.json"), "twoway", &spec);
+}
+
+/* V from fits that literally leave a cluster out; a coefficient that is lost there counts as left out. */
+static void check_refits(const pfx_design *d, pfx_vcov_type type, pfx_idx want_singular)
+{
+    pfx_err err = {0};
+    pfx_fit *f = NULL;
+    pfx_idx G = d->clusters[0].n_levels, singular = 0;
+    uint8_t *count = malloc((size_t)G);
+    memset(count, 1, (size_t)G);
+    pfx_fit_options o = options(type);
+    pfx_design *all = resample_design(d, count);
+    assert_ok(pfx_fit_ols(all, &o, &f, &err));
+    int k = f->k;
+    double *b = calloc((size_t)(G * k), sizeof *b), mean[8] = {0}, n[8] = {0};
+    for (pfx_idx g = 0; g < G; g++) {
+        pfx_fit *rest = NULL;
+        pfx_fit_options plain = ref_options(PFX_VCOV_IID, PFX_SSC_NONE);
+        count[g] = 0;
+        pfx_design *left = resample_design(d, count);
+        assert_ok(pfx_fit_ols(left, &plain, &rest, &err));
+        singular += rest->k < k;
+        for (int j = 0; j < k; j++) {
+            b[g * k + j] = NAN;
+            for (int i = 0; i < rest->k; i++)
+                if (!strcmp(rest->coef[i].term, f->coef[j].term)) b[g * k + j] = rest->coef[i].estimate;
+            if (isnan(b[g * k + j])) continue;
+            mean[j] += b[g * k + j];
+            n[j]++;
+        }
+        pfx_fit_free(rest);
+        ref_design_free(left);
+        count[g] = 1;
+    }
+    assert_int_equal(singular, want_singular);
+    assert_int_equal(f->n_singular, want_singular);
+    for (int i = 0; i < k; i++)
+        for (int j = 0; j < k; j++) {
+            double ci = type == PFX_VCOV_CRV3 ? f->coef[i].estimate : mean[i] / n[i];
+            double cj = type == PFX_VCOV_CRV3 ? f->coef[j].estimate : mean[j] / n[j], v = 0;
+            for (pfx_idx g = 0; g < G; g++)
+                if (!isnan(b[g * k + i]) && !isnan(b[g * k + j]))
+                    v += (b[g * k + i] - ci) * (b[g * k + j] - cj);
+            v *= sqrt((n[i] - 1) / n[i] * (n[j] - 1) / n[j]);
+            assert_abs(f->V[i * k + j], v, TOL * sqrt(f->V[i * k + i] * f->V[j * k + j]));
+        }
+    for (int j = 0; j < k; j++) assert_true(f->coef[j].df == n[j] - 1);
+    free(b);
+    free(count);
+    pfx_fit_free(f);
+    ref_design_free(all);
+}
+
+static void jackknife_refits(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(36, 3);
+    const struct {
+        int effects, cluster;
+        pfx_weights_kind kind;
+    } cases[] = {{0, TOWN, PFX_W_NONE},
+                 {FIRM, FIRM, PFX_W_NONE},
+                 {FIRM | YEAR, FIRM, PFX_W_ANALYTIC},
+                 {FIRM | YEAR, INDUSTRY, PFX_W_FREQUENCY},
+                 {YEAR, GROUP, PFX_W_NONE}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        pfx_design *d = made_design(&a, cases[c].effects, cases[c].cluster, cases[c].kind);
+        check_refits(d, PFX_VCOV_CRV3, 0);
+        check_refits(d, PFX_VCOV_CV3J, 0);
+        ref_design_free(d);
+    }
+    /* x0 is a dummy of firm 3's last rows: without that firm it is nothing. */
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+    for (pfx_idx i = 0; i < d->n; i++) d->Z[i * d->p] = a.firm[i] == 3 && a.year[i] >= 4;
+    check_refits(d, PFX_VCOV_CRV3, 1);
+    check_refits(d, PFX_VCOV_CV3J, 1);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+/* ---- CR2 ---- */
+
+static void check_cr2(const pfx_design *d, pfx_idx want_singular)
+{
+    pfx_err err = {0};
+    double V[64], df[8];
+    dense_ols dense = dense_ols_new(d);
+    dense_cr2(&dense, d, V, df);
+    uint8_t *count = malloc((size_t)d->clusters[0].n_levels);
+    memset(count, 1, (size_t)d->clusters[0].n_levels);
+    pfx_design *own = resample_design(d, count);
+    pfx_fit *f = NULL;
+    pfx_fit_options o = options(PFX_VCOV_CR2);
+    assert_ok(pfx_fit_ols(own, &o, &f, &err));
+    assert_int_equal(f->k, dense.k);
+    assert_int_equal(f->n_singular, want_singular);
+    for (int i = 0; i < f->k; i++) {
+        assert_rel(f->coef[i].df, df[i], TOL);
+        for (int j = 0; j < f->k; j++)
+            assert_abs(f->V[i * f->k + j], V[i * f->k + j], TOL * sqrt(V[i * f->k + i] * V[j * f->k + j]));
+    }
+    pfx_fit_free(f);
+    ref_design_free(own);
+    free(count);
+    dense_ols_free(&dense);
+}
+
+static void cr2_dense(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(36, 2);
+    const struct {
+        int effects, cluster;
+        pfx_weights_kind kind;
+    } cases[] = {
+        {0, FIRM, PFX_W_NONE},           {0, TOWN, PFX_W_ANALYTIC},           {FIRM, FIRM, PFX_W_NONE},
+        {FIRM | YEAR, FIRM, PFX_W_NONE}, {FIRM | YEAR, TOWN, PFX_W_ANALYTIC}, {YEAR, GROUP, PFX_W_NONE}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        pfx_design *d = made_design(&a, cases[c].effects, cases[c].cluster, cases[c].kind);
+        check_cr2(d, 0);
+        ref_design_free(d);
+    }
+    pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+    for (pfx_idx i = 0; i < d->n; i++) d->Z[i * d->p] = a.firm[i] == 3 && a.year[i] >= 4;
+    check_cr2(d, 1);
+    ref_design_free(d);
+    made_panel_free(&a);
+}
+
+/* ---- Newey-West and Driscoll-Kraay ---- */
+
+/* Years two apart, named in no order of their codes. */
+static pfx_design *timed(const made_panel *a, int effects, pfx_vcov_type type, int *rank)
+{
+    pfx_design *d = made_design(a, effects, type == PFX_VCOV_NW ? FIRM | YEAR : YEAR, PFX_W_ANALYTIC);
+    d->time = pfx_mem_alloc(d->n, sizeof *d->time, NULL);
+    for (pfx_idx i = 0; i < d->n; i++) {
+        rank[i] = (a->year[i] + 4) % 7; /* code 3 is the first year */
+        d->time[i] = 2000 + 2.0 * rank[i];
+    }
+    return d;
+}
+
+static void check_hac(const made_panel *a, int effects, pfx_vcov_type type, int lag, double k_adj)
+{
+    pfx_err err = {0};
+    pfx_fit *f = NULL;
+    double V[64];
+    int *rank = calloc((size_t)a->n, sizeof *rank);
+    pfx_design *d = timed(a, effects, type, rank);
+    dense_ols dense = dense_ols_new(d);
+    dense_hac(&dense, type == PFX_VCOV_NW ? a->firm : NULL, rank, lag < 0 ? 1 : lag, V);
+    pfx_fit_options o = options(type);
+    o.fixed_lag = lag >= 0;
+    o.lag = lag;
+    assert_ok(pfx_fit_ols(d, &o, &f, &err));
+    assert_int_equal(f->lag, lag < 0 ? 1 : lag); /* 7^(1/4) = 1.6 */
+    assert_int_equal(f->n_periods, 7);
+    assert_true(f->df_t == 6);
+    assert_true(f->k_adj == k_adj);
+    double n = (double)a->n, factor = (n - 1) / (n - k_adj) * 7 / 6;
+    for (int i = 0; i < f->k; i++)
+        for (int j = 0; j < f->k; j++)
+            assert_abs(f->V[i * f->k + j], factor * V[i * f->k + j],
+                       TOL * factor * sqrt(V[i * f->k + i] * V[j * f->k + j]));
+    pfx_fit_free(f);
+    dense_ols_free(&dense);
+    ref_design_free(d);
+    free(rank);
+}
+
+static void hac_double_sums(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(36, 2);
+    for (int lag = -1; lag < 7; lag++) {
+        check_hac(&a, 0, PFX_VCOV_NW, lag, 3);
+        check_hac(&a, 0, PFX_VCOV_DK, lag, 3);
+    }
+    /* Effects nested in the unit or the period are not counted, the constant that they carry is. */
+    check_hac(&a, FIRM | YEAR, PFX_VCOV_NW, 2, 2 + 1);
+    check_hac(&a, FIRM | YEAR, PFX_VCOV_DK, 2, 2 + 36);
+    check_hac(&a, FIRM, PFX_VCOV_DK, 3, 2 + 36);
+    made_panel_free(&a);
+}
+
+static void hac_limits(void **state)
+{
+    (void)state;
+    pfx_err err = {0};
+    pfx_fit *f = NULL;
+    made_panel a = made_panel_new(36, 2);
+    int *rank = calloc((size_t)a.n, sizeof *rank);
+    pfx_fit_options o = options(PFX_VCOV_NW);
+    o.fixed_lag = true;
+    o.lag = 7;
+    pfx_design *d = timed(&a, FIRM, PFX_VCOV_NW, rank);
+    assert_int_equal(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA);
+    assert_non_null(strstr(err.msg, "at most 6"));
+    ref_design_free(d);
+    /* Two rows of one firm in one year. */
+    pfx_err_clear(&err);
+    o.lag = 1;
+    d = timed(&a, FIRM, PFX_VCOV_NW, rank);
+    d->clusters[1].code[1] = d->clusters[1].code[0];
+    assert_int_equal(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA);
+    assert_non_null(strstr(err.msg, "several rows"));
+    ref_design_free(d);
+    free(rank);
+    made_panel_free(&a);
+}
+
+/* ---- any type ---- */
+
+static void same_bits_over_threads(void **state)
+{
+    static const pfx_vcov_type type[] = {PFX_VCOV_CRV3, PFX_VCOV_CV3J, PFX_VCOV_CR2, PFX_VCOV_NW,
+                                         PFX_VCOV_DK};
+    (void)state;
+    made_panel a = made_panel_new(2500, 3);
+    int *rank = calloc((size_t)a.n, sizeof *rank);
+    for (size_t t = 0; t < sizeof type / sizeof *type; t++) {
+        double first[16];
+        for (int nth = 1; nth <= 7; nth += 3) {
+            bool hac = pfx_vcov_is_hac(type[t]);
+            pfx_design *d =
+                hac ? timed(&a, FIRM | YEAR, type[t], rank) : made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+            pfx_fit_options o = options(type[t]);
+            o.nth = nth;
+            pfx_fit *f = made_fit(d, o);
+            if (nth == 1) memcpy(first, f->V, 9 * sizeof *first);
+            assert_same_bits(f->V, first, 9);
+            pfx_fit_free(f);
+        }
+    }
+    free(rank);
+    made_panel_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(jackknife_references),   cmocka_unit_test(jackknife_petersen),
+        cmocka_unit_test(jackknife_refits),       cmocka_unit_test(cr2_dense),
+        cmocka_unit_test(hac_double_sums),        cmocka_unit_test(hac_limits),
+        cmocka_unit_test(same_bits_over_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
