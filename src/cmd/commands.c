@@ -11,6 +11,7 @@ const pfx_command *const pfx_commands[] = {
     &pfx_cmd_summary,
     &pfx_cmd_fit,
     &pfx_cmd_boot,
+    &pfx_cmd_event,
     &pfx_cmd_match,
     &pfx_cmd_transform,
     &pfx_cmd_placebo,

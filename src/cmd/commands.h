@@ -10,6 +10,7 @@ extern const pfx_command pfx_cmd_info;
 extern const pfx_command pfx_cmd_summary;
 extern const pfx_command pfx_cmd_fit;
 extern const pfx_command pfx_cmd_boot;
+extern const pfx_command pfx_cmd_event;
 extern const pfx_command pfx_cmd_match;
 extern const pfx_command pfx_cmd_transform;
 extern const pfx_command pfx_cmd_placebo;

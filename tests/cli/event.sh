@@ -1,0 +1,83 @@
+# event as a user meets it: a made panel with staggered adoption, both estimators, formats, dates, refusals.
+. tests/cli_lib.sh
+
+# 40 firms, 8 years. Firms 0 mod 4 are never treated, the others from 2013, 2014, 2016 on; the effect is 1 + event time.
+# off: firms 1 and 5 switch off. early: firm 1 is treated all along.
+awk 'BEGIN {
+    print "firm,year,y,x,D,off,early,g,same,two,name"
+    for (f = 0; f < 40; f++) for (t = 2011; t <= 2018; t++) {
+        g = f % 4 == 0 ? 0 : f % 4 == 1 ? 2013 : f % 4 == 2 ? 2014 : 2016
+        d = g && t >= g
+        x = (f * 7 + t * 3) % 11 / 4
+        printf "F%02d,%d,%.17g,%g,%d,%d,%d,%s,%d,%d,%s\n", f, t, f / 3 + (t - 2010)^2 / 10 + x / 2 + (d ? 1 + t - g : 0), x, d,
+            (f == 1 || f == 5) && t == 2017 ? 0 : d, f == 1 ? 1 : d, g ? g : "", (t >= 2014), (f == 3 && t == 2012) ? 2 : d, f % 2 ? "a" : "b"
+    }
+}' >"$dir/p.csv"
+ok "$P" import "$dir/p.csv" -o "$dir/p.h5" --unit firm --time year
+panel=$dir/p.h5
+
+# Without noise Sun-Abraham finds 1 + event time, and nothing before.
+ok "$P" event "$panel" 'y ~ x' --treatment D --format csv
+awk -F, 'NR == 1 {if ($0 != "event_time,estimate,std_error,conf_low,conf_high,n") bad = 1; next}
+    {want = $1 < 0 ? 0 : 1 + $1; d = $2 - want; if (d > 1e-9 || d < -1e-9) bad = 1; n++}
+    END {exit bad || n != 11}' "$dir/stdout" || fault "not 1 + event time: $(cat "$dir/stdout")"
+cp "$dir/stdout" "$dir/by_treatment"
+ok "$P" event "$panel" 'y ~ x | firm + year' --cohort g --format csv --threads 3
+cmp -s "$dir/stdout" "$dir/by_treatment" || fault "cohort and treatment differ: $(diff "$dir/stdout" "$dir/by_treatment" | head -4)"
+ok "$P" event "$panel" 'y ~ x' --treatment D
+holds "-1 (reference)"
+holds "After treatment, all rows"
+holds "30 units are treated, in 3 cohorts from 2013 to 2016; 10 never."
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method twfe --window -2:3 --ref -2 --format json -o "$dir/e.json"
+for key in '"command": "event"' '"method": "twfe"' '"event_time": -2' '"conf_low"' '"low_binned": true' '"pre_trend": {' '"n_units_never": 10'; do
+    holds "$key" "$dir/e.json"
+done
+ok "$P" event "$panel" 'y ~ x' --treatment D --method twfe --window=-2:3
+holds "3 and after"
+holds "Adoption is staggered"
+for pair in tex:'\toprule' md:'| ---: |' html:'<!DOCTYPE html>' csv:'event_time,'; do
+    ok "$P" event "$panel" 'y ~ x' --treatment D -o "$dir/r.${pair%%:*}"
+    holds "${pair#*:}" "$dir/r.${pair%%:*}"
+done
+
+# The coefficients are those of fit on a column of event time.
+awk -F, 'NR == 1 {print $0 ",rel"; next} {print $0 "," ($8 == "" ? 99 : $2 - $8)}' "$dir/p.csv" >"$dir/rel.csv"
+ok "$P" import "$dir/rel.csv" -o "$dir/rel.h5" --unit firm --time year
+ok "$P" fit "$dir/rel.h5" 'y ~ i(rel, ref = c(-1, 99)) + x | firm + year' --cluster name --format csv
+sed -n 's/.*rel::\(-*[0-9]*\),\([^,]*\),\([^,]*\),.*/\1,\2,\3/p' "$dir/stdout" >"$dir/fit"
+ok "$P" event "$panel" 'y ~ x' --treatment D --method twfe --cluster name --format csv
+sed -n '2,$s/^\(-*[0-9]*\),\([^,]*\),\([^,][^,]*\),.*/\1,\2,\3/p' "$dir/stdout" >"$dir/event"
+[ "$(wc -l <"$dir/fit")" = 10 ] && cmp -s "$dir/fit" "$dir/event" || fault "fit differs: $(diff "$dir/fit" "$dir/event" | head -4)"
+
+# Dates that are not seen, reversals, no unit never treated.
+ok "$P" event "$panel" 'y ~ x' --treatment early
+holds "Left out: 1 units (8 rows)"
+ok "$P" event "$panel" 'y ~ x' --treatment off --allow-reversal
+holds "switches off for 2 units"
+expect 3 "no unit in it is never treated" "$P" event "$panel" 'y ~ x' --treatment D --where 'g > 0' -o "$dir/out/e"
+sed '/^F\(00\|04\|08\|12\|16\|20\|24\|28\|32\|36\),/d' "$dir/p.csv" >"$dir/treated.csv"
+ok "$P" import "$dir/treated.csv" -o "$dir/treated.h5" --unit firm --time year
+ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D
+holds "Controls: the units treated last; periods from 2016 on are left out."
+grep -q 'no unit is never treated' "$dir/stderr" || fault "no note: $(cat "$dir/stderr")"
+ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method twfe
+grep -q 'event time -5 is set to zero beside -1' "$dir/stderr" || fault "no warning: $(cat "$dir/stderr")"
+
+expect 3 "switches off for 2 units (firm F01, firm F05)" "$P" event "$panel" 'y ~ x' --treatment off -o "$dir/out/e"
+expect 3 "two is 2 for firm F03 in year 2012" "$P" event "$panel" 'y ~ x' --treatment two -o "$dir/out/e"
+expect 3 "no controls: all 40 units are treated, in the same period 2014" "$P" event "$panel" 'y ~ x' --treatment same -o "$dir/out/e"
+expect 3 "a cohort does not change within a unit" "$P" event "$panel" 'y ~ x' --cohort D -o "$dir/out/e"
+expect 2 "give --treatment V" "$P" event "$panel" 'y ~ x'
+expect 2 "--treatment and --cohort together" "$P" event "$panel" 'y ~ x' --treatment D --cohort g
+expect 2 "did you mean \"D\"" "$P" event "$panel" 'y ~ x' --treatment d -o "$dir/out/e"
+expect 2 "is a category" "$P" event "$panel" 'y ~ x' --treatment name -o "$dir/out/e"
+expect 2 "--window 5:-5" "$P" event "$panel" 'y ~ x' --treatment D --window 5:-5 -o "$dir/out/e"
+expect 2 "--ref -9 lies outside" "$P" event "$panel" 'y ~ x' --treatment D --window -3:3 --ref -9 -o "$dir/out/e"
+expect 2 "event times run from -5 to 5" "$P" event "$panel" 'y ~ x' --treatment D --ref -9 -o "$dir/out/e"
+expect 2 "one model" "$P" event "$panel" 'c(y, x) ~ 1' --treatment D -o "$dir/out/e"
+expect 2 "no instruments" "$P" event "$panel" 'y ~ 1 | firm + year | x ~ g' --treatment D -o "$dir/out/e"
+expect 2 "no column 'z'" "$P" event "$panel" 'y ~ z' --treatment D -o "$dir/out/e"
+expect 1 "--memory allows" "$P" event "$panel" 'y ~ x' --treatment D --memory 4K -o "$dir/out/e"
+ok "$P" import "$dir/p.csv" -o "$dir/flat.h5"
+expect 2 "no unit or no time" "$P" event "$dir/flat.h5" 'y ~ x' --treatment D -o "$dir/out/e"
+finish
