@@ -20,8 +20,8 @@ static void set_effect(json_t *o, const pfx_event_effect *e, bool *failed)
     pfx_json_set(o, "std_error", none ? json_null() : pfx_json_real(e->std_error), failed);
     pfx_json_set(o, "statistic", none ? json_null() : pfx_json_real(e->statistic), failed);
     pfx_json_set(o, "p_value", none ? json_null() : pfx_json_real(e->p_value), failed);
-    pfx_json_set(o, "conf_low", none ? json_null() : pfx_json_real(e->conf_low), failed);
-    pfx_json_set(o, "conf_high", none ? json_null() : pfx_json_real(e->conf_high), failed);
+    pfx_json_set(o, "conf_low", none ? json_real(0) : pfx_json_real(e->conf_low), failed);
+    pfx_json_set(o, "conf_high", none ? json_real(0) : pfx_json_real(e->conf_high), failed);
     pfx_json_set(o, "n", json_integer(e->n), failed);
 }
 
@@ -153,7 +153,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     set_design(s, root, &failed);
     set_sample(s, root, &failed);
     pfx_json_set(root, "level", pfx_json_real(r->level), &failed);
-    pfx_json_set(root, "effects", effects(s, &failed), &failed);
+    pfx_json_set(root, "event_study", effects(s, &failed), &failed);
     pfx_json_set(root, "vcov_matrix", covariance(s, &failed), &failed);
     set_effect(overall, &s->overall, &failed);
     pfx_json_set(root, "overall", overall, &failed);

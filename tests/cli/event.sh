@@ -32,6 +32,10 @@ ok "$P" event "$panel" 'y ~ 1' --treatment D --method twfe --window -2:3 --ref -
 for key in '"command": "event"' '"method": "twfe"' '"event_time": -2' '"conf_low"' '"low_binned": true' '"pre_trend": {' '"n_units_never": 10'; do
     holds "$key" "$dir/e.json"
 done
+if command -v gnuplot >/dev/null; then
+    ok "$P" plot "$dir/e.json" -o "$dir/e.svg"
+    holds 'event time' "$dir/e.svg"
+fi
 ok "$P" event "$panel" 'y ~ x' --treatment D --method twfe --window=-2:3
 holds "3 and after"
 holds "Adoption is staggered"
