@@ -33,9 +33,10 @@ static pfx_status parse_formula(rep_run *r, const char *text, pfx_err *err)
     if (r->formula->n_models != 1)
         return pfx_fail(err, PFX_EUSAGE, "%s: %s takes one model, this formula has %d", text,
                         r->method->command, r->formula->n_models);
-    if (r->formula->models[0].n_endogenous)
+    if (r->formula->models[0].n_endogenous && !r->method->instruments)
         return pfx_fail(err, PFX_EUSAGE,
-                        "%s: 2SLS is not in this version; leave the instruments out of the formula", text);
+                        "%s: %s (%s) takes no instruments in this version; leave them out of the formula",
+                        text, r->method->command, r->method->name);
     return PFX_OK;
 }
 
@@ -98,7 +99,7 @@ static pfx_status reduce(rep_run *r, pfx_err *err)
                                 .isa = (pfx_isa)r->o->common.isa};
     pfx_design *design = NULL;
     pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
-    if (st == PFX_OK) st = pfx_fit_ols(design, &fo, &r->fit, err);
+    if (st == PFX_OK) st = pfx_fit_model(design, &fo, &r->fit, err);
     if (st == PFX_OK && r->method->needs_stat) st = rep_make_stat(r, design, err);
     if (st == PFX_OK && r->method->prepare) st = r->method->prepare(r, design, err);
     pfx_design_free(design);

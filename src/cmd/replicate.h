@@ -66,6 +66,7 @@ typedef struct rep_method {
     const char *command, *name; /* "boot", "pairs": attributes of the draws file */
     const char *title;          /* "Pairs cluster bootstrap", the report's second line */
     const char *name_key;       /* of `name` in JSON: "method" (boot), "scheme" (placebo) */
+    bool instruments;           /* takes two-stage least squares */
     bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
 
     /* The panel is open and the variance chosen, no row is read. Refuse what the method cannot do, and ask

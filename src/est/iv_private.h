@@ -7,6 +7,7 @@
 #define PFX_EST_IV_PRIVATE_H
 
 #include "src/est/iv.h"
+#include "src/est/iv_small.h"
 #include "src/est/ols_private.h"
 #include "src/est/vcov.h"
 
@@ -74,14 +75,6 @@ pfx_status pfx_iv_second_stage(pfx_ivm *v, pfx_err *err) PFX_MUST;
 /* made, the list of scores, and the pass that sums them; cluster [n_meats], NULL for single rows. NOMEM. */
 
 pfx_status pfx_iv_collect(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
-
-/* Householder QR of the first n columns of A [m x nc] row-major, applied to the others: R on top, the other
- * columns turned by Q'. m >= n. Diagonal >= 0. */
-void pfx_iv_qr(int m, int n, int nc, double *A);
-/* x = R^-1 x for R [n x n] upper with row stride ld; an equation with a zero pivot gives 0. */
-void pfx_iv_backward(int n, int ld, const double *R, double *x);
-/* x = R'^-1 x; likewise. */
-void pfx_iv_forward(int n, int ld, const double *R, double *x);
 
 /* Variance of the sums of n scores: their pairs at[]. Clustered or robust from the meats, each times factor
  * (NULL: 1, 1, -1), else from independence with N as the divisor. M [n x n]. */

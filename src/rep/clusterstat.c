@@ -10,6 +10,7 @@
 #include "src/est/solve.h"
 #include "src/est/vcov.h"
 #include "src/model/design.h"
+#include "src/rep/iv_stat.h"
 
 /* Steps of refinement: the second only moves digits that the condition number took from the first. */
 enum { REFINE_STEPS = 2 };
@@ -25,7 +26,9 @@ typedef struct pass {
     pfx_clusterstat *out;
     pfx_isa isa;
     double *T; /* [k x k] R^-1, upper */
-    double *c; /* [d->p] residual = row of Z~ times c */
+    const pfx_iv_terms *iv;
+    int n_last; /* columns after the whitened ones, 1: the residual */
+    double *c;  /* [n_last x d->p] each of them = row of Z~ times its c */
     pfx_idx max_rows, block0;
     double *Z, *Q;    /* [nth][max_rows x d->p], [nth][max_rows x p] */
     double *gram;     /* [nth][p x p] */
@@ -34,22 +37,26 @@ typedef struct pass {
     pfx_idx *n_runs;  /* [blocks of a round] */
 } pass;
 
-/* Rows of a block: whitened regressors and the residual. */
+/* Rows of a block: whitened regressors, then the last columns. */
 static void whiten(const pass *ps, pfx_idx n, const double *Z, double *Q)
 {
     const pfx_solve *s = ps->s;
     int k = s->k, p = ps->d->p;
     for (pfx_idx r = 0; r < n; r++) {
         const double *z = Z + r * p;
-        double *q = Q + r * (k + 1), e = 0;
-        memset(q, 0, (size_t)(k + 1) * sizeof *q);
+        double *q = Q + r * (k + ps->n_last);
+        memset(q, 0, (size_t)(k + ps->n_last) * sizeof *q);
         for (int i = 0; i < k; i++) {
             double x = z[s->keep[i]];
             const double *t = ps->T + (pfx_idx)i * k;
             for (int j = i; j < k; j++) q[j] += x * t[j];
         }
-        for (int j = 0; j < p; j++) e += z[j] * ps->c[j];
-        q[k] = e;
+        for (int i = 0; i < ps->n_last; i++) {
+            const double *c = ps->c + (pfx_idx)i * p;
+            double e = 0;
+            for (int j = 0; j < p; j++) e += z[j] * c[j];
+            q[k + i] = e;
+        }
     }
 }
 
@@ -58,7 +65,7 @@ static void block_products(void *ctx, pfx_idx slot, int thread)
 {
     const pass *ps = ctx;
     const int32_t *code = ps->d->clusters[0].code;
-    int k = ps->s->k, p = k + 1;
+    int p = ps->out->k + 1;
     double *Z = ps->Z + thread * ps->max_rows * ps->d->p, *Q = ps->Q + thread * ps->max_rows * p;
     double *gram = ps->gram + (pfx_idx)thread * p * p, *to = ps->sums + slot * ps->max_rows * ps->out->ld;
     int32_t *cluster = ps->cluster + slot * ps->max_rows;
@@ -127,7 +134,7 @@ done:
     return st;
 }
 
-/* c and the coefficients, refined with gradients from the rows; and R, R^-1 in raw units. */
+/* c and the coefficients, refined with gradients from the rows. */
 static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
 {
     const pfx_design *d = ps->d;
@@ -152,6 +159,13 @@ static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
         pfx_solve_refine(s, g + d->p + 1);
     }
     pfx_mem_free(g);
+    return st;
+}
+
+/* R and R^-1 in raw units. */
+static void set_factor(const pass *ps)
+{
+    const pfx_solve *s = ps->s;
     int k = s->k;
     double *R = ps->out->R, *T = ps->T;
     for (int i = 0; i < k; i++)
@@ -162,7 +176,18 @@ static pfx_status solve_full(pass *ps, pfx_solve *s, int nth, pfx_err *err)
             for (int l = i + 1; l <= j; l++) v -= R[i * k + l] * T[l * k + j];
             T[i * k + j] = v / R[i * k + i];
         }
-    return st;
+}
+
+/* The tested terms' coefficients and norms. */
+static void set_terms(const pass *ps)
+{
+    const pfx_solve *s = ps->s;
+    pfx_clusterstat *o = ps->out;
+    for (int t = 0; t < o->n_terms; t++) {
+        int col = s->k - o->n_terms + t;
+        o->b[t] = s->b[col];
+        for (int i = 0; i <= col; i++) o->norm[t] = hypot(o->norm[t], o->R[(pfx_idx)i * s->k + col]);
+    }
 }
 
 pfx_status pfx_clusterstat_check_kept(const pfx_design *d, const pfx_solve *s, int n_terms, pfx_err *err)
@@ -179,7 +204,7 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
 {
     pfx_clusterstat *c = ps->out;
     const pfx_design *d = ps->d;
-    int k = ps->s->k;
+    int k = ps->s->k + ps->n_last - 1;
     c->k = k;
     c->n_terms = o->n_terms;
     c->n_rows = d->n;
@@ -201,7 +226,7 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     c->first_row = pfx_mem_alloc(c->G, sizeof *c->first_row, err);
     c->term = pfx_mem_calloc(o->n_terms, sizeof *c->term, err);
     ps->T = pfx_mem_calloc((pfx_idx)k * k, sizeof *ps->T, err);
-    ps->c = pfx_mem_alloc(d->p, sizeof *ps->c, err);
+    ps->c = pfx_mem_calloc((pfx_idx)ps->n_last * d->p, sizeof *ps->c, err);
     if (!c->M || !c->A || !c->R || !c->b || !c->norm || !c->first_row || !c->term || !ps->T || !ps->c)
         return PFX_ENOMEM;
     for (int t = 0; t < o->n_terms; t++)
@@ -222,19 +247,22 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     pfx_status st = pfx_absorber_create(d, &ao, &a, err);
     if (st != PFX_OK) return st;
     ps->a = a;
-    if ((st = pfx_solve_create(d, a, o->nth, o->isa, &s, err)) != PFX_OK) goto done;
+    const pfx_iv_terms *iv = ps->iv;
+    st = pfx_solve_columns(d, a, d->p - 1 - iv->n_endogenous, NULL, o->nth, o->isa, &s, err);
+    if (st != PFX_OK) goto done;
     ps->s = s;
-    if ((st = pfx_clusterstat_check_kept(d, s, o->n_terms, err)) != PFX_OK ||
-        (st = allocate(ps, o, err)) != PFX_OK || (st = solve_full(ps, s, o->nth, err)) != PFX_OK)
-        goto done;
+    st = pfx_clusterstat_check_kept(d, s, iv->n_endogenous ? iv->n : o->n_terms, err);
+    if (st != PFX_OK || (st = allocate(ps, o, err)) != PFX_OK) goto done;
     while (ps->out->n_effect < s->k && s->keep[ps->out->n_effect] < n_effect) ps->out->n_effect++;
-    for (int t = 0; t < o->n_terms; t++) {
-        int col = s->k - o->n_terms + t;
-        ps->out->b[t] = s->b[col];
-        for (int i = 0; i <= col; i++)
-            ps->out->norm[t] = hypot(ps->out->norm[t], ps->out->R[(pfx_idx)i * s->k + col]);
+    set_factor(ps);
+    if (iv->n_endogenous) {
+        st = pfx_iv_stat_create(d->p, pfx_absorber_gram(a), s, ps->T, iv, ps->out, ps->c, err);
+    } else {
+        st = solve_full(ps, s, o->nth, err);
+        set_terms(ps);
     }
-    st = sum_clusters(ps, o->nth, err);
+    if (st == PFX_OK) st = sum_clusters(ps, o->nth, err);
+    if (st == PFX_OK && iv->n_endogenous) st = pfx_iv_stat_refine(o->isa, ps->out, err);
 done:
     pfx_solve_free(s);
     pfx_absorber_free(a);
@@ -245,18 +273,26 @@ pfx_status pfx_clusterstat_create(const pfx_design *d, const pfx_clusterstat_opt
                                   pfx_clusterstat **out, pfx_err *err)
 {
     pfx_design *own = NULL;
-    pass ps = {.isa = o->isa};
-    pfx_status st = PFX_OK;
+    pfx_iv_terms iv;
+    pass ps = {.isa = o->isa, .iv = &iv};
     int n_effect = 0;
     if (d->n_clusters < 1 || d->clusters[0].n_levels < 2)
         return pfx_fail(err, PFX_EDATA, "%s: %lld cluster in the %lld rows used; at least 2 are needed",
                         d->n_clusters ? d->clusters[0].name : "no cluster variable",
                         d->n_clusters ? (long long)d->clusters[0].n_levels : 0LL, (long long)d->n);
     if (!(ps.out = pfx_mem_calloc(1, sizeof *ps.out, err))) return PFX_ENOMEM;
-    if ((st = pfx_clusterstat_design(d, o, &own, &n_effect, err)) == PFX_OK) {
+    pfx_clusterstat_options columns = *o;
+    pfx_status st = pfx_iv_terms_create(d, o, &iv, err);
+    if (iv.n_endogenous) {
+        columns.n_terms = iv.n;
+        columns.terms = iv.name;
+    }
+    if (st == PFX_OK && (st = pfx_clusterstat_design(d, &columns, &own, &n_effect, err)) == PFX_OK) {
         ps.d = own;
+        ps.n_last = 1 + iv.n_endogenous;
         st = run(&ps, o, own, n_effect, err);
     }
+    pfx_iv_terms_free(&iv);
     pfx_design_free(own);
     pfx_mem_free(ps.T);
     pfx_mem_free(ps.c);
@@ -278,6 +314,7 @@ void pfx_clusterstat_free(pfx_clusterstat *s)
     pfx_mem_free(s->b);
     pfx_mem_free(s->norm);
     pfx_mem_free(s->first_row);
+    pfx_iv_stat_free(s->iv);
     pfx_mem_free(s);
 }
 

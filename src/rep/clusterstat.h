@@ -5,7 +5,12 @@
  * sample's triangular factor: Z~ = Q R, Q = Z~ R^-1, and the outcome replaced by the full sample's residual
  * e. For each cluster M_g = [Q e]'W[Q e] as a packed triangle. In a replicate with weights w_g on clusters, A
  * = sum w_g M_g, delta = A_xx^-1 A_xe, and since R is upper triangular with the tested terms last, the
- * coefficients of those are b + R_TT^-1 delta_T. Source: methods.md sections 2 and 3. */
+ * coefficients of those are b + R_TT^-1 delta_T. Source: methods.md sections 2 and 3.
+ *
+ * With instruments the columns are [q, y~, u]: q the exogenous columns (tested ones last) and the excluded
+ * instruments, whitened together; y~ the endogenous variables less what the exogenous explain, turned so that
+ * the full sample's first stage of them is orthonormal; u the residual of 2SLS. Source: methods.md section 8.
+ */
 #ifndef PFX_REP_CLUSTERSTAT_H
 #define PFX_REP_CLUSTERSTAT_H
 
@@ -31,6 +36,8 @@ typedef struct pfx_clusterstat_options {
     const struct pfx_factor *within[2];
 } pfx_clusterstat_options;
 
+typedef struct pfx_clusterstat_iv pfx_clusterstat_iv;
+
 typedef struct pfx_clusterstat {
     pfx_idx G; /* clusters */
     pfx_idx n_rows;
@@ -46,13 +53,26 @@ typedef struct pfx_clusterstat {
     double *norm;       /* [n_terms] lengths of the tested columns, demeaned */
     double *b;          /* [n_terms] full-sample coefficients, refined */
     pfx_idx *first_row; /* [G] panel row of the cluster's first row, or its row in the design */
+    pfx_clusterstat_iv *iv; /* with instruments, else NULL: then k = L + n, R [L x L] is of q, norm is not set,
+                             * and the functions below are for iv->structural */
 } pfx_clusterstat;
+
+/* What two-stage least squares has besides. */
+struct pfx_clusterstat_iv {
+    int L, n_exog; /* columns of q; the first n_exog are exogenous, the others excluded instruments */
+    int n;         /* endogenous variables */
+    /* The equation's own columns, [exogenous, endogenous] = [exogenous q, y~] R: its k, R, norm, and of its
+     * last n_terms columns, tested exogenous and all endogenous, b. Nothing else in it is set. */
+    pfx_clusterstat structural;
+    int *place;         /* [terms] of each tested term among those columns */
+    double *functional; /* [terms x structural.n_terms] of each tested term on them, whitened */
+};
 
 /* Columns that effects outside the clusters may become: beyond, products cost more than refits. */
 enum { PFX_CLUSTERSTAT_MAX_COLUMNS = 512 };
 
-/* Statistics of the first cluster variable of d, which is not changed. Memory: a copy of the design, then
- * O(G p^2).
+/* Statistics of the first cluster variable of d, which is not changed; with instruments where d has
+ * endogenous columns. Memory: a copy of the design, then O(G p^2).
  * USAGE: a term that is no regressor (suggests the nearest) or was left out; effects neither nested in the
  * clusters nor few. DATA: fewer than two clusters. NOCONV: a tested term is not identified beside the
  * effects. NOMEM, also beyond max_bytes. The same bits at any nth. */

@@ -7,6 +7,7 @@
 #include "src/base/parallel.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/identify.h"
+#include "src/rep/iv_lanes.h"
 
 enum { LANES = PFX_REP_LANES };
 /* Of a whitened column, whose square is 1, this much must be left without the cluster: subtraction leaves
@@ -59,6 +60,17 @@ static void leave_out(void *ctx, pfx_idx panel, int thread)
             pfx_idx at = i * (i + 1) / 2 + i;
             if (C[at * LANES + l] <= LEFT * s->A[at]) C[at * LANES + l] = 0;
         }
+    }
+    if (s->iv) {
+        const pfx_iv_lanes v = pfx_iv_lanes_at(s, C, d);
+        pfx_iv_lanes_solve(ps->isa, s, &v);
+        for (pfx_idx l = 0; l < LANES && g0 + l < s->G; l++) {
+            double *at = ps->out->b + (g0 + l) * s->n_terms;
+            pfx_iv_lanes_estimate(s, &v, (int)l, d + pfx_iv_lanes_size(s), at);
+            ps->out->leverage[g0 + l] = NAN;
+            for (int t = 0; t < s->n_terms; t++) ps->out->partial[(g0 + l) * s->n_terms + t] = NAN;
+        }
+        return;
     }
     memcpy(x, C + x_row * LANES, (size_t)(k * LANES) * sizeof *x);
     pfx_k_rep_factor(ps->isa, s->k, DEPENDENT, C, d);
@@ -134,10 +146,12 @@ pfx_status pfx_jackknife_run(const pfx_clusterstat *s, int nth, pfx_isa isa, pfx
     o->G = s->G;
     o->n_terms = n;
     pass ps = {.s = s, .out = o, .isa = isa, .step = (s->ld + 2 * k) * LANES + (2 * n + k + 7) / 8 * 8};
+    if (s->iv)
+        ps.step = (s->ld * LANES + pfx_iv_lanes_size(s) + pfx_iv_lanes_work(s) + 7) / 8 * 8;
     double *u = pfx_mem_calloc((pfx_idx)n * n, sizeof *u, err);
     ps.scratch = pfx_mem_alloc(nth * ps.step, sizeof *ps.scratch, err);
     if (!u || !ps.scratch || allocate(o, err) != PFX_OK) goto done;
-    for (int t = 0; t < n; t++) {
+    for (int t = 0; t < n && !s->iv; t++) {
         u[t * n + t] = 1;
         pfx_clusterstat_functional(s, u + (pfx_idx)t * n);
     }

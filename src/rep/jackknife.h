@@ -23,7 +23,7 @@ typedef struct pfx_jackknife {
     double *effective;    /* [n_terms] effective number of clusters, rho = 0 */
 } pfx_jackknife;
 
-/* Fixed groups of clusters: the same bits at any nth and on every ISA. NOMEM. */
+/* Of two-stage least squares leverage, partial and effective are NaN. Fixed groups of clusters: the same bits at any nth and on every ISA. NOMEM. */
 pfx_status pfx_jackknife_run(const struct pfx_clusterstat *s, int nth, pfx_isa isa, pfx_jackknife **out,
                              pfx_err *err) PFX_MUST;
 void pfx_jackknife_free(pfx_jackknife *j);

@@ -8,6 +8,7 @@
 #include "src/base/rng.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/identify.h"
+#include "src/rep/iv_lanes.h"
 #include "src/rep/patterns.h"
 
 /* A batch is eight panels of 24 replicates: a block of statistics is read once for all eight. */
@@ -29,6 +30,7 @@ struct pfx_pairs {
     pfx_idx lead;       /* of them, the first that the cluster's pattern gives, else 0 */
     double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
     double factor;      /* G / (G - 1) */
+    pfx_idx iv_room;    /* of two-stage least squares, for a panel; else 0 */
 };
 
 /* Where things lie in a thread's scratch. */
@@ -42,7 +44,8 @@ typedef struct work {
     double *Q;      /* [PANELS][ld x LANES] */
     double *P;      /* [PANELS][patterns x LANES] weights, then scores, of patterns */
     double *v;      /* [PANELS][LANES] */
-    double *term;   /* [2 n_terms + k] */
+    double *term;   /* [2 n_terms + k], or as iv_lanes.h says */
+    double *iv;     /* [PANELS][iv_room] */
     uint8_t *count; /* [WIDTH x ldc] */
     pfx_idx bytes;
 } work;
@@ -61,7 +64,8 @@ static work lay_out(const pfx_pairs *p, int panels, void *scratch)
     TAKE(Q, p->o.std_error ? panels * ld * LANES : 0);
     TAKE(P, panels * p->pattern.rows * LANES);
     TAKE(v, panels * LANES);
-    TAKE(term, 2 * p->n_terms + k);
+    TAKE(term, p->s->iv ? pfx_iv_lanes_work(p->s) : 2 * p->n_terms + k);
+    TAKE(iv, panels * p->iv_room);
 #undef TAKE
     w.count = scratch ? (uint8_t *)((double *)scratch + at) : NULL;
     w.bytes = at * (pfx_idx)sizeof(double) + panels * LANES * p->ldc;
@@ -103,17 +107,51 @@ static void sum_products(const pfx_pairs *p, const uint8_t *count, work *w)
                        w->C + i * s->ld * LANES);
 }
 
+static pfx_iv_lanes iv_panel(const pfx_pairs *p, const work *w, pfx_idx panel)
+{
+    return pfx_iv_lanes_at(p->s, w->C + panel * p->s->ld * LANES, w->iv + panel * p->iv_room);
+}
+
+/* Coefficients of a panel in whitened columns, and what scores are solved with. */
+static void solve(const pfx_pairs *p, work *w, pfx_idx panel)
+{
+    pfx_idx ld = p->s->ld, k = p->k;
+    double *C = w->C + panel * ld * LANES, *x = w->x + panel * k * LANES, *d = w->d + panel * k * LANES;
+    if (p->s->iv) {
+        const pfx_iv_lanes v = iv_panel(p, w, panel);
+        pfx_iv_lanes_solve(p->o.isa, p->s, &v);
+        return;
+    }
+    memcpy(x, C + k * (k + 1) / 2 * LANES, (size_t)(k * LANES) * sizeof *x);
+    pfx_k_rep_factor(p->o.isa, p->k, DEPENDENT, C, d);
+    pfx_k_rep_solve(p->o.isa, p->k, C, d, 0, x);
+}
+
+/* h and b with which the score of term t in a cluster is h'M_g c, c = (-b, 1). Returns b. */
+static const double *score_form(const pfx_pairs *p, int t, work *w, pfx_idx panel)
+{
+    pfx_idx k = p->k;
+    int first = p->k - p->n_terms;
+    double *x = w->x + panel * k * LANES;
+    if (p->s->iv) {
+        const pfx_iv_lanes v = iv_panel(p, w, panel);
+        pfx_iv_lanes_scores(p->o.isa, p->s, &v, t, w->h, x);
+        return x;
+    }
+    memset(w->h, 0, (size_t)(k * LANES) * sizeof *w->h);
+    for (int j = 0; j < p->n_terms; j++)
+        for (int l = 0; l < LANES; l++) w->h[(first + j) * LANES + l] = p->functional[t * p->n_terms + j];
+    pfx_k_rep_solve(p->o.isa, p->k, w->C + panel * p->s->ld * LANES, w->d + panel * k * LANES, first, w->h);
+    return x;
+}
+
 /* The form of term t whose values are the clusters' scores, and the part of it that patterns give. */
 static void prepare_scores(const pfx_pairs *p, int t, work *w)
 {
-    pfx_idx ld = p->s->ld, k = p->k;
-    int first = p->k - p->n_terms;
+    pfx_idx ld = p->s->ld;
     for (int i = 0; i < w->panels; i++) {
-        memset(w->h, 0, (size_t)(k * LANES) * sizeof *w->h);
-        for (int j = 0; j < p->n_terms; j++)
-            for (int l = 0; l < LANES; l++) w->h[(first + j) * LANES + l] = p->functional[t * p->n_terms + j];
-        pfx_k_rep_solve(p->o.isa, p->k, w->C + i * ld * LANES, w->d + i * k * LANES, first, w->h);
-        pfx_k_rep_form(p->o.isa, p->k, w->h, w->x + i * k * LANES, w->Q + i * ld * LANES);
+        const double *b = score_form(p, t, w, i);
+        pfx_k_rep_form(p->o.isa, p->k, w->h, b, w->Q + i * ld * LANES);
         if (p->lead)
             pfx_k_rep_scores(p->o.isa, p->pattern.rows, p->lead, p->lead, p->pattern.M, w->Q + i * ld * LANES,
                              w->P + i * p->pattern.rows * LANES);
@@ -142,6 +180,11 @@ static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out
 {
     int lane = rep % LANES;
     pfx_idx panel = rep / LANES, kl = (pfx_idx)p->k * LANES;
+    if (p->s->iv) {
+        const pfx_iv_lanes v = iv_panel(p, w, panel);
+        pfx_iv_lanes_estimate(p->s, &v, lane, w->term, out);
+        return;
+    }
     pfx_identify(p->s, w->C + panel * p->s->ld * LANES + lane, w->d + panel * kl + lane,
                  w->x + panel * kl + lane, w->term, out);
 }
@@ -149,15 +192,9 @@ static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out
 static void compute(const pfx_pairs *p, const uint8_t *count, int panels, void *scratch, double *const *field)
 {
     work w = lay_out(p, panels, scratch);
-    pfx_idx ld = p->s->ld, k = p->k;
     int n = p->n_terms;
     sum_products(p, count, &w);
-    for (int i = 0; i < panels; i++) {
-        double *C = w.C + i * ld * LANES, *x = w.x + i * k * LANES;
-        memcpy(x, C + k * (k + 1) / 2 * LANES, (size_t)(k * LANES) * sizeof *x);
-        pfx_k_rep_factor(p->o.isa, p->k, DEPENDENT, C, w.d + i * k * LANES);
-        pfx_k_rep_solve(p->o.isa, p->k, C, w.d + i * k * LANES, 0, x);
-    }
+    for (int i = 0; i < panels; i++) solve(p, &w, i);
     for (int r = 0; r < panels * LANES; r++)
         coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
     for (int t = 0; t < n; t++) {
@@ -210,7 +247,8 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
         return PFX_ENOMEM;
     }
     p->lead = p->pattern.n ? p->pattern.n_stats : 0;
-    for (int t = 0; t < n; t++) {
+    if (s->iv) p->iv_room = (pfx_iv_lanes_size(s) + 7) / 8 * 8;
+    for (int t = 0; t < n && !s->iv; t++) {
         p->functional[t * n + t] = 1;
         pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
     }

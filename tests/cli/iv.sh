@@ -76,3 +76,15 @@ ok "$P" fit "$dir/panel.h5" "$m" --format json --threads 2 --memory 62M
 holds '"streamed": true'
 strip | diff - "$dir/whole" >"$dir/diff" || fault "streamed: $(head -n 4 "$dir/diff")"
 finish
+
+# The bootstrap of 2SLS: both kinds of coefficients, and what is not one.
+boot() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" boot "$wages" "$@" --method pairs --cluster age --reps 999; }
+model='lw ~ expr | year | iq ~ med + kww'
+ok "$P" boot "$wages" "$model" --method pairs --cluster age --reps 999 --coef iq,expr --quiet
+for word in percentile basic normal bca "  t  "; do holds "$word"; done
+holds "iq                      0.0278009"
+holds "expr                     0.047083"
+boot 2 "med is an instrument" "$model" --coef med
+boot 2 "expr stands in two parts of the formula" 'lw ~ expr | iq ~ expr + kww' --coef iq
+boot 4 "left out: age (absorbed by the effects)" 'lw ~ expr | age | iq ~ age' --coef iq
+expect 2 "takes no instruments" "$P" jackknife "$wages" 'lw ~ expr | year | iq ~ med' --cluster age

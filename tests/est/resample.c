@@ -36,6 +36,7 @@ pfx_design *resample_design(const pfx_design *d, const uint8_t *count)
                 }
     for (pfx_idx i = 0; i < n; i++) memcpy(Z + i * d->p, d->Z + from[i] * d->p, (size_t)d->p * sizeof *Z);
     pfx_design *out = ref_design_new(n, d->p, Z, d->intercept);
+    memcpy(out->role, d->role, (size_t)d->p * sizeof *out->role);
     for (int a = 0; a < d->n_absorbed; a++) {
         const pfx_factor *f = &d->absorbed[a].factor;
         pfx_err err = {0};
