@@ -39,8 +39,10 @@ BENCH_SRC := $(wildcard bench/bench_*.c)
 BENCH_HELP_SRC := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 BENCHES := $(BENCH_SRC:%.c=$(BUILD)/%)
 BENCH_HELP := $(BENCH_HELP_SRC:%.c=$(BUILD)/%.o)
+COVERAGE_SRC := $(wildcard bench/coverage/*.c)
+COVERAGE_OBJ := $(COVERAGE_SRC:%.c=$(BUILD)/%.o)
 
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(LIB_SRC) $(MAIN) $(TEST_SRC) $(TEST_HELP_SRC) $(BENCH_SRC) $(BENCH_HELP_SRC))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(LIB_SRC) $(MAIN) $(TEST_SRC) $(TEST_HELP_SRC) $(BENCH_SRC) $(BENCH_HELP_SRC) $(COVERAGE_SRC))
 
 .DELETE_ON_ERROR:
 
@@ -96,6 +98,12 @@ $(BUILD)/bench/bench_accuracy: $(addprefix $(BUILD)/tests/est/,hard_designs.o wi
 $(BENCHES): %: %.o $(BENCH_HELP) $(LIB)
 	@echo "  link $@"
 	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+
+# The simulation of coverage, and its test, which has a main of its own.
+$(BUILD)/bench/coverage/coverage: $(COVERAGE_OBJ) $(LIB)
+	@echo "  link $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+$(BUILD)/tests/est/test_coverage: $(filter-out %/main.o,$(COVERAGE_OBJ))
 
 -include $(OBJECTS:.o=.d)
 
@@ -179,6 +187,11 @@ bench-compare: all  ## measure anew and print ratios to the last record; a slowe
 	./panelfx bench $(BENCH_OPTIONS) -o $(BUILD)/bench.tsv --force --quiet >$(BUILD)/bench.txt
 	@bench/compare.sh "$$(ls bench/results/*.tsv | tail -n 1)" $(BUILD)/bench.tsv
 bench-programs: all $(BENCHES)  ## build the benchmark programs of single parts (bench/bench_*.c)
+
+.PHONY: coverage
+COVERAGE_OPTIONS ?=
+coverage: $(BUILD)/bench/coverage/coverage  ## simulate coverage of intervals with few treated firms (COVERAGE_OPTIONS='--firms 200 ...')
+	$< $(COVERAGE_OPTIONS)
 
 MAN := $(wildcard src/man/*.1)
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
