@@ -118,15 +118,27 @@ deps:  ## install what is missing (apt, as root or with sudo); elsewhere print t
 	@.ci/deps.sh install
 
 .PHONY: demo demo-run
-demo: deps  ## install, build, simulate the panel, fit the baseline, show the table
+demo: deps  ## install, build, simulate a panel; fit, bootstrap, placebo, 2SLS and match with plots
 	@+$(AGAIN) all
 	@+$(AGAIN) demo-run
 
-DEMO_FORMULA := EXPY ~ IDC + lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + Dual + Top1 + Occupy + Mshare + TobinQ | firm + year
+DEMO := build/demo
+DEMO_X := lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + Dual + Top1 + Occupy + Mshare + TobinQ
+DEMO_FORMULA := EXPY ~ IDC + $(DEMO_X) | firm + year
 demo-run: all
-	@mkdir -p build/demo
-	./panelfx simulate -o build/demo/panel.h5 --force
-	./panelfx fit build/demo/panel.h5 '$(DEMO_FORMULA)'
+	@mkdir -p $(DEMO)
+	./panelfx simulate -o $(DEMO)/panel.h5 --force
+	./panelfx fit $(DEMO)/panel.h5 '$(DEMO_FORMULA)'
+	./panelfx boot $(DEMO)/panel.h5 '$(DEMO_FORMULA)' --coef IDC -o $(DEMO)/wild.h5 --force
+	./panelfx boot $(DEMO)/panel.h5 '$(DEMO_FORMULA)' --coef IDC --method pairs -o $(DEMO)/pairs.h5 --force
+	./panelfx plot $(DEMO)/pairs.h5 -o $(DEMO)/pairs.svg --force
+	./panelfx placebo $(DEMO)/panel.h5 '$(DEMO_FORMULA)' --treatment IDC -o $(DEMO)/placebo.h5 --force
+	./panelfx plot $(DEMO)/placebo.h5 --kind density -o $(DEMO)/placebo-density.svg --force
+	./panelfx plot $(DEMO)/placebo.h5 --kind scatter -o $(DEMO)/placebo-scatter.svg --force
+	./panelfx transform $(DEMO)/panel.h5 --recipe bench/demo/bartik.yaml -o $(DEMO)/bartik.h5 --force
+	./panelfx fit $(DEMO)/bartik.h5 'EXPY ~ $(DEMO_X) | firm + year | IDC ~ Bartik'
+	./panelfx match $(DEMO)/panel.h5 'IDC ~ $(DEMO_X)' -k 4 --exact year -o $(DEMO)/matched.h5 --force
+	./panelfx fit $(DEMO)/matched.h5 '$(DEMO_FORMULA)' --weights _weight
 
 .PHONY: check check-run tests
 check: deps  ## install, build, run every test; the last line counts them

@@ -82,10 +82,13 @@ static void put_cell(pfx_table *t, measure m, const cover_summary *c)
         snprintf(text, sizeof text, "%s", "");
     else if (m != LENGTH)
         snprintf(text, sizeof text, "%.3f (%.3f)", x, sqrt(x * (1 - x) / n));
-    else if (c->bounded < c->sets)
-        snprintf(text, sizeof text, "%.2f [%.0f %% unbounded]", c->length,
-                 100 * (1 - (double)c->bounded / n));
-    else
+    else if (c->bounded < c->sets) {
+        double share = 100 * (1 - (double)c->bounded / n);
+        if (share < 0.5)
+            snprintf(text, sizeof text, "%.2f [under 1 %% unbounded]", c->length);
+        else
+            snprintf(text, sizeof text, "%.2f [%.0f %% unbounded]", c->length, share);
+    } else
         snprintf(text, sizeof text, "%.2f", c->length);
     pfx_table_text(t, text);
 }
