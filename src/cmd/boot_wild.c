@@ -11,6 +11,8 @@
 
 /* Fewer clusters that carry a treatment: said (MacKinnon and Webb 2017, 2018). */
 enum { FEW_TREATED = 10 };
+/* Of --memory, what the route of effects that cross the clusters may take beside the statistics. */
+static const double CROSSING_SHARE = 0.4;
 
 typedef struct wild_state {
     bool invert;
@@ -92,6 +94,11 @@ static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
         co.within[0] = s->cells->within[0];
         co.within[1] = s->cells->within[1];
     }
+    /* Effects that would become too many columns go the exact way, whatever they are. */
+    pfx_idx columns = 0;
+    pfx_status st = pfx_clusterstat_columns(design, &co, &columns, err);
+    if (st != PFX_OK) return st;
+    co.absorb = columns > PFX_CLUSTERSTAT_MAX_COLUMNS;
     return pfx_clusterstat_create(design, &co, &r->stat, err);
 }
 
@@ -137,6 +144,7 @@ static void set_options(rep_run *r)
                               .weights = (pfx_wild_weights)o->weights_type,
                               .reps = r->reps,
                               .n_errors = s->cells->n_errors,
+                              .max_bytes = CROSSING_SHARE * (double)r->o->common.memory,
                               .nth = (int)r->o->common.threads,
                               .isa = (pfx_isa)r->o->common.isa};
     for (int c = 0; c < s->cells->n_errors; c++)
@@ -336,6 +344,7 @@ static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_rep
     pfx_rep_add_text(&report->more, NULL, "weights_type", NULL, pfx_wild_weights_names[o->weights_type]);
     pfx_rep_add_text(&report->more, NULL, "p_value_type", NULL, pfx_wild_p_names[o->ptype]);
     pfx_rep_add_flag(&report->more, NULL, "enumerated", NULL, info->enumerated);
+    pfx_rep_add_flag(&report->more, NULL, "effects_cross_clusters", NULL, info->crossing);
     pfx_rep_add_count(&report->more, NULL, "n_boot_clusters", NULL, info->n_boot);
     pfx_str_addf(
         &report->note,

@@ -83,6 +83,10 @@ void pfx_absorber_shift(const pfx_absorber *a, const double *c, double *shift);
 pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx block, const double *c, const double *shift, double *e,
                                   pfx_idx lds, double *S, const pfx_idx **start, double *ssr);
 
+/* Demeaned columns of another matrix, X [n x m] row-major in the design's order of rows, into out [n x m]. Not of a
+ * streamed design. The same bits at any number of threads. NOMEM; NOCONV as create. */
+pfx_status pfx_absorber_project(pfx_absorber *a, int m, const double *X, double *out, pfx_err *err) PFX_MUST;
+
 /* Coefficients of the absorbed effects for residual-plus-effects r [n] = y - X b (in the design's row order):
  * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the
  * second and further effects in each component is 0). */

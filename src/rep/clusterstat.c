@@ -74,6 +74,7 @@ static void block_products(void *ctx, pfx_idx slot, int thread)
     pfx_absorber_block_rows(ps->a, ps->block0 + slot, &row0, &n);
     pfx_absorber_block(ps->a, ps->block0 + slot, Z);
     whiten(ps, n, Z, Q);
+    if (ps->out->Q) memcpy(ps->out->Q + row0 * p, Q, (size_t)(n * p) * sizeof *Q);
     for (pfx_idx r = 0, end; r < n; r = end, runs++, to += ps->out->ld) {
         for (end = r + 1; end < n && code[row0 + end] == code[row0 + r];) end++;
         memset(gram, 0, (size_t)(p * p) * sizeof *gram);
@@ -225,6 +226,7 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     c->norm = pfx_mem_calloc(o->n_terms, sizeof *c->norm, err);
     c->first_row = pfx_mem_alloc(c->G, sizeof *c->first_row, err);
     c->term = pfx_mem_calloc(o->n_terms, sizeof *c->term, err);
+    if (o->absorb && !(c->Q = pfx_mem_alloc(d->n * (k + 1), sizeof *c->Q, err))) return PFX_ENOMEM;
     ps->T = pfx_mem_calloc((pfx_idx)k * k, sizeof *ps->T, err);
     ps->c = pfx_mem_calloc((pfx_idx)ps->n_last * d->p, sizeof *ps->c, err);
     if (!c->M || !c->A || !c->R || !c->b || !c->norm || !c->first_row || !c->term || !ps->T || !ps->c)
@@ -265,7 +267,10 @@ static pfx_status run(pass *ps, const pfx_clusterstat_options *o, pfx_design *d,
     if (st == PFX_OK && iv->n_endogenous) st = pfx_iv_stat_refine(o->isa, ps->out, err);
 done:
     pfx_solve_free(s);
-    pfx_absorber_free(a);
+    if (st == PFX_OK && o->absorb)
+        ps->out->absorber = a;
+    else
+        pfx_absorber_free(a);
     return st;
 }
 
@@ -293,7 +298,10 @@ pfx_status pfx_clusterstat_create(const pfx_design *d, const pfx_clusterstat_opt
         st = run(&ps, o, own, n_effect, err);
     }
     pfx_iv_terms_free(&iv);
-    pfx_design_free(own);
+    if (ps.out->absorber)
+        ps.out->design = own;
+    else
+        pfx_design_free(own);
     pfx_mem_free(ps.T);
     pfx_mem_free(ps.c);
     if (st == PFX_OK)
@@ -315,6 +323,9 @@ void pfx_clusterstat_free(pfx_clusterstat *s)
     pfx_mem_free(s->norm);
     pfx_mem_free(s->first_row);
     pfx_iv_stat_free(s->iv);
+    pfx_absorber_free(s->absorber);
+    pfx_design_free(s->design);
+    pfx_mem_free(s->Q);
     pfx_mem_free(s);
 }
 

@@ -14,9 +14,11 @@
 #ifndef PFX_REP_CLUSTERSTAT_H
 #define PFX_REP_CLUSTERSTAT_H
 
+#include <stdbool.h>
 #include "src/base/cpu.h"
 #include "src/base/status.h"
 
+struct pfx_absorber;
 struct pfx_design;
 struct pfx_factor;
 
@@ -29,11 +31,14 @@ typedef struct pfx_clusterstat_options {
     int maxiter, nth;
     pfx_isa isa;
     double max_bytes; /* refuse to need more; 0: no bound */
-    /* Statistics by other cells than the first cluster variable's clusters, NULL: those. Effects nested in one of
-     * `within` are demeaned away; none given: in the cells. */
+    /* Statistics by other cells than the first cluster variable's clusters, NULL: those. Effects nested in
+     * one of `within` are demeaned away; none given: in the cells. */
     const struct pfx_factor *cell;
     int n_within;
     const struct pfx_factor *within[2];
+    /* Every effect is demeaned away, nested or not, and rows and absorber are kept: weights on clusters do
+     * not commute with that, and replicates need more than M. */
+    bool absorb;
 } pfx_clusterstat_options;
 
 typedef struct pfx_clusterstat_iv pfx_clusterstat_iv;
@@ -55,6 +60,11 @@ typedef struct pfx_clusterstat {
     pfx_idx *first_row; /* [G] panel row of the cluster's first row, or its row in the design */
     pfx_clusterstat_iv *iv; /* with instruments, else NULL: then k = L + n, R [L x L] is of q, norm is not set,
                              * and the functions below are for iv->structural */
+    /* Where all effects were absorbed, else NULL: the rows in the order of their own design, whose first
+     * cluster variable is the cells. */
+    struct pfx_design *design;
+    struct pfx_absorber *absorber;
+    double *Q; /* [n_rows x (k + 1)] regressors whitened, the residual */
 } pfx_clusterstat;
 
 /* What two-stage least squares has besides. */
@@ -78,6 +88,10 @@ enum { PFX_CLUSTERSTAT_MAX_COLUMNS = 512 };
  * effects. NOMEM, also beyond max_bytes. The same bits at any nth. */
 pfx_status pfx_clusterstat_create(const struct pfx_design *d, const pfx_clusterstat_options *o,
                                   pfx_clusterstat **out, pfx_err *err) PFX_MUST;
+/* Columns that effects which are not nested would become without `absorb`: beyond PFX_CLUSTERSTAT_MAX_COLUMNS
+ * that is refused. NOMEM. */
+pfx_status pfx_clusterstat_columns(const struct pfx_design *d, const pfx_clusterstat_options *o,
+                                   pfx_idx *columns, pfx_err *err) PFX_MUST;
 void pfx_clusterstat_free(pfx_clusterstat *s);
 
 /* Solve R_TT'x = y in place, R_TT the last n_terms rows and columns of R: the functional e_j'b of the tested

@@ -73,15 +73,17 @@ static pfx_status is_nested(const plan *l, const pfx_factor *effect, bool *neste
 }
 
 /* Columns of the effects that are not nested: all levels but the first (the constant stands for it), all
- * levels of each slope. */
-static pfx_status count_columns(plan *l, pfx_idx *n, pfx_err *err)
+ * levels of each slope. *widest: the entry with the most. */
+static pfx_status count_columns(plan *l, pfx_idx *n, int *widest, pfx_err *err)
 {
     const pfx_design *d = l->d;
     bool mean_out = false, mean = d->intercept;
+    pfx_idx most = 0;
     *n = 0;
     for (int a = 0; a < d->n_absorbed; a++) {
         const pfx_absorbed *e = &d->absorbed[a];
-        pfx_status st = is_nested(l, &e->factor, &l->nested[a], err);
+        l->nested[a] = l->o->absorb;
+        pfx_status st = l->nested[a] ? PFX_OK : is_nested(l, &e->factor, &l->nested[a], err);
         if (st != PFX_OK) return st;
         mean |= e->intercept;
         if (l->nested[a]) {
@@ -89,13 +91,10 @@ static pfx_status count_columns(plan *l, pfx_idx *n, pfx_err *err)
             continue;
         }
         pfx_idx more = e->intercept * (e->factor.n_levels - 1) + e->n_slopes * e->factor.n_levels;
-        if (*n + more > PFX_CLUSTERSTAT_MAX_COLUMNS)
-            return pfx_fail(
-                err, PFX_EUSAGE,
-                "effect %s is not nested in the clusters (%s) and has %lld levels: this version resamples "
-                "beside nested effects at most %d columns of others; cluster by it, or leave it out",
-                e->factor.name, d->clusters[0].name, (long long)e->factor.n_levels,
-                PFX_CLUSTERSTAT_MAX_COLUMNS);
+        if (more > most) {
+            most = more;
+            *widest = a;
+        }
         *n += more;
     }
     l->ones = mean && !mean_out;
@@ -107,9 +106,17 @@ static pfx_status make_plan(plan *l, pfx_err *err)
     const pfx_design *d = l->d;
     const pfx_clusterstat_options *o = l->o;
     pfx_idx n_effect = 0;
-    pfx_status st = count_columns(l, &n_effect, err);
-    if (st == PFX_OK) st = check_terms(l, err);
+    int widest = 0;
+    pfx_status st = count_columns(l, &n_effect, &widest, err);
     if (st != PFX_OK) return st;
+    if (n_effect > PFX_CLUSTERSTAT_MAX_COLUMNS)
+        return pfx_fail(
+            err, PFX_EUSAGE,
+            "effect %s is not nested in the clusters (%s) and has %lld levels: this version resamples "
+            "beside nested effects at most %d columns of others; cluster by it, or leave it out",
+            d->absorbed[widest].factor.name, d->clusters[0].name,
+            (long long)d->absorbed[widest].factor.n_levels, PFX_CLUSTERSTAT_MAX_COLUMNS);
+    if ((st = check_terms(l, err)) != PFX_OK) return st;
     bool ones_tested = listed(INTERCEPT, o->n_terms, o->terms);
     if (l->ones && !ones_tested) l->ones_at = (int)n_effect++;
     l->n_effect = (int)n_effect;
@@ -257,5 +264,15 @@ pfx_status pfx_clusterstat_design(const pfx_design *d, const pfx_clusterstat_opt
     *n_effect = l.n_effect;
     pfx_mem_free(l.nested);
     pfx_mem_free(l.place);
+    return st;
+}
+
+pfx_status pfx_clusterstat_columns(const pfx_design *d, const pfx_clusterstat_options *o, pfx_idx *columns,
+                                   pfx_err *err)
+{
+    int widest = 0;
+    plan l = {.d = d, .o = o, .nested = pfx_mem_calloc(d->n_absorbed + 1, sizeof *l.nested, err)};
+    pfx_status st = l.nested ? count_columns(&l, columns, &widest, err) : PFX_ENOMEM;
+    pfx_mem_free(l.nested);
     return st;
 }

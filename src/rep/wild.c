@@ -139,6 +139,14 @@ static void finish(const pfx_wild *w, int t, pfx_idx r0, const double *C, const 
         pfx_k_wild_form(isa, k, x->form, S, S + block, T, T + block, V + LANES);
         pfx_k_wild_form(isa, k, x->form, S + block, S + block, T + block, T + block, V + 2 * LANES);
     }
+    pfx_wild_finish(w, t, r0, num, V, sq, field);
+}
+
+void pfx_wild_finish(const pfx_wild *w, int t, pfx_idx r0, const double *num, const double *V,
+                     const double *sq, double *const *field)
+{
+    const wild_test *x = &w->test[t];
+    const int sets = x->sets;
     for (int l = 0; l < LANES; l++) {
         pfx_idx at = (r0 + l) * w->n_tests + t;
         if (w->o.joint) {
@@ -260,6 +268,12 @@ static pfx_status check(const pfx_clusterstat *s, const pfx_wild_options *o, pfx
     if (o->n_errors > 1 && o->type != 11)
         return pfx_fail(err, PFX_EUSAGE,
                         "--type %d leaves out one cluster at a time: it takes one cluster variable", o->type);
+    if (s->absorber && o->type != 11)
+        return pfx_fail(
+            err, PFX_EUSAGE,
+            "--type %d: effects cross the clusters, and a refit without each cluster is not in this "
+            "version; use --type 11",
+            o->type);
     if (o->joint && s->n_terms > PFX_WILD_MAX_TERMS)
         return pfx_fail(err, PFX_EUSAGE, "a joint test takes at most %d coefficients, not %d",
                         PFX_WILD_MAX_TERMS, s->n_terms);
@@ -347,20 +361,26 @@ static pfx_status create(pfx_wild *w, pfx_err *err)
     w->n_tests = w->info.n_tests = w->o.joint ? 1 : w->s->n_terms;
     w->info.n_boot = w->n_boot;
     w->info.first_singular = -1;
+    w->info.crossing = w->s->absorber != NULL;
     w->test = pfx_mem_calloc(w->n_tests, sizeof *w->test, err);
     w->info.statistic = pfx_mem_alloc(w->n_tests, sizeof *w->info.statistic, err);
     w->info.std_error = pfx_mem_alloc(w->n_tests, sizeof *w->info.std_error, err);
     if (!w->test || !w->info.statistic || !w->info.std_error) return PFX_ENOMEM;
     choose_weights(w);
     if ((st = pfx_wild_prepare(w, err)) != PFX_OK || (st = describe(w, err)) != PFX_OK) return st;
+    bool dense = w->info.crossing;
     w->method = (pfx_rep_method){.name = "wild",
-                                 .width = w->tables ? TABLE_WIDTH : PANELS * LANES,
+                                 .width = dense       ? PFX_WILD_DENSE_WIDTH
+                                          : w->tables ? TABLE_WIDTH
+                                                      : PANELS * LANES,
                                  .n_terms = w->n_tests,
                                  .n_extra = w->o.invert ? PFX_WILD_EXTRA : 0,
                                  .extra = extra,
-                                 .scratch = lay_out(w, NULL).bytes,
+                                 .scratch = dense ? pfx_wild_dense_scratch(w) : lay_out(w, NULL).bytes,
                                  .ctx = w,
-                                 .batch = w->tables ? batch_tables : batch_products};
+                                 .batch = dense       ? pfx_wild_dense_batch
+                                          : w->tables ? batch_tables
+                                                      : batch_products};
     return PFX_OK;
 }
 
@@ -388,6 +408,7 @@ void pfx_wild_free(pfx_wild *w)
         double *const parts[] = {w->test[t].stat, w->test[t].sq,   w->test[t].sq_sum, w->test[t].a,
                                  w->test[t].h,    w->test[t].form, w->test[t].full};
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) pfx_mem_free(parts[i]);
+        pfx_wild_dense_free(w->test[t].dense);
     }
     for (int c = 0; c < PFX_WILD_MAX_ERRORS; c++) {
         pfx_mem_free(w->start[c]);

@@ -47,6 +47,7 @@ typedef struct pfx_wild_options {
     pfx_wild_errors errors[PFX_WILD_MAX_ERRORS]; /* CV3 takes no weight but (G-1)/G */
     const int32_t *boot;                         /* [cells] bootstrap cluster of each; NULL: errors[0] */
     pfx_idx n_boot;
+    double max_bytes; /* refuse to need more for effects that cross the clusters; 0: no bound */
     int nth;
     pfx_isa isa;
 } pfx_wild_options;
@@ -54,6 +55,7 @@ typedef struct pfx_wild_options {
 /* What the sample itself says, and what the method found out. */
 typedef struct pfx_wild_info {
     int n_tests;       /* n_terms, or 1 where joint */
+    bool crossing;     /* by the route of effects that cross the clusters */
     double *statistic; /* [n_tests] t, or F */
     double *std_error; /* [n_tests] by the variance of the test; NaN where joint */
     pfx_idx n_boot;    /* bootstrap clusters */
@@ -67,7 +69,10 @@ typedef struct pfx_wild_info {
  * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the
  * null b + x, b the estimate, t*(x) = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2). A replicate whose variance is
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
- * regressors). USAGE: options that do not go together. NOCONV: a test's own variance is not positive. NOMEM.
+ * regressors). Of statistics that absorbed every effect (pfx_clusterstat_options.absorb) the same draws by
+ * the exact route for effects of any kind, type 11 alone: memory O(clusters x bootstrap clusters), and a
+ * projection of one column for each cluster. USAGE: options that do not go together. NOCONV: a test's own
+ * variance is not positive. NOMEM.
  */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,
                            pfx_err *err) PFX_MUST;

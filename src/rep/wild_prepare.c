@@ -341,7 +341,7 @@ static void restrictions(prep *p, int i, double *turn)
         y[p->w->o.joint ? j : i] = 1;
         pfx_clusterstat_functional(s, y);
     }
-    if (p->t->q == n) return;
+    if (p->t->q == n || p->w->info.crossing) return; /* there no columns are left out */
     /* v = y + sign(y_last) |y| e_last, of length one: y - 2 v v'y lies on the last column. */
     double *y = p->C + k - n, length = sqrt(dot(n, y, y));
     memcpy(turn, y, (size_t)n * sizeof *turn);
@@ -389,7 +389,7 @@ static pfx_status allocate(prep *p, pfx_err *err)
     t->n_forms = t->q * (t->q + 1) / 2;
     t->m = t->q * t->sets;
     t->n_sq = t->m * (t->m + 1) / 2;
-    t->ld = (k * t->sets * (1 + t->n_forms) + 7) / 8 * 8;
+    t->ld = w->info.crossing ? 0 : (k * t->sets * (1 + t->n_forms) + 7) / 8 * 8;
     t->stat = pfx_mem_calloc(w->rows * t->ld, sizeof *t->stat, err);
     t->sq = pfx_mem_calloc(w->rows * t->n_sq, sizeof *t->sq, err);
     t->sq_sum = pfx_mem_calloc(t->n_sq, sizeof *t->sq_sum, err);
@@ -401,7 +401,8 @@ static pfx_status allocate(prep *p, pfx_err *err)
     p->lambda = pfx_mem_calloc(t->q, sizeof *p->lambda, err);
     p->step = (5 * kk + 5 * k + 7) / 8 * 8;
     p->scratch = pfx_mem_alloc(w->o.nth * p->step, sizeof *p->scratch, err);
-    if (w->crosses && !(t->a = pfx_mem_alloc(w->n_cells * t->m, sizeof *t->a, err))) return PFX_ENOMEM;
+    if (w->crosses && !w->info.crossing && !(t->a = pfx_mem_alloc(w->n_cells * t->m, sizeof *t->a, err)))
+        return PFX_ENOMEM;
     return t->stat && t->sq && t->sq_sum && t->h && t->form && t->full && p->C && p->R && p->lambda &&
                    p->scratch
                ? PFX_OK
@@ -423,7 +424,8 @@ static pfx_status one_test(pfx_wild *w, int i, pfx_err *err)
         restrictions(&p, i, turn);
         st = directions(&p, i, work, err);
     }
-    for (int c = 0; c < w->o.n_errors && st == PFX_OK; c++) st = clustering(&p, c, err);
+    if (st == PFX_OK && w->info.crossing) st = pfx_wild_dense_prepare(w, i, p.R, p.lambda, err);
+    for (int c = 0; c < w->o.n_errors && !w->info.crossing && st == PFX_OK; c++) st = clustering(&p, c, err);
     for (pfx_idx g = 0; g < w->n_boot && st == PFX_OK; g++)
         for (int j = 0; j < t->n_sq; j++) t->sq_sum[j] += t->sq[g * t->n_sq + j];
     pfx_mem_free(turn);

@@ -11,6 +11,7 @@
  * k_s = Q'W u_s, a_is = u_i'k_s with u_i = h_i = A^-1 c_i, or q_i of CV3. The variance of b*_i and b*_j is
  *     sum_c weight_c sum_g (alpha_gi - B_gi'S)(alpha_gj - B_gj'S),  S = sum v k, alpha_g = sum over its cells
  * of v a, so linear in v are S_s and, for each pair f of tests, T_fs = sum v (a_is B_j + a_js B_i) / 2. */
+struct wild_dense; /* wild_dense.c */
 typedef struct wild_test {
     int q, sets, n_forms; /* restrictions; pairs of them */
     int m, n_sq;          /* q sets values a cell has; pairs of them */
@@ -24,6 +25,8 @@ typedef struct wild_test {
     double *full;         /* [q + n_forms] what the sample has in place of num and V: b - null, V */
     double b, null;       /* q = 1 */
     double step;          /* lambda = -step x for the null b + x */
+    struct wild_dense
+        *dense; /* where effects cross the clusters, instead of stat, sq, a and form; else NULL */
 } wild_test;
 
 struct pfx_wild {
@@ -51,6 +54,22 @@ pfx_status pfx_wild_prepare(pfx_wild *w, pfx_err *err) PFX_MUST;
  * [cells]. NOMEM: the caller frees what was made. */
 pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx **start, int32_t **order,
                                pfx_err *err) PFX_MUST;
+
+/* Where effects that cross the clusters were absorbed: test number t, whose h and full [q] are set, from the
+ * rows that the statistics kept. R [k x k] the factor of A, lambda [q]. NOMEM, also beyond the options'
+ * max_bytes; NOCONV. */
+pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const double *lambda,
+                                  pfx_err *err) PFX_MUST;
+void pfx_wild_dense_free(struct wild_dense *d);
+/* For the method. */
+enum { PFX_WILD_DENSE_WIDTH = 8 * PFX_REP_LANES };
+pfx_idx pfx_wild_dense_scratch(const pfx_wild *w);
+void pfx_wild_dense_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field);
+
+/* Draws r0 .. r0 + 23 of test t from their numerators num [q sets], variances V [n_sq] and what these are the
+ * rest of, sq [n_sq]: rows 24 apart. */
+void pfx_wild_finish(const pfx_wild *w, int t, pfx_idx r0, const double *num, const double *V,
+                     const double *sq, double *const *field);
 
 /* Weights of bootstrap clusters first .. first + n - 1 (both multiples of 8, first of 512, n <= 512) in
  * replicates rep0 .. rep0 + 23, W [n x 24]; anything beyond the clusters. code [24 x 1024] scratch. */

@@ -60,6 +60,34 @@ ok "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --weights-type webb --r
 cmp -s "$dir/draws.h5" "$dir/other.h5" || fault "the draws file depends on threads"
 ok "$P" info "$dir/draws.h5" --check
 
+# Workers who move between firms, clusters by firm or town: worker effects cross them, and are too many for columns.
+awk 'BEGIN {
+    print "worker,year,employer,town,y,x"
+    for (w = 1; w <= 700; w++) for (t = 1; t <= 4; t++) {
+        e = (w * 13 + (w % 3 == 0) * t * 17) % 40 + 1; x = (w * 7 + t * t * 11 + e * 5) % 17 / 4
+        printf "%d,%d,%d,%d,%.6f,%.6f\n", w, 2000 + t, e, e % 9, w % 23 / 7 + e % 5 + 0.1 * x + (w * t + e) % 13 / 5, x
+    }
+}' >"$dir/moves.csv"
+ok "$P" import "$dir/moves.csv" -o "$dir/moves.h5" --unit worker --time year
+panel=$dir/moves.h5
+for cluster in employer town; do
+    json 'y ~ x | worker + employer + year' --coef x --cluster $cluster --reps 499 >"$dir/m.json"
+    holds '"effects_cross_clusters": true' "$dir/m.json"
+    t=$("$P" fit "$panel" 'y ~ x | worker + employer + year' --cluster $cluster --format csv --quiet | awk -F, 'NR == 2 {print $9}')
+    awk -v a="$t" -v b="$(value statistic "$dir/m.json")" 'BEGIN {exit !(a - b < 1e-8 && b - a < 1e-8)}' ||
+        fault "t is not fit's beside effects that cross $cluster: $t $(value statistic "$dir/m.json")"
+    for n in 1 3; do
+        ok "$P" boot "$panel" 'y ~ x | worker + employer + year' --coef x --cluster $cluster --reps 499 \
+            -o "$dir/cross$cluster$n.h5" --threads $n
+    done
+    cmp -s "$dir/cross${cluster}1.h5" "$dir/cross${cluster}3.h5" || fault "draws beside crossing effects depend on threads"
+done
+holds '"enumerated": false' "$dir/m.json"
+json 'y ~ x | worker + employer' --coef x --cluster town --reps 512 >"$dir/m.json"
+holds '"enumerated": true' "$dir/m.json"
+expect 2 "use --type 11" "$P" boot "$panel" 'y ~ x | worker' --coef x --cluster town --type 31
+panel=$dir/panel.h5
+
 # Bad input.
 expect 2 "needs --coef" "$P" boot "$panel" 'y ~ x'
 expect 2 "--ci t" "$P" boot "$panel" 'y ~ x' --coef x --ci t

@@ -8,76 +8,17 @@
 #include "src/rep/wild_summary.h"
 #include "tests/est/wild_twin.h"
 
-typedef struct setting {
-    int type;
-    bool unrestricted, joint;
-    pfx_wild_weights weights;
-} setting;
-
-/* Some replicates of a method against refits. d as the wild_twin needs it; cells by d->clusters[0]. */
-static void compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o,
-                    pfx_vcov_type vcov, const int32_t *boot, int n_terms, const char *const *terms,
-                    pfx_idx reps, double tol)
-{
-    pfx_err err = {0};
-    pfx_wild *w = NULL;
-    assert_ok(pfx_wild_create(s, o, &w, &err));
-    const pfx_wild_info *info = pfx_wild_describe(w);
-    wild_kept k = wild_run(w, 5, 0, reps, 2);
-    double *v = malloc((size_t)info->n_boot * sizeof *v);
-    int n = o->joint ? n_terms : 1, checked = 0;
-    for (int i = 0; i < info->n_tests; i++) {
-        wild_twin t = wild_twin_new(d, o->type, o->unrestricted, n, terms + i, o->null + i, vcov);
-        for (pfx_idx r = 0; r < reps; r += 1 + reps / 7) {
-            double b[2], V[4], dist[2];
-            pfx_wild_draw(w, 5, r, v);
-            if (!wild_twin_refit(&t, boot, v, b, V)) continue;
-            for (int j = 0; j < n; j++) dist[j] = b[j] - t.center[j];
-            pfx_idx at = r * info->n_tests + i;
-            if (o->joint) {
-                assert_rel(k.out[PFX_DRAW_STATISTIC][at], wild_twin_quadratic(n, V, dist) / n, tol);
-            } else if (V[0] > 0) {
-                assert_abs(k.out[PFX_DRAW_ESTIMATE][at], b[0], tol * fabs(dist[0]) + 1e-13 * fabs(b[0]));
-                assert_rel(k.out[PFX_DRAW_STD_ERROR][at], sqrt(V[0]), tol);
-                assert_rel(k.out[PFX_DRAW_STATISTIC][at], dist[0] / sqrt(V[0]), tol);
-            }
-            checked++;
-        }
-        wild_twin_free(&t);
-    }
-    assert_in_range(checked, 3, 1000);
-    free(v);
-    wild_kept_free(&k);
-    pfx_wild_free(w);
-}
-
-static const char *const two_terms[] = {"x2", "x0"};
-static const double two_nulls[] = {0.25, 0.13};
-
-static pfx_wild_options options(const setting *g)
-{
-    return (pfx_wild_options){.type = g->type,
-                              .unrestricted = g->unrestricted,
-                              .joint = g->joint,
-                              .null = two_nulls,
-                              .weights = g->weights,
-                              .reps = 50,
-                              .n_errors = 1,
-                              .errors = {{.weight = 1}},
-                              .nth = 2,
-                              .isa = pfx_cpu_best()};
-}
-
-static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind, const setting *g)
+static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind,
+                           const wild_setting *g)
 {
     made_panel a = made_panel_new(firms, 4);
     pfx_design *d = made_design(&a, effects, cluster, kind);
-    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
-    pfx_wild_options o = options(g);
-    compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, two_terms, 50, 1e-10);
+    pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
+    pfx_wild_options o = wild_options(g);
+    wild_compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, wild_terms, 50, 1e-10);
     if (!g->joint) { /* the other null: same draws from the null polynomials' route */
         o.invert = true;
-        compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, two_terms, 50, 1e-10);
+        wild_compare(d, s, &o, PFX_VCOV_CLUSTER, d->clusters[0].code, 2, wild_terms, 50, 1e-10);
     }
     pfx_clusterstat_free(s);
     ref_design_free(d);
@@ -86,9 +27,9 @@ static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_
 
 static void test_refits(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
-                         joint = {.type = 11, .joint = true};
-    static const setting joint_wcu = {.type = 11, .joint = true, .unrestricted = true};
+    static const wild_setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
+                              joint = {.type = 11, .joint = true};
+    static const wild_setting joint_wcu = {.type = 11, .joint = true, .unrestricted = true};
     (void)state;
     compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &base);
     compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &wcu);
@@ -103,8 +44,8 @@ static void test_refits(void **state)
     compare_refits(100, 0, FIRM, PFX_W_NONE, &wcu);
     compare_refits(1100, YEAR, FIRM, PFX_W_NONE, &base); /* more clusters than one chunk */
     for (int kind = PFX_WILD_WEBB; kind < PFX_WILD_KINDS; kind++) {
-        const setting g = {.type = 11, .weights = (pfx_wild_weights)kind},
-                      j = {.type = 11, .joint = true, .weights = g.weights};
+        const wild_setting g = {.type = 11, .weights = (pfx_wild_weights)kind},
+                           j = {.type = 11, .joint = true, .weights = g.weights};
         compare_refits(100, FIRM | YEAR, FIRM, PFX_W_NONE, &g);
         compare_refits(600, YEAR, FIRM, PFX_W_ANALYTIC, &g);
         compare_refits(100, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, &j);
@@ -152,18 +93,19 @@ static void test_types(void **state)
     for (size_t i = 0; i < 4; i++)
         for (int u = 0; u < 2; u++)
             for (int j = 0; j < 2; j++) {
-                const setting g = {.type = types[i],
-                                   .unrestricted = u,
-                                   .joint = j,
-                                   .weights = i ? PFX_WILD_RADEMACHER : PFX_WILD_WEBB};
+                const wild_setting g = {.type = types[i],
+                                        .unrestricted = u,
+                                        .joint = j,
+                                        .weights = i ? PFX_WILD_RADEMACHER : PFX_WILD_WEBB};
                 for (int town = 0; town < 2; town++) {
                     pfx_weights_kind kind = town ? PFX_W_ANALYTIC : PFX_W_NONE;
                     made_panel a = made_panel_new(town ? 90 : 14, 4);
                     pfx_design *slow = demeaned(&a, town ? TOWN : FIRM, kind);
                     pfx_design *d = made_design(&a, FIRM | YEAR, town ? TOWN : FIRM, kind);
-                    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
-                    pfx_wild_options o = options(&g);
-                    compare(slow, s, &o, PFX_VCOV_CLUSTER, slow->clusters[0].code, 2, two_terms, 50, 2e-10);
+                    pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
+                    pfx_wild_options o = wild_options(&g);
+                    wild_compare(slow, s, &o, PFX_VCOV_CLUSTER, slow->clusters[0].code, 2, wild_terms, 50,
+                                 2e-10);
                     pfx_clusterstat_free(s);
                     ref_design_free(d);
                     ref_design_free(slow);
@@ -175,7 +117,7 @@ static void test_types(void **state)
 /* Clusterings of the variance (c2: 0 for one) and of the weights that are not the same: cells are the
  * intersection. */
 static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, pfx_weights_kind kind,
-                          const setting *g)
+                          const wild_setting *g)
 {
     pfx_err err = {0};
     pfx_wild_cells *c = NULL;
@@ -188,7 +130,7 @@ static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, 
     assert_ok(pfx_wild_cells_create(d, n_errors, weights, &c, &err));
     assert_false(c->simple);
     const pfx_clusterstat_options so = {.n_terms = 2,
-                                        .terms = two_terms,
+                                        .terms = wild_terms,
                                         .tol = 1e-12,
                                         .maxiter = 10000,
                                         .nth = 1,
@@ -197,7 +139,7 @@ static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, 
                                         .n_within = 2,
                                         .within = {c->within[0], c->within[1]}};
     assert_ok(pfx_clusterstat_create(d, &so, &s, &err));
-    pfx_wild_options o = options(g);
+    pfx_wild_options o = wild_options(g);
     o.n_errors = c->n_errors;
     for (int i = 0; i < c->n_errors; i++)
         o.errors[i] = (pfx_wild_errors){.code = c->code[i], .n = c->n[i], .weight = i == 2 ? -1 : 1};
@@ -206,10 +148,10 @@ static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, 
     int32_t *codes = malloc((size_t)d->n * sizeof *codes);
     memcpy(codes, d->clusters[weights].code, (size_t)d->n * sizeof *codes);
     pfx_vcov_type vcov = c2 ? PFX_VCOV_TWOWAY : PFX_VCOV_CLUSTER;
-    compare(d, s, &o, vcov, codes, 2, two_terms, 50, 2e-10);
+    wild_compare(d, s, &o, vcov, codes, 2, wild_terms, 50, 2e-10);
     if (!g->joint) {
         o.invert = true;
-        compare(d, s, &o, vcov, codes, 2, two_terms, 50, 2e-10);
+        wild_compare(d, s, &o, vcov, codes, 2, wild_terms, 50, 2e-10);
     }
     free(codes);
     pfx_wild_cells_free(c);
@@ -220,8 +162,9 @@ static void compare_cells(pfx_idx firms, int effects, int c1, int c2, int boot, 
 
 static void test_cells(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true};
-    static const setting joint = {.type = 11, .joint = true}, webb = {.type = 11, .weights = PFX_WILD_WEBB};
+    static const wild_setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true};
+    static const wild_setting joint = {.type = 11, .joint = true},
+                              webb = {.type = 11, .weights = PFX_WILD_WEBB};
     (void)state;
     compare_cells(150, FIRM | YEAR, TOWN, 0, FIRM, PFX_W_NONE, &base); /* sub-clusters */
     compare_cells(150, TOWN | YEAR, TOWN, 0, FIRM, PFX_W_ANALYTIC, &wcu);
@@ -242,10 +185,10 @@ static void test_same_bits(void **state)
     static const struct {
         pfx_idx first, last;
     } ranges[] = {{0, 4500}, {0, 1}, {191, 193}, {2039, 2041}, {100, 4499}};
-    static const setting how[] = {{.type = 11},
-                                  {.type = 11, .weights = PFX_WILD_WEBB},
-                                  {.type = 33, .joint = true},
-                                  {.type = 31, .weights = PFX_WILD_GAMMA}};
+    static const wild_setting how[] = {{.type = 11},
+                                       {.type = 11, .weights = PFX_WILD_WEBB},
+                                       {.type = 33, .joint = true},
+                                       {.type = 31, .weights = PFX_WILD_GAMMA}};
     (void)state;
     made_panel a = made_panel_new(333, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
@@ -256,8 +199,8 @@ static void test_same_bits(void **state)
             for (int nth = 1; nth <= 7; nth += nth < 3 ? 1 : 4) {
                 pfx_err err = {0};
                 pfx_wild *w = NULL;
-                pfx_clusterstat *s = wild_statistics(d, 2, two_terms, nth, isa);
-                pfx_wild_options o = options(&how[h]);
+                pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, nth, isa);
+                pfx_wild_options o = wild_options(&how[h]);
                 o.isa = isa;
                 o.nth = nth;
                 o.invert = h < 2;
@@ -318,7 +261,7 @@ static void test_enumerated_collapsed(void **state)
     pfx_design *d = ref_design(t, &spec);
     pfx_clusterstat *s = wild_statistics(d, 1, terms, 1, pfx_cpu_best());
     pfx_wild *w = NULL;
-    pfx_wild_options o = options(&(setting){.type = 11});
+    pfx_wild_options o = wild_options(&(wild_setting){.type = 11});
     o.null = null;
     o.reps = 999;
     o.invert = true;
@@ -347,11 +290,11 @@ static void test_enumerated_collapsed(void **state)
 
 /* The ends of the set: nulls just inside are accepted, just outside rejected, by draws made for that null
  * alone. */
-static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p kind)
+static void check_ends(const pfx_clusterstat *s, const wild_setting *g, pfx_wild_p kind)
 {
     pfx_err err = {0};
     pfx_wild *w = NULL;
-    pfx_wild_options o = options(g);
+    pfx_wild_options o = wild_options(g);
     o.reps = 1000;
     o.invert = true;
     assert_ok(pfx_wild_create(s, &o, &w, &err));
@@ -383,12 +326,12 @@ static void check_ends(const pfx_clusterstat *s, const setting *g, pfx_wild_p ki
 
 static void test_inversion(void **state)
 {
-    static const setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
-                         both = {.type = 33, .weights = PFX_WILD_WEBB};
+    static const wild_setting base = {.type = 11}, wcu = {.type = 11, .unrestricted = true},
+                              both = {.type = 33, .weights = PFX_WILD_WEBB};
     (void)state;
     made_panel a = made_panel_new(60, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
-    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
     for (int kind = 0; kind < PFX_P_KINDS; kind++) {
         check_ends(s, &base, (pfx_wild_p)kind);
         check_ends(s, &wcu, (pfx_wild_p)kind);
@@ -433,8 +376,8 @@ static void test_refusals(void **state)
     pfx_wild *w = NULL;
     made_panel a = made_panel_new(30, 3);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
-    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
-    pfx_wild_options o = options(&(setting){.type = 12});
+    pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
+    pfx_wild_options o = wild_options(&(wild_setting){.type = 12});
     assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "want 11, 13, 31 or 33");
     o.type = 31;
     o.n_errors = 3;
@@ -454,12 +397,12 @@ static void test_allocations(void **state)
     (void)state;
     made_panel a = made_panel_new(20, 3);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
-    pfx_clusterstat *s = wild_statistics(d, 2, two_terms, 1, pfx_cpu_best());
+    pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
     size_t before = pfx_mem_now();
     for (pfx_idx k = 1;; k++) {
         pfx_err err = {0};
         pfx_wild *w = NULL;
-        pfx_wild_options o = options(&(setting){.type = 33, .joint = true});
+        pfx_wild_options o = wild_options(&(wild_setting){.type = 33, .joint = true});
         o.nth = 1;
         pfx_mem_fail_at(k);
         pfx_status st = pfx_wild_create(s, &o, &w, &err);

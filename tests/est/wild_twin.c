@@ -2,15 +2,32 @@
 
 #include "src/base/mem.h"
 
-pfx_clusterstat *wild_statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
-                                 pfx_isa isa)
+static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
+                                   pfx_isa isa, bool absorb)
 {
     pfx_err err = {0};
     pfx_clusterstat *s = NULL;
-    const pfx_clusterstat_options o = {
-        .n_terms = n_terms, .terms = terms, .tol = 1e-12, .maxiter = 10000, .nth = nth, .isa = isa};
+    const pfx_clusterstat_options o = {.n_terms = n_terms,
+                                       .terms = terms,
+                                       .tol = 1e-12,
+                                       .maxiter = 10000,
+                                       .nth = nth,
+                                       .isa = isa,
+                                       .absorb = absorb};
     assert_ok(pfx_clusterstat_create(d, &o, &s, &err));
     return s;
+}
+
+pfx_clusterstat *wild_statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
+                                 pfx_isa isa)
+{
+    return statistics(d, n_terms, terms, nth, isa, false);
+}
+
+pfx_clusterstat *wild_absorbed(const pfx_design *d, int n_terms, const char *const *terms, int nth,
+                               pfx_isa isa)
+{
+    return statistics(d, n_terms, terms, nth, isa, true);
 }
 
 static pfx_status keep_put(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, pfx_err *err)
@@ -221,4 +238,58 @@ bool wild_twin_refit(const wild_twin *t, const int32_t *boot, const double *v, d
     pfx_fit_free(f);
     free(y);
     return ok;
+}
+
+const char *const wild_terms[2] = {"x2", "x0"};
+const double wild_nulls[2] = {0.25, 0.13};
+
+pfx_wild_options wild_options(const wild_setting *g)
+{
+    return (pfx_wild_options){.type = g->type,
+                              .unrestricted = g->unrestricted,
+                              .joint = g->joint,
+                              .null = wild_nulls,
+                              .weights = g->weights,
+                              .reps = 50,
+                              .n_errors = 1,
+                              .errors = {{.weight = 1}},
+                              .nth = 2,
+                              .isa = pfx_cpu_best()};
+}
+
+/* Some replicates of a method against refits. d as the wild_twin needs it; cells by d->clusters[0]. */
+void wild_compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o,
+                  pfx_vcov_type vcov, const int32_t *boot, int n_terms, const char *const *terms,
+                  pfx_idx reps, double tol)
+{
+    pfx_err err = {0};
+    pfx_wild *w = NULL;
+    assert_ok(pfx_wild_create(s, o, &w, &err));
+    const pfx_wild_info *info = pfx_wild_describe(w);
+    wild_kept k = wild_run(w, 5, 0, reps, 2);
+    double *v = malloc((size_t)info->n_boot * sizeof *v);
+    int n = o->joint ? n_terms : 1, checked = 0;
+    for (int i = 0; i < info->n_tests; i++) {
+        wild_twin t = wild_twin_new(d, o->type, o->unrestricted, n, terms + i, o->null + i, vcov);
+        for (pfx_idx r = 0; r < reps; r += 1 + reps / 7) {
+            double b[2], V[4], dist[2] = {0};
+            pfx_wild_draw(w, 5, r, v);
+            if (!wild_twin_refit(&t, boot, v, b, V)) continue;
+            for (int j = 0; j < n; j++) dist[j] = b[j] - t.center[j];
+            pfx_idx at = r * info->n_tests + i;
+            if (o->joint) {
+                assert_rel(k.out[PFX_DRAW_STATISTIC][at], wild_twin_quadratic(n, V, dist) / n, tol);
+            } else if (V[0] > 0) {
+                assert_abs(k.out[PFX_DRAW_ESTIMATE][at], b[0], tol * fabs(dist[0]) + 1e-13 * fabs(b[0]));
+                assert_rel(k.out[PFX_DRAW_STD_ERROR][at], sqrt(V[0]), tol);
+                assert_rel(k.out[PFX_DRAW_STATISTIC][at], dist[0] / sqrt(V[0]), tol);
+            }
+            checked++;
+        }
+        wild_twin_free(&t);
+    }
+    assert_in_range(checked, 3, 1000);
+    free(v);
+    wild_kept_free(&k);
+    pfx_wild_free(w);
 }

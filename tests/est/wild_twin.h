@@ -21,6 +21,9 @@ typedef struct wild_twin {
 
 pfx_clusterstat *wild_statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
                                  pfx_isa isa);
+/* The same with every effect absorbed: replicates go the route of effects that cross the clusters. */
+pfx_clusterstat *wild_absorbed(const pfx_design *d, int n_terms, const char *const *terms, int nth,
+                               pfx_isa isa);
 
 enum { WILD_FIELDS = PFX_DRAW_FIELDS + PFX_WILD_EXTRA };
 
@@ -46,5 +49,21 @@ bool wild_twin_refit(const wild_twin *t, const int32_t *boot, const double *v, d
 
 /* v'V^-1 v for up to two. */
 double wild_twin_quadratic(int n, const double *V, const double *v);
+
+typedef struct wild_setting {
+    int type;
+    bool unrestricted, joint;
+    pfx_wild_weights weights;
+} wild_setting;
+
+extern const char *const wild_terms[2]; /* tested by options */
+extern const double wild_nulls[2];
+/* 50 replicates of one clustering, of the cells. */
+pfx_wild_options wild_options(const wild_setting *g);
+
+/* Some replicates of a method against refits. d as the twin needs it; boot [n] codes of its rows. */
+void wild_compare(const pfx_design *d, const pfx_clusterstat *s, const pfx_wild_options *o,
+                  pfx_vcov_type vcov, const int32_t *boot, int n_terms, const char *const *terms,
+                  pfx_idx reps, double tol);
 
 #endif

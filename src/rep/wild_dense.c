@@ -1,0 +1,400 @@
+/* The wild bootstrap beside effects that are neither nested in the clusters nor few. Demeaning does not
+ * commute with weights there, yet everything of a replicate is still linear in them: with M the projection
+ * off effects and regressors, c_i = X~(X~'WX~)^-1 e_i and u the residuals, the score of cluster g of the
+ * variance is s_gi = sum over bootstrap clusters h of v_h H_gi,h, H_gi,h = (c_i o g)'W M (u o h) = (M_D (c_i
+ * o g))'W(u o h) - (X~'W(c_i o g))'(X~'WX~)^-1 X~'W(u o h), the numerator sum v_h c_i'W(u o h), the variance
+ * the weighted sum of s_gi s_gj: one projected column for each cluster of the variance, once, and a product
+ * for each replicate. Source: methods.md section 4. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/wild.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/parallel.h"
+#include "src/est/absorb.h"
+#include "src/est/solve_factor.h"
+#include "src/model/design.h"
+#include "src/rep/clusterstat.h"
+#include "src/rep/wild_private.h"
+
+enum {
+    LANES = PFX_REP_LANES,
+    PANELS = PFX_WILD_DENSE_WIDTH / LANES,
+    WIDTH = 64,   /* rows of H in a block: with CHUNK bootstrap clusters they stay in cache */
+    CHUNK = 512,  /* bootstrap clusters multiplied at a time */
+    COLUMNS = 32, /* columns projected at a time */
+    AT_ONCE = 8   /* of which one thread sums so many */
+};
+/* Columns that take longer than this are told of before they are projected. */
+static const double TELL_S = 2;
+
+/* One test. Its clusters of the variance are those of all clusterings, one after the other. */
+typedef struct wild_dense {
+    pfx_idx per, width, n_blocks; /* clusters of a block; rows of H, m to a cluster, m = q sets; blocks */
+    pfx_idx ld_num;
+    double *H;      /* [n_blocks][rows x width] transposed: by bootstrap cluster */
+    double *num;    /* [rows x ld_num] m numerators of each bootstrap cluster */
+    double *weight; /* [n_blocks x per] of each cluster's squares, 0 beyond them */
+    double *scale;  /* [n_sq] sum of weight H^2: what a variance is a part of */
+} wild_dense;
+
+/* Preparing one. */
+typedef struct prep {
+    const pfx_wild *w;
+    const pfx_clusterstat *s;
+    const wild_test *t;
+    wild_dense *d;
+    const double *R, *lambda;
+    pfx_idx n_errors, base[PFX_WILD_MAX_ERRORS]; /* clusters of all clusterings; the first of each */
+    double *B, *K;  /* [n_errors][q x k] A^-1 X~'W(c o g), [n_boot][sets x k] X~'W(u o h) */
+    double *um;     /* [n_errors x q] scores of the sample */
+    double *c, *wu; /* [n x q], [n x sets] with weights, of the rows */
+    double *X, *P;  /* [n x columns] columns, projected */
+    int columns;    /* in hand, q to a cluster */
+    pfx_idx first;  /* their first cluster */
+} prep;
+
+static pfx_idx cluster_of(const prep *p, int c, pfx_idx cell)
+{
+    const pfx_wild_errors *e = &p->w->o.errors[c];
+    return p->base[c] + (e->code ? e->code[cell] : cell);
+}
+
+static double *entry(const prep *p, pfx_idx cluster, pfx_idx h)
+{
+    const wild_dense *d = p->d;
+    return d->H + (cluster / d->per * p->w->rows + h) * d->width + cluster % d->per * p->t->m;
+}
+
+/* y += M x, M a packed triangle. */
+static void add_product(int k, const double *M, const double *x, double *y)
+{
+    for (int i = 0; i < k; i++) {
+        for (int j = 0; j < i; j++, M++) {
+            y[i] += *M * x[j];
+            y[j] += *M * x[i];
+        }
+        y[i] += *M++ * x[i];
+    }
+}
+
+static double dot(int k, const double *x, const double *y)
+{
+    double v = 0;
+    for (int i = 0; i < k; i++) v += x[i] * y[i];
+    return v;
+}
+
+/* Scores of the cells, by bootstrap cluster and by cluster of the variance. */
+static void sum_cells(const prep *p)
+{
+    const wild_test *t = p->t;
+    const int k = p->s->k;
+    const pfx_idx last = (pfx_idx)k * (k + 1) / 2;
+    for (pfx_idx x = 0; x < p->w->n_cells; x++) {
+        const double *M = p->s->M + x * p->s->ld;
+        double *K = p->K + p->w->own_boot[x] * t->sets * k;
+        for (int j = 0; j < k; j++) K[j] += M[last + j];
+        if (t->sets == 2)
+            add_product(k, M, t->h, K + k);
+        else if (!p->w->o.unrestricted)
+            for (int i = 0; i < t->q; i++) {
+                double h[k];
+                for (int j = 0; j < k; j++) h[j] = p->lambda[i] * t->h[i * k + j];
+                add_product(k, M, h, K);
+            }
+        for (int c = 0; c < p->w->o.n_errors; c++)
+            for (int i = 0; i < t->q; i++) {
+                pfx_idx at = cluster_of(p, c, x) * t->q + i;
+                add_product(k, M, t->h + (pfx_idx)i * k, p->B + at * k);
+                p->um[at] += dot(k, t->h + (pfx_idx)i * k, M + last);
+            }
+    }
+}
+
+/* Numerators, and the sample's own variance. */
+static void finish_cells(const prep *p)
+{
+    const wild_test *t = p->t;
+    const int k = p->s->k;
+    for (pfx_idx h = 0; h < p->w->n_boot; h++)
+        for (int q = 0; q < t->m; q++)
+            p->d->num[h * p->d->ld_num + q] =
+                dot(k, t->h + (pfx_idx)(q / t->sets) * k, p->K + (h * t->sets + q % t->sets) * k);
+    for (pfx_idx g = 0; g < p->n_errors; g++) {
+        double *V = t->full + t->q;
+        const double *um = p->um + g * t->q;
+        for (int i = 0; i < t->q; i++) {
+            pfx_factor_forward(k, k, p->R, p->B + (g * t->q + i) * k);
+            pfx_factor_backward(k, k, p->R, p->B + (g * t->q + i) * k);
+            for (int j = 0; j <= i; j++) *V++ += p->d->weight[g] * um[i] * um[j];
+        }
+    }
+}
+
+/* c and u of the rows. */
+static void fill_rows(const prep *p)
+{
+    const wild_test *t = p->t;
+    const int k = p->s->k;
+    for (pfx_idx r = 0; r < p->s->n_rows; r++) {
+        const double *Q = p->s->Q + r * (k + 1), w = p->s->design->w ? p->s->design->w[r] : 1;
+        double *c = p->c + r * t->q, *u = p->wu + r * t->sets;
+        for (int i = 0; i < t->q; i++) c[i] = dot(k, t->h + (pfx_idx)i * k, Q);
+        u[0] = Q[k];
+        if (t->sets == 2) u[1] = c[0];
+        for (int i = 0; i < t->q && t->sets == 1 && !p->w->o.unrestricted; i++) u[0] += p->lambda[i] * c[i];
+        for (int s = 0; s < t->sets; s++) u[s] *= w;
+    }
+}
+
+/* The columns c o g of clusters first .. of the clustering. */
+static void fill_columns(const prep *p, int c)
+{
+    const int q = p->t->q;
+    const int32_t *cell = p->s->design->clusters[0].code;
+    memset(p->X, 0, (size_t)(p->s->n_rows * p->columns) * sizeof *p->X);
+    for (pfx_idx r = 0; r < p->s->n_rows; r++) {
+        pfx_idx g = cluster_of(p, c, cell[r]) - p->first;
+        if (g >= 0 && g < p->columns / q)
+            memcpy(p->X + r * p->columns + g * q, p->c + r * q, (size_t)q * sizeof *p->c);
+    }
+}
+
+/* Some of the columns, projected, times u of each bootstrap cluster. */
+static void sum_columns(void *ctx, pfx_idx part, int thread)
+{
+    const prep *p = ctx;
+    const int q = p->t->q, sets = p->t->sets;
+    const int32_t *cell = p->s->design->clusters[0].code;
+    int from = (int)part * AT_ONCE, to = from + AT_ONCE < p->columns ? from + AT_ONCE : p->columns;
+    (void)thread;
+    for (pfx_idx r = 0; r < p->s->n_rows; r++) {
+        const double *P = p->P + r * p->columns, *u = p->wu + r * sets;
+        pfx_idx h = p->w->own_boot[cell[r]];
+        for (int j = from; j < to; j++) {
+            double *H = entry(p, p->first + j / q, h) + j % q * sets;
+            for (int s = 0; s < sets; s++) H[s] += P[j] * u[s];
+        }
+    }
+}
+
+/* What the regressors take off, of one block. */
+static void less_regressors(void *ctx, pfx_idx block, int thread)
+{
+    const prep *p = ctx;
+    const wild_test *t = p->t;
+    const int k = p->s->k;
+    pfx_idx g0 = block * p->d->per, g1 = g0 + p->d->per < p->n_errors ? g0 + p->d->per : p->n_errors;
+    (void)thread;
+    for (pfx_idx h = 0; h < p->w->n_boot; h++)
+        for (pfx_idx g = g0; g < g1; g++) {
+            double *H = entry(p, g, h);
+            for (int q = 0; q < t->m; q++)
+                H[q] -= dot(k, p->B + (g * t->q + q / t->sets) * k, p->K + (h * t->sets + q % t->sets) * k);
+        }
+}
+
+static void sum_scale(const prep *p)
+{
+    const int m = p->t->m;
+    for (pfx_idx g = 0; g < p->n_errors; g++)
+        for (pfx_idx h = 0; h < p->w->n_boot; h++) {
+            const double *H = entry(p, g, h);
+            for (int i = 0, at = 0; i < m; i++)
+                for (int j = 0; j <= i; j++, at++) p->d->scale[at] += fabs(p->d->weight[g]) * H[i] * H[j];
+        }
+}
+
+/* Project the columns of all clusters. done, total: columns of all tests. */
+static pfx_status project(prep *p, pfx_idx done, pfx_idx total, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    const int q = p->t->q, at_once = COLUMNS / q;
+    double t0 = pfx_wall_s();
+    pfx_idx here = 0;
+    for (int c = 0; c < p->w->o.n_errors && st == PFX_OK; c++) {
+        const pfx_wild_errors *e = &p->w->o.errors[c];
+        pfx_idx n = e->code ? e->n : p->w->n_cells;
+        for (pfx_idx g = 0; g < n && st == PFX_OK; g += at_once) {
+            p->columns = q * (int)(n - g < at_once ? n - g : at_once);
+            p->first = p->base[c] + g;
+            fill_columns(p, c);
+            st = pfx_absorber_project(p->s->absorber, p->columns, p->X, p->P, err);
+            if (st != PFX_OK) break;
+            pfx_par_for((p->columns + AT_ONCE - 1) / AT_ONCE, p->w->o.nth, sum_columns, p);
+            double left = (pfx_wall_s() - t0) / (double)p->columns * (double)(total - p->columns);
+            if (done + here == 0 && left > TELL_S)
+                pfx_note("effects cross the clusters: %lld columns are demeaned first, in about %.0f s",
+                         (long long)total, left);
+            here += p->columns;
+            pfx_progress_set((double)(done + here));
+        }
+    }
+    return st;
+}
+
+/* Bytes of a test: H, and what its making needs of the rows. */
+static double bytes_of(const prep *p, double *H)
+{
+    const wild_test *t = p->t;
+    double n = (double)p->s->n_rows;
+    *H = (double)(p->d->n_blocks * p->w->rows * p->d->width) * sizeof(double);
+    return *H + sizeof(double) * n * (t->q + t->sets + 2.0 * COLUMNS);
+}
+
+static pfx_status allocate(prep *p, pfx_err *err)
+{
+    const wild_test *t = p->t;
+    const pfx_wild *w = p->w;
+    wild_dense *d = p->d;
+    const pfx_idx n = p->s->n_rows, k = p->s->k;
+    for (int c = 0; c < w->o.n_errors; c++) {
+        p->base[c] = p->n_errors;
+        p->n_errors += w->o.errors[c].code ? w->o.errors[c].n : w->n_cells;
+    }
+    d->per = WIDTH / t->m / 8 * 8;
+    if (d->per == 0) d->per = 8;
+    d->width = d->per * t->m;
+    d->n_blocks = (p->n_errors + d->per - 1) / d->per;
+    d->ld_num = (t->m + 7) / 8 * 8;
+    double H, bytes = bytes_of(p, &H);
+    bytes += H * (double)(w->n_tests - 1);
+    if (w->o.max_bytes > 0 && bytes > w->o.max_bytes)
+        return pfx_fail(
+            err, PFX_ENOMEM,
+            "effects cross the clusters: %lld clusters by %lld bootstrap clusters need %.0f bytes "
+            "(%.1f GiB), more than --memory leaves (%.1f GiB); give more, or use coarser clusters",
+            (long long)p->n_errors, (long long)w->n_boot, bytes, bytes / 0x1p30, w->o.max_bytes / 0x1p30);
+    d->H = pfx_mem_calloc(d->n_blocks * w->rows * d->width, sizeof *d->H, err);
+    d->num = pfx_mem_calloc(w->rows * d->ld_num, sizeof *d->num, err);
+    d->weight = pfx_mem_calloc(d->n_blocks * d->per, sizeof *d->weight, err);
+    d->scale = pfx_mem_calloc(t->n_sq, sizeof *d->scale, err);
+    p->B = pfx_mem_calloc(p->n_errors * t->q * k, sizeof *p->B, err);
+    p->K = pfx_mem_calloc(w->n_boot * t->sets * k, sizeof *p->K, err);
+    p->um = pfx_mem_calloc(p->n_errors * t->q, sizeof *p->um, err);
+    p->c = pfx_mem_alloc(n * t->q, sizeof *p->c, err);
+    p->wu = pfx_mem_alloc(n * t->sets, sizeof *p->wu, err);
+    p->X = pfx_mem_alloc(n * COLUMNS, sizeof *p->X, err);
+    p->P = pfx_mem_alloc(n * COLUMNS, sizeof *p->P, err);
+    if (!d->H || !d->num || !d->weight || !d->scale || !p->B || !p->K || !p->um || !p->c || !p->wu || !p->X ||
+        !p->P)
+        return PFX_ENOMEM;
+    for (int c = 0; c < w->o.n_errors; c++)
+        for (pfx_idx g = p->base[c]; g < (c + 1 < w->o.n_errors ? p->base[c + 1] : p->n_errors); g++)
+            d->weight[g] = w->o.errors[c].weight;
+    return PFX_OK;
+}
+
+pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const double *lambda, pfx_err *err)
+{
+    prep p = {.w = w, .s = w->s, .t = &w->test[t], .R = R, .lambda = lambda};
+    pfx_status st = PFX_ENOMEM;
+    if (!(p.d = w->test[t].dense = pfx_mem_calloc(1, sizeof *p.d, err))) return st;
+    if ((st = allocate(&p, err)) == PFX_OK) {
+        pfx_idx here = p.n_errors * p.t->q;
+        sum_cells(&p);
+        finish_cells(&p);
+        fill_rows(&p);
+        pfx_progress_begin("boot: columns", "columns", (double)(here * w->n_tests));
+        st = project(&p, here * t, here * w->n_tests, err);
+        pfx_progress_end();
+    }
+    if (st == PFX_OK) {
+        pfx_par_for(p.d->n_blocks, w->o.nth, less_regressors, &p);
+        sum_scale(&p);
+    }
+    double *const spare[] = {p.B, p.K, p.um, p.c, p.wu, p.X, p.P};
+    for (size_t i = 0; i < sizeof spare / sizeof *spare; i++) pfx_mem_free(spare[i]);
+    return st;
+}
+
+void pfx_wild_dense_free(wild_dense *d)
+{
+    if (!d) return;
+    pfx_mem_free(d->H);
+    pfx_mem_free(d->num);
+    pfx_mem_free(d->weight);
+    pfx_mem_free(d->scale);
+    pfx_mem_free(d);
+}
+
+/* Where things lie in a thread's scratch. */
+typedef struct work {
+    double *W;     /* [panels][rows x LANES] */
+    double *C;     /* [panels][most rows of a product x LANES] */
+    double *V;     /* [panels][n_sq x LANES] */
+    double *sq;    /* [n_sq x LANES] */
+    uint8_t *code; /* [LANES x PFX_WILD_SIGNS] */
+} work;
+
+enum { MOST_SQ = PFX_WILD_MAX_TERMS * (PFX_WILD_MAX_TERMS + 1) / 2 };
+
+static work lay_out(const pfx_wild *w, double *scratch)
+{
+    work o = {.W = scratch};
+    o.C = o.W + PANELS * w->rows * LANES;
+    o.V = o.C + PANELS * WIDTH * LANES;
+    o.sq = o.V + PANELS * MOST_SQ * LANES;
+    o.code = (uint8_t *)(o.sq + MOST_SQ * LANES);
+    return o;
+}
+
+pfx_idx pfx_wild_dense_scratch(const pfx_wild *w)
+{
+    pfx_idx doubles = (PANELS * (w->rows + WIDTH + MOST_SQ) + MOST_SQ) * LANES;
+    return doubles * (pfx_idx)sizeof(double) + LANES * PFX_WILD_SIGNS;
+}
+
+/* Scores of one block of clusters, of all panels. */
+static void multiply(const pfx_wild *w, const double *H, pfx_idx ld, const work *o)
+{
+    memset(o->C, 0, (size_t)(PANELS * WIDTH * LANES) * sizeof *o->C);
+    for (pfx_idx g = 0; g < w->rows; g += CHUNK) {
+        pfx_idx n = w->rows - g < CHUNK ? w->rows - g : CHUNK;
+        for (int p = 0; p < PANELS; p++)
+            pfx_k_rep_sums(w->o.isa, n, o->W + (p * w->rows + g) * LANES, ld, H + g * ld,
+                           o->C + p * WIDTH * LANES);
+    }
+}
+
+/* Their squares. */
+static void add_squares(pfx_idx n, int m, const double *weight, const double *C, double *V)
+{
+    for (pfx_idx g = 0; g < n; g++, C += m * LANES) {
+        double *to = V;
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j <= i; j++, to += LANES)
+                for (int l = 0; l < LANES; l++) to[l] += weight[g] * C[i * LANES + l] * C[j * LANES + l];
+    }
+}
+
+static void one_test(const pfx_wild *w, int t, const work *o, double *const *field)
+{
+    const wild_test *x = &w->test[t];
+    const wild_dense *d = x->dense;
+    memset(o->V, 0, (size_t)(PANELS * MOST_SQ * LANES) * sizeof *o->V);
+    for (pfx_idx b = 0; b < d->n_blocks; b++) {
+        multiply(w, d->H + b * w->rows * d->width, d->width, o);
+        for (int p = 0; p < PANELS; p++)
+            add_squares(d->per, x->m, d->weight + b * d->per, o->C + p * WIDTH * LANES,
+                        o->V + p * MOST_SQ * LANES);
+    }
+    multiply(w, d->num, d->ld_num, o);
+    for (int q = 0; q < x->n_sq; q++)
+        for (int l = 0; l < LANES; l++) o->sq[q * LANES + l] = d->scale[q];
+    for (int p = 0; p < PANELS; p++)
+        pfx_wild_finish(w, t, p * LANES, o->C + p * WIDTH * LANES, o->V + p * MOST_SQ * LANES, o->sq, field);
+}
+
+void pfx_wild_dense_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
+{
+    const pfx_wild *w = ctx;
+    const work o = lay_out(w, scratch);
+    for (int p = 0; p < PANELS; p++)
+        for (pfx_idx g = 0; g < w->rows; g += CHUNK)
+            pfx_wild_fill(w, seed, first + p * LANES, g, w->rows - g < CHUNK ? w->rows - g : CHUNK, o.code,
+                          o.W + (p * w->rows + g) * LANES);
+    for (int t = 0; t < w->n_tests; t++) one_test(w, t, &o, field);
+}
