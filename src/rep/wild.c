@@ -215,7 +215,7 @@ static void multiply(const pfx_wild *w, uint64_t seed, pfx_idx first, int panel,
     pfx_wild_fill(w, seed, first + panel * LANES, g, n, o->code, W);
     for (int t = 0; t < w->n_tests; t++) {
         const wild_test *x = &w->test[t];
-        pfx_k_rep_sums(w->o.isa, n, W, x->ld, x->ld, x->stat + g * x->ld, (pfx_k_ahead){0}, C);
+        pfx_k_rep_sums(w->o.isa, n, W, x->n_stats, x->ld, x->stat + g * x->ld, (pfx_k_ahead){0}, C);
         pfx_k_wild_squares(w->o.isa, n, W, x->n_sq, x->sq + g * x->n_sq, sq);
         C += x->ld * LANES;
         sq += x->n_sq * LANES;

@@ -258,7 +258,7 @@ static pfx_status allocate(prep *p, pfx_err *err)
     if (d->per == 0) d->per = 8;
     d->width = d->per * t->m;
     d->n_blocks = (p->n_errors + d->per - 1) / d->per;
-    d->ld_num = (t->m + 7) / 8 * 8;
+    d->ld_num = t->m;
     double H, bytes = bytes_of(p, &H);
     bytes += H * (double)(w->n_tests - 1);
     if (w->o.max_bytes > 0 && bytes > w->o.max_bytes)
@@ -354,8 +354,8 @@ static void multiply(const pfx_wild *w, const double *H, pfx_idx ld, const work 
     for (pfx_idx g = 0; g < w->rows; g += CHUNK) {
         pfx_idx n = w->rows - g < CHUNK ? w->rows - g : CHUNK;
         for (int p = 0; p < PANELS; p++)
-            pfx_k_rep_sums(w->o.isa, n, o->W + (p * w->rows + g) * LANES, ld, H + g * ld,
-                           o->C + p * WIDTH * LANES);
+            pfx_k_rep_sums(w->o.isa, n, o->W + (p * w->rows + g) * LANES, ld, ld, H + g * ld,
+                           (pfx_k_ahead){0}, o->C + p * WIDTH * LANES);
     }
 }
 

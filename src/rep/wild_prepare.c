@@ -389,7 +389,8 @@ static pfx_status allocate(prep *p, pfx_err *err)
     t->n_forms = t->q * (t->q + 1) / 2;
     t->m = t->q * t->sets;
     t->n_sq = t->m * (t->m + 1) / 2;
-    t->ld = w->info.crossing ? 0 : (k * t->sets * (1 + t->n_forms) + 7) / 8 * 8;
+    t->n_stats = w->info.crossing ? 0 : k * t->sets * (1 + t->n_forms);
+    t->ld = (t->n_stats + 7) / 8 * 8;
     t->stat = pfx_mem_calloc(w->rows * t->ld, sizeof *t->stat, err);
     t->sq = pfx_mem_calloc(w->rows * t->n_sq, sizeof *t->sq, err);
     t->sq_sum = pfx_mem_calloc(t->n_sq, sizeof *t->sq_sum, err);

@@ -15,16 +15,17 @@ struct wild_dense; /* wild_dense.c */
 typedef struct wild_test {
     int q, sets, n_forms; /* restrictions; pairs of them */
     int m, n_sq;          /* q sets values a cell has; pairs of them */
-    pfx_idx ld;           /* distance of rows of stat: k (sets + n_forms sets) in whole lanes */
-    double *stat;         /* [rows x ld] S_0 [S_1] T_00 [T_01] T_10 .. of each bootstrap cluster */
-    double *sq;           /* [rows x n_sq] of clusterings whose clusters have one weight each */
-    double *sq_sum;       /* [n_sq] sum of the rows: all that Rademacher weights leave of them */
-    double *a;            /* [cells x m] where some clustering crosses bootstrap clusters, else NULL */
-    double *h;            /* [q x k] */
-    double *form;         /* [n_forms][k x k] sum weight (B_i B_j' + B_j B_i') / 2 */
-    double *full;         /* [q + n_forms] what the sample has in place of num and V: b - null, V */
-    double b, null;       /* q = 1 */
-    double step;          /* lambda = -step x for the null b + x */
+    pfx_idx n_stats,
+        ld;         /* values in a row of stat, k (sets + n_forms sets); their distance, in whole lanes */
+    double *stat;   /* [rows x ld] S_0 [S_1] T_00 [T_01] T_10 .. of each bootstrap cluster */
+    double *sq;     /* [rows x n_sq] of clusterings whose clusters have one weight each */
+    double *sq_sum; /* [n_sq] sum of the rows: all that Rademacher weights leave of them */
+    double *a;      /* [cells x m] where some clustering crosses bootstrap clusters, else NULL */
+    double *h;      /* [q x k] */
+    double *form;   /* [n_forms][k x k] sum weight (B_i B_j' + B_j B_i') / 2 */
+    double *full;   /* [q + n_forms] what the sample has in place of num and V: b - null, V */
+    double b, null; /* q = 1 */
+    double step;    /* lambda = -step x for the null b + x */
     struct wild_dense
         *dense; /* where effects cross the clusters, instead of stat, sq, a and form; else NULL */
 } wild_test;
