@@ -11,6 +11,7 @@
 #include "src/cmd/commands.h"
 #include "src/cmd/fit_private.h"
 #include "src/cmd/watch.h"
+#include "src/est/compare.h"
 #include "src/rep/cluster_vcov.h"
 #include "src/report/json.h"
 #include "src/report/regression.h"
@@ -26,6 +27,8 @@ typedef struct fit_run {
     pfx_dataset *data;
     int n_fits, cap_fits;
     pfx_fit **fits;
+    int n_compared;
+    pfx_comparison **compared; /* [models] */
     bool synthetic;
     bool streamed; /* rows stay in the panel */
     fit_stream stream;
@@ -39,6 +42,8 @@ static void fit_run_free(fit_run *r)
 {
     for (int i = 0; i < r->n_fits; i++) pfx_fit_free(r->fits[i]);
     pfx_mem_free(r->fits);
+    for (int i = 0; i < r->n_compared; i++) pfx_comparison_free(r->compared[i]);
+    pfx_mem_free(r->compared);
     pfx_dataset_free(r->data);
     pfx_formula_free(r->formula);
     pfx_dataset_free_names(r->n_names, r->names);
@@ -93,6 +98,7 @@ static pfx_dataset_options dataset_options(const fit_run *r)
         .clusters = r->vcov.clusters,
         .keep_singletons = r->o.keep_singletons,
         .want_rows = r->save.resid || r->save.fitted || r->save.effects || pfx_vcov_leaves_out(r->vcov.type),
+        .want_origin = r->o.compare,
         .want_time = pfx_vcov_is_hac(r->vcov.type),
         .nth = (int)r->o.common.threads,
     };
@@ -166,6 +172,14 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     return st ? st : keep_fit(r, fit, err);
 }
 
+static pfx_status compare_model(fit_run *r, const pfx_fit_options *o, int m, int first, pfx_err *err)
+{
+    pfx_comparison *c = NULL;
+    pfx_status st = fit_compare_model(r->data, m, r->n_fits - first, r->fits + first, o, &c, err);
+    if (c) r->compared[r->n_compared++] = c;
+    return st;
+}
+
 /* Every model at every level. A level of --by without a regression in it is left out with a warning; it is an
  * error where no level has one. */
 static pfx_status fit_all(fit_run *r, pfx_err *err)
@@ -189,11 +203,16 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
     pfx_idx n_by = r->streamed ? 1 : pfx_dataset_n_by(r->data), left_out = 0;
     double t0 = pfx_wall_s();
 
+    if (r->o.compare && r->streamed)
+        return pfx_fail(err, PFX_ENOMEM, "--compare needs all rows in memory; give more --memory");
+    if (!(r->compared = pfx_mem_calloc(r->formula->n_models, sizeof(pfx_comparison *), err))) return PFX_ENOMEM;
     for (int m = 0; m < r->formula->n_models; m++) {
+        int first = r->n_fits;
         for (pfx_idx by = 0; by < n_by; by++) {
             bool last = m == r->formula->n_models - 1 && by == n_by - 1;
+            bool keep = r->o.compare; /* the rows are needed once more */
             pfx_err one = {0};
-            pfx_status st = fit_one(r, &o, m, by, last, &one);
+            pfx_status st = fit_one(r, &o, m, by, last && !keep, &one);
             if ((st == PFX_EDATA || st == PFX_EIDENT) && r->o.by && !(last && r->n_fits == 0)) {
                 pfx_warn("left out: %s", one.msg);
                 left_out++;
@@ -201,6 +220,8 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
                 return pfx_fail(err, st, "%s", one.msg);
             }
         }
+        pfx_status st = r->o.compare ? compare_model(r, &o, m, first, err) : PFX_OK;
+        if (st) return st;
     }
     if (left_out)
         pfx_note("%lld of %lld fits left out", (long long)left_out, (long long)(n_by * r->formula->n_models));
@@ -268,15 +289,35 @@ static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)
         .total_s = pfx_run_s(),
         .streamed = r->streamed,
         .passes = r->streamed ? r->passes : 1,
+        .n_comparisons = r->n_compared,
+        .comparisons = r->compared,
         .threads = (int)r->o.common.threads,
         .peak_memory_bytes = pfx_peak_rss(),
     };
     return pfx_json_fits(r->n_fits, r->fits, &run, out, err);
 }
 
+/* Notes below the table: comparisons, and that the data are not real. [*n] notes, which live in text [n_text]. */
+static pfx_status collect_notes(const fit_run *r, int *n, const char ***notes, int *n_text, pfx_str **text, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    int most = 1;
+    for (int i = 0; i < r->n_compared; i++) most += r->compared[i]->n_terms + 1;
+    *n_text = most;
+    if (!(*notes = pfx_mem_calloc(most, sizeof **notes, err)) || !(*text = pfx_mem_calloc(most, sizeof **text, err)))
+        return PFX_ENOMEM;
+    for (int i = 0; i < r->n_compared && st == PFX_OK; i++) st = fit_compare_notes(r->compared[i], n, *notes, *text, err);
+    if (r->synthetic) (*notes)[(*n)++] = "Synthetic panel: the data were simulated, not observed.";
+    return st;
+}
+
 static pfx_status report(const fit_run *r, pfx_err *err)
 {
-    static const char *const synthetic_note[] = {"Synthetic panel: the data were simulated, not observed."};
+    const char **notes = NULL;
+    pfx_str *text = NULL;
+    int n_notes = 0, n_text = 0;
+    pfx_status st = collect_notes(r, &n_notes, &notes, &n_text, &text, err);
+    if (st != PFX_OK) goto done;
     const char *output = r->o.save.n ? NULL : r->o.output;
     bool to_stdout = !output || strcmp(output, "-") == 0;
     const pfx_regression_options o = {
@@ -284,15 +325,19 @@ static pfx_status report(const fit_run *r, pfx_err *err)
         .digits = (int)r->o.digits,
         .width = to_stdout ? pfx_table_terminal_width() : 0,
         .title = r->o.title,
-        .n_notes = r->synthetic ? 1 : 0,
-        .notes = synthetic_note,
+        .n_notes = n_notes,
+        .notes = notes,
     };
     pfx_str out = {0};
-    pfx_status st = r->format == PFX_FORMAT_JSON
+    st = r->format == PFX_FORMAT_JSON
                         ? render_json(r, &out, err)
                         : pfx_regression_render(r->n_fits, r->fits, &o, r->format, &out, err);
     if (st == PFX_OK) st = pfx_file_write_text(output, out.s, out.len, r->o.common.force, err);
     pfx_str_free(&out);
+done:
+    for (int i = 0; text && i < n_text; i++) pfx_str_free(&text[i]);
+    pfx_mem_free(text);
+    pfx_mem_free(notes);
     return st;
 }
 

@@ -32,6 +32,8 @@ const pfx_opt fit_table[] = {
     {"where", 0, PFX_OPT_TEXT, AT(where), "EXPR",
      "keep the rows where EXPR holds, as 'year >= 2019 & prov == \"Anhui\"'", NULL, "Sample"},
     {"by", 0, PFX_OPT_TEXT, AT(by), "VAR", "one fit for each level of VAR", NULL, NULL},
+    {"compare", 0, PFX_OPT_FLAG, AT(compare), NULL, "with --by: test that each coefficient is the same in all levels", NULL,
+     NULL},
     {"weights", 0, PFX_OPT_TEXT, AT(weights), "VAR", "weights: a column or an expression, not negative", NULL,
      NULL},
     {"weights-kind", 0, PFX_OPT_CHOICE, AT(weights_kind), "KIND",
@@ -78,6 +80,7 @@ pfx_status fit_check_options(const fit_options *o, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "--digits %lld: want 0 to 15", (long long)o->digits);
     if (o->weights_kind != 0 && !o->weights)
         return pfx_fail(err, PFX_EUSAGE, "--weights-kind needs --weights VAR");
+    if (o->compare && !o->by) return pfx_fail(err, PFX_EUSAGE, "--compare needs --by VAR: the groups to compare");
     return PFX_OK;
 }
 

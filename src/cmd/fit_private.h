@@ -19,6 +19,7 @@ typedef struct fit_options {
     const char *weights;
     int weights_kind;
     const char *where, *by;
+    bool compare;
     bool keep_singletons;
     double tol;
     pfx_idx maxiter;
@@ -46,6 +47,14 @@ typedef struct fit_vcov {
 } fit_vcov;
 pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v,
                            pfx_err *err) PFX_MUST;
+
+/* Compare the fits [n] of model m over the levels of --by; *out is NULL, with a warning, where there are fewer than two. */
+struct pfx_comparison;
+pfx_status fit_compare_model(pfx_dataset *data, int m, int n, pfx_fit *const *fits, const pfx_fit_options *o,
+                             struct pfx_comparison **out, pfx_err *err) PFX_MUST;
+/* Lines below the table, added to notes at *n; text [as notes] holds them. At most the number of terms and one. */
+pfx_status fit_compare_notes(const struct pfx_comparison *c, int *n, const char **notes, struct pfx_str *text,
+                             pfx_err *err) PFX_MUST;
 
 /* Warn, in one line, of 0/1 regressors of the fitted model that vary within so few clusters that tests by clusters are
  * badly sized (rep/switching.h). NOMEM. */

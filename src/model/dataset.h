@@ -18,6 +18,7 @@ typedef struct pfx_dataset_options {
     const char *const *clusters; /* [n_clusters] factor text: "firm", "industry^year" */
     bool keep_singletons;
     bool want_rows, want_time; /* fill design.row, design.time */
+    bool want_origin;          /* fill design.cluster_origin; with --by */
     int nth;                   /* threads, 0: one; nothing depends on it but time */
 } pfx_dataset_options;
 

@@ -339,6 +339,19 @@ pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pf
         d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
 }
 
+/* The dataset's own number of each cluster. Codes are never taken from it where there is --by. */
+static pfx_status make_origin(builder *b, int c)
+{
+    pfx_design *d = b->d;
+    const int32_t *from = b->ds->factors[b->ds->clusters[c]].store;
+    int32_t *origin = d->cluster_origin[c] = pfx_mem_alloc(d->clusters[c].n_levels, sizeof *origin, b->err);
+    pfx_idx to = 0;
+    if (!origin) return PFX_ENOMEM;
+    for (pfx_idx i = 0; i < b->n; i++)
+        if (b->keep[i]) origin[d->clusters[c].code[to++]] = from[stored(b, i)];
+    return PFX_OK;
+}
+
 static pfx_status make_groups(builder *b)
 {
     const pfx_model_spec *spec = b->m->spec;
@@ -353,10 +366,14 @@ static pfx_status make_groups(builder *b)
     }
     if (!(d->clusters = pfx_mem_calloc(ds->n_clusters, sizeof *d->clusters, b->err))) return PFX_ENOMEM;
     d->n_clusters = ds->n_clusters;
+    if (ds->want_origin &&
+        !(d->cluster_origin = pfx_mem_calloc(ds->n_clusters, sizeof *d->cluster_origin, b->err)))
+        return PFX_ENOMEM;
     for (int c = 0; c < ds->n_clusters; c++) {
         pfx_status st = make_cluster(b, c);
         if (st != PFX_OK) return st;
         if ((st = pfx_dataset_check_cluster(ds, b->by, d, c, b->err)) != PFX_OK) return st;
+        if (ds->want_origin && (st = make_origin(b, c)) != PFX_OK) return st;
     }
     return PFX_OK;
 }

@@ -247,6 +247,7 @@ static pfx_status plan_options(planner *pl, const pfx_dataset_options *o)
     ds->keep_singletons = o->keep_singletons;
     ds->want_rows = o->want_rows;
     ds->want_time = o->want_time;
+    ds->want_origin = o->want_origin && o->by;
     if (o->where && o->where[0]) st = plan_where(pl, o->where);
     if (st == PFX_OK && o->weights) st = plan_weights(pl, o->weights);
     if (st == PFX_OK && o->weights)

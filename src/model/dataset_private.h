@@ -81,7 +81,7 @@ struct pfx_dataset {
     int by; /* in factors, -1: none */
     int n_clusters;
     int *clusters; /* [n_clusters] in factors */
-    bool keep_singletons, want_rows, want_time;
+    bool keep_singletons, want_rows, want_time, want_origin;
     bool needs_time; /* something has lags */
     bool taken;      /* the memory became a design's */
 

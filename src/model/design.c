@@ -44,7 +44,11 @@ void pfx_design_free(pfx_design *d)
         pfx_mem_free(e->slope_name);
     }
     pfx_mem_free(d->absorbed);
-    for (int c = 0; c < d->n_clusters; c++) free_factor(&d->clusters[c]);
+    for (int c = 0; c < d->n_clusters; c++) {
+        free_factor(&d->clusters[c]);
+        if (d->cluster_origin) pfx_mem_free(d->cluster_origin[c]);
+    }
+    pfx_mem_free(d->cluster_origin);
     pfx_mem_free(d->clusters);
     pfx_mem_free(d->row);
     pfx_mem_free(d->time);

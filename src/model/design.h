@@ -56,6 +56,8 @@ typedef struct pfx_design {
     pfx_absorbed *absorbed;     /* [n_absorbed] in formula order */
     int n_clusters;
     pfx_factor *clusters;       /* [n_clusters] in option order */
+    int32_t **cluster_origin;   /* [n_clusters][n_levels] number of each cluster over all levels of --by, or NULL if not
+                                 * asked for */
     pfx_idx *row;               /* [n] panel row of each row here (ascending until an absorber sorts), or NULL if
                                  * not asked for */
     double *time;               /* [n] panel time, or NULL if not asked for */

@@ -181,6 +181,8 @@ pfx_status pfx_json_fits(int n, pfx_fit *const *fits, const pfx_json_run *run, p
     set(k, root, "synthetic", json_boolean(run->synthetic));
     for (int m = 0; m < n; m++) push(k, models, model(k, fits[m]));
     set(k, root, "models", models);
+    if (run->n_comparisons)
+        set(k, root, "comparisons", pfx_json_comparisons(k, run->n_comparisons, run->comparisons));
     set(k, root, "warnings", warnings(k));
     set(k, time, "read_s", real(run->read_s));
     set(k, time, "compute_s", real(run->compute_s));

@@ -16,6 +16,8 @@ typedef struct pfx_json_run {
     double read_s, compute_s, total_s;
     bool streamed; /* the rows stayed in the panel */
     int passes;    /* over the panel's rows, all models together */
+    int n_comparisons;
+    struct pfx_comparison *const *comparisons; /* [n_comparisons] of --compare */
     int threads;
     pfx_idx peak_memory_bytes;
 } pfx_json_run;

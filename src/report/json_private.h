@@ -49,6 +49,8 @@ static inline json_t *count(pfx_idx n)
 }
 
 json_t *pfx_json_coefficients(maker *k, const struct pfx_fit *f);
+struct pfx_comparison;
+json_t *pfx_json_comparisons(maker *k, int n, struct pfx_comparison *const *all);
 /* The block "iv" of a fit that has one. */
 json_t *pfx_json_iv(maker *k, const struct pfx_fit *f);
 

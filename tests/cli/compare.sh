@@ -1,0 +1,46 @@
+# fit --by --compare through the program: against the same regression written with interactions, JSON, bad input.
+. tests/cli_lib.sh
+small_panel
+panel=$dir/panel.h5
+
+# Groups of firms: the joint regression is one that can be written as a formula.
+ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --quiet
+note=$(sed -n 's/^Equal over prov (y): x: .*, \(F(1, 7) = [0-9.]*, p = [0-9.]*\); joint.*/\1/p' "$dir/stdout")
+[ -n "$note" ] || fault "no note of x: $(cat "$dir/stdout")"
+ok "$P" fit "$panel" 'y ~ i(prov, x) + i(prov, z) | firm + year^prov' --test '`prov::Anhui:x` = `prov::Bei, jing:x`' \
+    --test '`prov::Anhui:x` = `prov::Bei, jing:x`, `prov::Anhui:z` = `prov::Bei, jing:z`' --quiet
+holds "$note"
+ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --quiet
+holds "x: difference Bei, jing - Anhui"
+both=$(sed -n 's/^Equal over prov (y): all together: \(F(2, 7) = [0-9.]*, p = [0-9.]*\); .*/\1/p' "$dir/stdout")
+ok "$P" fit "$panel" 'y ~ i(prov, x) + i(prov, z) | firm + year^prov' \
+    --test '`prov::Anhui:x` = `prov::Bei, jing:x`, `prov::Anhui:z` = `prov::Bei, jing:z`' --quiet
+[ -n "$both" ] && holds "$both"
+
+# Clusters that span the groups, a model for each outcome, JSON.
+ok "$P" fit "$panel" 'c(y, z) ~ x' --by prov --compare --cluster year --format json
+for text in '"comparisons"' '"outcome": "z"' '"suest"' '"groups"' '"joint"' '"difference"'; do holds "$text"; done
+[ "$(grep -c '"suest"' "$dir/stdout")" = 4 ] || fault "want two models with a term and the joint test each"
+ok "$P" fit "$panel" 'y ~ x' --by prov --compare --vcov CRV3
+holds "Equal over prov (y): x"
+ok "$P" fit "$panel" 'y ~ x' --by prov --compare --vcov 'nw(1)'
+holds "Equal over prov (y): x"
+ok "$P" fit "$panel" 'y ~ x' --by prov --compare --format html -o "$dir/table.html"
+holds "Equal over prov (y): x" "$dir/table.html"
+# The same bits at any number of threads.
+for n in 1 3; do
+    ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --format json --threads $n
+    sed '/_s"/d; /threads/d; /peak/d' "$dir/stdout" >"$dir/threads$n"
+done
+cmp -s "$dir/threads1" "$dir/threads3" || fault "threads change the comparison"
+
+# One group: nothing to compare.
+ok "$P" fit "$panel" 'y ~ x' --by prov --compare --where 'prov == "Anhui"'
+holds "one group alone" "$dir/stderr"
+
+out=$dir/out/table.txt
+expect 2 "--compare needs --by" "$P" fit "$panel" 'y ~ x' --compare -o "$out"
+expect 2 "is for least squares" "$P" fit "$panel" 'y ~ 1 | firm | x ~ z' --by prov --compare -o "$out"
+expect 4 "nothing to compare" "$P" fit "$panel" 'y ~ i(prov, x)' --by prov --compare -o "$out" --quiet
+
+finish

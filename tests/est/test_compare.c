@@ -1,0 +1,179 @@
+/* Equality over groups: the joint variance by explicit sums over clusters that span the groups. */
+#include "src/base/mem.h"
+#include "src/est/compare.h"
+#include "src/est/dist.h"
+#include "tests/est/dense_vcov.h"
+#include "tests/est/made_panel.h"
+
+enum { GROUPS = 3, K = 2 };
+
+static int group_of(const made_panel *a, pfx_idx i)
+{
+    return a->group[i] % GROUPS;
+}
+
+/* Codes of the rows, in the order of first rows; origin [levels]. */
+static pfx_idx take_codes(pfx_idx n, const pfx_idx *row, const int32_t *from, int32_t *code, int32_t *origin)
+{
+    pfx_idx levels = 0;
+    for (pfx_idx i = 0; i < n; i++) {
+        pfx_idx l = 0;
+        while (l < levels && origin[l] != from[row[i]]) l++;
+        if (l == levels) origin[levels++] = from[row[i]];
+        code[i] = (int32_t)l;
+    }
+    return levels;
+}
+
+/* The rows of group g, effects of firm and year or none, clustered by firm or by town and year. */
+static pfx_design *group_design(const made_panel *a, int g, bool effects, int n_clusters)
+{
+    pfx_idx *row = calloc((size_t)a->n, sizeof *row), n = 0;
+    int32_t *code = calloc((size_t)a->n, sizeof *code), *origin = calloc((size_t)a->n, sizeof *origin);
+    for (pfx_idx i = 0; i < a->n; i++)
+        if (group_of(a, i) == g) row[n++] = i;
+    double *Z = calloc((size_t)(n * a->p), sizeof *Z);
+    for (pfx_idx i = 0; i < n; i++) memcpy(Z + i * a->p, a->Z + row[i] * a->p, (size_t)a->p * sizeof *Z);
+    pfx_design *d = ref_design_new(n, a->p, Z, !effects);
+    if (effects) {
+        ref_add_effect(d, "firm", take_codes(n, row, a->firm, code, origin), code);
+        ref_add_effect(d, "year", take_codes(n, row, a->year, code, origin), code);
+    }
+    d->cluster_origin = pfx_mem_calloc(2, sizeof *d->cluster_origin, NULL);
+    for (int c = 0; c < n_clusters; c++) {
+        pfx_idx levels = take_codes(n, row, n_clusters == 1 ? a->firm : c ? a->year : a->town, code, origin);
+        ref_add_cluster(d, n_clusters == 1 ? "firm" : c ? "year" : "town", levels, code);
+        d->cluster_origin[c] = pfx_mem_alloc(levels, sizeof **d->cluster_origin, NULL);
+        memcpy(d->cluster_origin[c], origin, (size_t)levels * sizeof *origin);
+    }
+    d->formula = pfx_mem_strdup("y ~ x0 + x1", NULL);
+    d->by_name = pfx_mem_strdup("g", NULL);
+    d->by_level = pfx_mem_strdup((const char *[]){"a", "b", "c"}[g], NULL);
+    free(row);
+    free(code);
+    free(origin);
+    free(Z);
+    return d;
+}
+
+static void free_group(pfx_design *d)
+{
+    for (int c = 0; c < 2; c++) pfx_mem_free(d->cluster_origin[c]);
+    pfx_mem_free(d->cluster_origin);
+    pfx_mem_free(d->by_name);
+    pfx_mem_free(d->by_level);
+    ref_design_free(d);
+}
+
+/* Sum over clusters of both groups' influences: rows that share a cluster, whatever their group. */
+static void joint_covariance(int n, pfx_design *const *d, const dense_ols *o, int c, double *V)
+{
+    int k = n * K;
+    memset(V, 0, (size_t)(k * k) * sizeof *V);
+    for (int g = 0; g < n; g++)
+        for (int h = 0; h < n; h++)
+            for (int i = 0; i < o[g].n; i++)
+                for (int j = 0; j < o[h].n; j++) {
+                    if (c < 2 && d[g]->cluster_origin[c][d[g]->clusters[c].code[i]] !=
+                                     d[h]->cluster_origin[c][d[h]->clusters[c].code[j]])
+                        continue;
+                    if (c == 2 && (g != h || i != j)) continue; /* each row */
+                    int shift[2] = {o[g].k - K, o[h].k - K};    /* the intercept stands first */
+                    for (int a = 0; a < K; a++)
+                        for (int b = 0; b < K; b++)
+                            V[(g * K + a) * k + h * K + b] += o[g].l[(a + shift[0]) * o[g].n + i] *
+                                                              o[g].e[i] *
+                                                              o[h].l[(b + shift[1]) * o[h].n + j] * o[h].e[j];
+                }
+}
+
+/* chi-squared that coefficient t is the same in all groups. */
+static double equal_chi2(int n, const double *b, const double *V, int t)
+{
+    double x[GROUPS], S[GROUPS][GROUPS];
+    int k = n * K;
+    for (int g = 1; g < n; g++) {
+        x[g - 1] = b[g * K + t] - b[t];
+        for (int h = 1; h < n; h++)
+            S[g - 1][h - 1] =
+                V[(g * K + t) * k + h * K + t] - V[(g * K + t) * k + t] - V[t * k + h * K + t] + V[t * k + t];
+    }
+    if (n == 2) return x[0] * x[0] / S[0][0];
+    double det = S[0][0] * S[1][1] - S[0][1] * S[1][0];
+    return (x[0] * x[0] * S[1][1] - 2 * x[0] * x[1] * S[0][1] + x[1] * x[1] * S[0][0]) / det;
+}
+
+static void check(const made_panel *a, int n, bool effects, pfx_vcov_type vcov)
+{
+    pfx_err err = {0};
+    pfx_design *d[GROUPS];
+    pfx_fit *f[GROUPS];
+    dense_ols o[GROUPS];
+    double b[GROUPS * K], V[36], rows = 0, G = 0;
+    int n_clusters = pfx_vcov_n_clusters(vcov), firms = 0, years = 0;
+    const pfx_fit_options fo = ref_options(vcov, PFX_SSC_FIXEST);
+    char seen[64] = {0};
+    for (int g = 0; g < n; g++) {
+        d[g] = group_design(a, g, effects, n_clusters);
+        o[g] = dense_ols_new(d[g]);
+        pfx_design *again = group_design(a, g, effects, n_clusters); /* a fit may sort the rows */
+        assert_ok(pfx_fit_ols(again, &fo, &f[g], &err));
+        free_group(again);
+        rows += (double)d[g]->n;
+        if (effects)
+            firms += (int)d[g]->absorbed[0].factor.n_levels, years += (int)d[g]->absorbed[1].factor.n_levels;
+        for (int t = 0; t < K; t++) b[g * K + t] = f[g]->coef[f[g]->k - K + t].estimate;
+        for (pfx_idx l = 0; n_clusters && l < d[g]->clusters[0].n_levels; l++)
+            seen[d[g]->cluster_origin[0][l]] = 1;
+    }
+    joint_covariance(n, d, o, n_clusters ? 0 : 2, V);
+    for (int l = 0; l < 64; l++) G += seen[l];
+    double suest = n_clusters ? G / (G - 1) : rows / (rows - 1),
+           K_all = n * K + (effects ? firms + years - 1 : n);
+    /* Firm effects of each group are nested in the clusters of firms: only the constant they carry is
+     * counted. */
+    double wald = n_clusters ? G / (G - 1) * (rows - 1) / (rows - (n * K + years)) : rows / (rows - K_all);
+    pfx_comparison *c = NULL;
+    assert_ok(pfx_compare(n, (const pfx_design *const *)d, (const pfx_fit *const *)f, &fo, &c, &err));
+    assert_int_equal(c->n_terms, K);
+    assert_int_equal(c->n_groups, n);
+    assert_true(c->n_obs == (pfx_idx)rows);
+    for (int t = 0; t < K; t++) {
+        double chi2 = equal_chi2(n, b, V, t);
+        assert_string_equal(c->term[t].term, t ? "x1" : "x0");
+        assert_rel(c->term[t].chi2, chi2 / suest, 1e-9);
+        assert_true(c->term[t].chi2_df == n - 1);
+        assert_rel(c->term[t].chi2_p, pfx_dist_chi2_p(chi2 / suest, n - 1), 1e-8);
+        assert_rel(c->term[t].wald.statistic, chi2 / wald / (n - 1), 1e-9);
+        assert_true(c->term[t].wald.df1 == n - 1);
+        assert_true(c->term[t].wald.df2 == (n_clusters ? G - 1 : rows - K_all));
+        if (n != 2) continue;
+        assert_abs(c->term[t].difference, b[K + t] - b[t], 1e-12);
+        assert_rel(c->term[t].std_error, fabs(b[K + t] - b[t]) / sqrt(chi2 / wald), 1e-9);
+    }
+    assert_true(c->joint.wald.df1 == K * (n - 1));
+    assert_true(c->joint.chi2 >= c->term[0].chi2 && c->joint.chi2 >= c->term[1].chi2);
+    pfx_comparison_free(c);
+    for (int g = 0; g < n; g++) {
+        free_group(d[g]);
+        dense_ols_free(&o[g]);
+        pfx_fit_free(f[g]);
+    }
+}
+
+static void explicit_sums(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(45, K);
+    check(&a, 2, true, PFX_VCOV_CLUSTER);
+    check(&a, 3, true, PFX_VCOV_CLUSTER);
+    check(&a, 3, true, PFX_VCOV_HC1);
+    check(&a, 2, false, PFX_VCOV_HC1);
+    made_panel_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(explicit_sums)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
