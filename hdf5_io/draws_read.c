@@ -5,19 +5,20 @@
 #include <string.h>
 #include "src/base/mem.h"
 
-/* Values that a check reads at once. */
-enum { CHECK_VALUES = 65536 };
+/* Values of a field that are read at once. */
+enum { BLOCK_VALUES = 65536 };
 
-enum { N_TEXTS = 9 };
-static const char *const text_names[N_TEXTS] = {"command", "method", "term", "spec_digest", "panel_digest",
-                                                "panelfx", "cpu",    "blas", "numerics"};
-enum { COMMAND, METHOD, TERM, SPEC_DIGEST, PANEL_DIGEST, ENGINE, CPU, BLAS, NUMERICS };
+enum { COMMAND, METHOD, TERM, OPTIONS, SPEC_DIGEST, PANEL_DIGEST, ENGINE, CPU, BLAS, NUMERICS, N_TEXTS };
+static const char *const text_names[N_TEXTS] = {"command",      "method",  "term", "options", "spec_digest",
+                                                "panel_digest", "panelfx", "cpu",  "blas",    "numerics"};
 
 struct pfx_draws {
     pfx_h5 h5;
     pfx_idx version;
     char *text[N_TEXTS];
     pfx_draw_spec spec;
+    pfx_idx n; /* draws here */
+    bool complete;
     char **terms, **extra; /* owned, as spec has them */
 };
 
@@ -36,7 +37,7 @@ static pfx_status check_format(const pfx_h5 *f, pfx_idx *version, pfx_err *err)
     return st;
 }
 
-static pfx_status read_attributes(pfx_draws *d, pfx_err *err)
+static pfx_status read_attributes(pfx_draws *d, bool part, pfx_err *err)
 {
     pfx_draw_spec *s = &d->spec;
     pfx_idx seed = 0, first = 1, complete = 0;
@@ -55,11 +56,13 @@ static pfx_status read_attributes(pfx_draws *d, pfx_err *err)
     s->first = first - 1;
     s->command = d->text[COMMAND];
     s->method = d->text[METHOD];
+    s->options = d->text[OPTIONS];
     s->spec_digest = d->text[SPEC_DIGEST];
     s->panel_digest = d->text[PANEL_DIGEST];
     s->blas = d->text[BLAS];
     s->numerics = d->text[NUMERICS];
-    if (complete != 1)
+    d->complete = complete == 1;
+    if (!d->complete && !part)
         return pfx_fail(err, PFX_EFORMAT,
                         "%s: a checkpoint, not a finished file; run its command again with --resume",
                         d->h5.path);
@@ -175,9 +178,15 @@ static const char *field_name(const pfx_draws *d, int f)
     return f < PFX_DRAW_FIELDS ? pfx_draw_field_names[f] : d->extra[f - PFX_DRAW_FIELDS];
 }
 
-static pfx_status check_shapes(const pfx_draws *d, pfx_err *err)
+static pfx_status check_shapes(pfx_draws *d, pfx_err *err)
 {
     pfx_idx want = d->spec.last - d->spec.first, rows = 0, columns = 0;
+    if (!d->complete) {
+        pfx_status st = shape(d, PFX_DRAWS_REPLICATE, &rows, &columns, err);
+        if (st != PFX_OK) return st;
+        if (rows < want) want = rows;
+    }
+    d->n = want;
     for (int f = -1; f < PFX_DRAW_FIELDS + d->spec.n_extra; f++) {
         char where[300];
         snprintf(where, sizeof where, "draws/%.255s", f < 0 ? "replicate" : field_name(d, f));
@@ -191,14 +200,14 @@ static pfx_status check_shapes(const pfx_draws *d, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_draws_open(const char *path, pfx_draws **out, pfx_err *err)
+static pfx_status open_draws(const char *path, bool part, pfx_draws **out, pfx_err *err)
 {
     pfx_draws *d = pfx_mem_calloc(1, sizeof *d, err);
     if (!d) return PFX_ENOMEM;
     pfx_h5_lock();
     pfx_status st = pfx_h5_open_read(path, &d->h5, err);
     if (st == PFX_OK) st = check_format(&d->h5, &d->version, err);
-    if (st == PFX_OK) st = read_attributes(d, err);
+    if (st == PFX_OK) st = read_attributes(d, part, err);
     if (st == PFX_OK) st = read_terms(d, err);
     if (st == PFX_OK) st = read_fields(d, err);
     if (st == PFX_OK) st = check_shapes(d, err);
@@ -208,6 +217,16 @@ pfx_status pfx_draws_open(const char *path, pfx_draws **out, pfx_err *err)
     else
         pfx_draws_close(d);
     return st;
+}
+
+pfx_status pfx_draws_open(const char *path, pfx_draws **out, pfx_err *err)
+{
+    return open_draws(path, false, out, err);
+}
+
+pfx_status pfx_draws_open_part(const char *path, pfx_draws **out, pfx_err *err)
+{
+    return open_draws(path, true, out, err);
 }
 
 void pfx_draws_close(pfx_draws *d)
@@ -247,6 +266,16 @@ const char *pfx_draws_cpu(const pfx_draws *d)
 const pfx_draw_spec *pfx_draws_spec(const pfx_draws *d)
 {
     return &d->spec;
+}
+
+pfx_idx pfx_draws_n(const pfx_draws *d)
+{
+    return d->n;
+}
+
+bool pfx_draws_complete(const pfx_draws *d)
+{
+    return d->complete;
 }
 
 /* Rows of a dataset under /draws in memory type mem. The lock is held. */
@@ -292,27 +321,50 @@ pfx_status pfx_draws_fit(pfx_draws *d, char **json, pfx_err *err)
     return st;
 }
 
+/* Draws i .. i + n - 1, numbered as they should be, into field [all fields][n x n_terms]. */
+static pfx_status read_block(pfx_draws *d, pfx_idx i, pfx_idx n, int64_t *number, double *const *field,
+                             pfx_err *err)
+{
+    pfx_h5_lock();
+    pfx_status st = read_rows(d, "replicate", H5T_NATIVE_INT64, i, n, 1, number, err);
+    pfx_h5_unlock();
+    for (pfx_idx r = 0; r < n && st == PFX_OK; r++)
+        if (number[r] != d->spec.first + i + r + 1)
+            st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld holds replicate %lld, not %lld", d->h5.path,
+                          PFX_DRAWS_REPLICATE, (long long)(i + r) + 1, (long long)number[r],
+                          (long long)(d->spec.first + i + r) + 1);
+    for (int f = 0; f < PFX_DRAW_FIELDS + d->spec.n_extra && st == PFX_OK; f++)
+        st = pfx_draws_read(d, f, i, n, field[f], err);
+    return st;
+}
+
+pfx_status pfx_draws_replay(pfx_draws *d, pfx_idx from, pfx_idx to, int n_sinks, const pfx_draw_sink *sinks,
+                            pfx_err *err)
+{
+    int n_fields = PFX_DRAW_FIELDS + d->spec.n_extra;
+    pfx_idx step = BLOCK_VALUES / d->spec.n_terms + 1;
+    pfx_status st = PFX_ENOMEM;
+    int64_t *number = pfx_mem_alloc(step, sizeof *number, err);
+    double *values = pfx_mem_alloc(step * d->spec.n_terms * n_fields, sizeof *values, err);
+    double **field = pfx_mem_alloc(n_fields, sizeof *field, err);
+    if (number && values && field) st = PFX_OK;
+    for (int f = 0; f < n_fields && st == PFX_OK; f++) field[f] = values + f * step * d->spec.n_terms;
+    for (pfx_idx i = from, n; i < to && st == PFX_OK; i += n) {
+        n = to - i < step ? to - i : step;
+        st = read_block(d, i, n, number, field, err);
+        for (int s = 0; s < n_sinks && st == PFX_OK; s++)
+            st = sinks[s].put(sinks[s].ctx, d->spec.first + i, n, (const double *const *)field, err);
+    }
+    pfx_mem_free(number);
+    pfx_mem_free(values);
+    pfx_mem_free(field);
+    return st;
+}
+
 pfx_status pfx_draws_check(pfx_draws *d, pfx_err *err)
 {
-    pfx_idx all = d->spec.last - d->spec.first, step = CHECK_VALUES / d->spec.n_terms + 1;
     char *json = NULL;
-    double *buf = pfx_mem_alloc(step * d->spec.n_terms, sizeof *buf, err);
-    pfx_status st = buf ? pfx_draws_fit(d, &json, err) : PFX_ENOMEM;
+    pfx_status st = pfx_draws_fit(d, &json, err);
     pfx_mem_free(json);
-    for (pfx_idx i = 0, n; i < all && st == PFX_OK; i += n) {
-        n = all - i < step ? all - i : step;
-        int64_t *number = (int64_t *)(void *)buf;
-        pfx_h5_lock();
-        st = read_rows(d, "replicate", H5T_NATIVE_INT64, i, n, 1, number, err);
-        pfx_h5_unlock();
-        for (pfx_idx r = 0; r < n && st == PFX_OK; r++)
-            if (number[r] != d->spec.first + i + r + 1)
-                st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld holds replicate %lld, not %lld", d->h5.path,
-                              PFX_DRAWS_REPLICATE, (long long)(i + r) + 1, (long long)number[r],
-                              (long long)(d->spec.first + i + r) + 1);
-        for (int f = 0; f < PFX_DRAW_FIELDS + d->spec.n_extra && st == PFX_OK; f++)
-            st = pfx_draws_read(d, f, i, n, buf, err);
-    }
-    pfx_mem_free(buf);
-    return st;
+    return st == PFX_OK ? pfx_draws_replay(d, 0, d->n, 0, NULL, err) : st;
 }

@@ -1,9 +1,12 @@
 /* Draw sink: a draws file from draws as they come. Kept in memory: a buffer of each field. */
 #include "hdf5_io/draws_private.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "hdf5_io/panel.h"
 #include "src/base/cpu.h"
 #include "src/base/file.h"
@@ -26,6 +29,7 @@ typedef struct sink_field {
 
 typedef struct sink {
     pfx_out out;
+    char *part; /* name of a checkpoint */
     pfx_h5 h5;
     int n_fields; /* replicate, then the draw's */
     sink_field *field;
@@ -108,6 +112,7 @@ static pfx_status put_attributes(sink *s, const pfx_draw_spec *d, pfx_err *err)
                  {"command", d->command},
                  {"method", d->method},
                  {"term", terms.s},
+                 {"options", d->options},
                  {"spec_digest", d->spec_digest},
                  {"panel_digest", d->panel_digest},
                  {"panelfx", PFX_VERSION},
@@ -125,7 +130,7 @@ static pfx_status put_attributes(sink *s, const pfx_draw_spec *d, pfx_err *err)
                   {"last", d->last},
                   {"shard", d->shard},
                   {"shards", d->n_shards},
-                  {"complete", 1}};
+                  {"complete", 0}};
     pfx_status st = terms.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the names of terms") : PFX_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts && st == PFX_OK; i++)
         st = pfx_h5_put_text(&s->h5, s->h5.id, texts[i].name, texts[i].text ? texts[i].text : "", err);
@@ -161,10 +166,22 @@ static pfx_status begin_locked(sink *s, const pfx_draw_spec *d, pfx_err *err)
     return st;
 }
 
+static void free_fields(sink *s)
+{
+    for (int f = 0; f < s->n_fields; f++) {
+        pfx_mem_free(s->field[f].where);
+        pfx_mem_free(s->field[f].buf);
+    }
+    pfx_mem_free(s->field);
+    s->field = NULL;
+    s->n_fields = 0;
+}
+
 static pfx_status sink_begin(void *ctx, const pfx_draw_spec *d, pfx_err *err)
 {
     sink *s = ctx;
     pfx_status st;
+    s->n_buf = s->n_done = 0;
     s->n_terms = d->n_terms;
     s->first = d->first;
     s->last = d->last;
@@ -247,6 +264,65 @@ static pfx_status close_file(sink *s, pfx_err *err)
     return st == PFX_OK ? pfx_h5_close_write(&s->h5, err) : st;
 }
 
+/* The checkpoint of these draws that is there has more of them. */
+static bool is_behind(const sink *s, const pfx_draws *mine)
+{
+    pfx_draws *there = NULL;
+    pfx_err none = {0};
+    bool behind = false;
+    if (pfx_draws_open_part(s->part, &there, &none) != PFX_OK) return false;
+    const pfx_draw_spec *a = pfx_draws_spec(mine), *b = pfx_draws_spec(there);
+    behind = pfx_draws_n(there) > pfx_draws_n(mine) && a->first == b->first && a->last == b->last &&
+             a->seed == b->seed && !strcmp(a->spec_digest, b->spec_digest) &&
+             !strcmp(a->panel_digest, b->panel_digest) && !strcmp(a->numerics, b->numerics);
+    pfx_draws_close(there);
+    return behind;
+}
+
+/* A new temporary with what the checkpoint holds. */
+static pfx_status go_on(sink *s, pfx_draws *from, pfx_err *err)
+{
+    const pfx_draw_sink self = {.ctx = s, .put = sink_put};
+    char *json = NULL;
+    free_fields(s);
+    pfx_status st = pfx_draws_fit(from, &json, err);
+    if (st == PFX_OK) st = sink_begin(s, pfx_draws_spec(from), err);
+    if (st == PFX_OK) st = sink_result(s, json, err);
+    if (st == PFX_OK) st = pfx_draws_replay(from, 0, pfx_draws_n(from), 1, &self, err);
+    pfx_mem_free(json);
+    return st;
+}
+
+static pfx_status sink_checkpoint(void *ctx, bool more, pfx_err *err)
+{
+    sink *s = ctx;
+    pfx_draws *done = NULL;
+    pfx_status st = flush(s, err);
+    if (st != PFX_OK) return st;
+    pfx_h5_lock();
+    st = close_file(s, err);
+    pfx_h5_unlock();
+    /* Opened before it is renamed: under its new name another process might put its own. */
+    if (st == PFX_OK) st = pfx_draws_open_part(s->out.tmp, &done, err);
+    if (st == PFX_OK && is_behind(s, done))
+        (void)unlink(s->out.tmp);
+    else if (st == PFX_OK)
+        st = pfx_out_keep_as(&s->out, s->part, err);
+    if (st == PFX_OK && more) st = go_on(s, done, err);
+    pfx_draws_close(done);
+    return st;
+}
+
+static pfx_status sink_cut(void *ctx, pfx_err *err)
+{
+    sink *s = ctx;
+    s->last = s->first + s->n_done + s->n_buf;
+    pfx_h5_lock();
+    pfx_status st = pfx_h5_set_int(&s->h5, s->h5.id, "last", s->last, err);
+    pfx_h5_unlock();
+    return st;
+}
+
 static pfx_status sink_commit(void *ctx, pfx_err *err)
 {
     sink *s = ctx;
@@ -256,9 +332,12 @@ static pfx_status sink_commit(void *ctx, pfx_err *err)
                       (long long)s->n_done, (long long)(s->last - s->first));
     if (st != PFX_OK) return st;
     pfx_h5_lock();
-    st = close_file(s, err);
+    st = pfx_h5_set_int(&s->h5, s->h5.id, "complete", 1, err);
+    if (st == PFX_OK) st = close_file(s, err);
     pfx_h5_unlock();
-    return st == PFX_OK ? pfx_out_commit(&s->out, err) : st;
+    if (st == PFX_OK) st = pfx_out_commit(&s->out, err);
+    if (st == PFX_OK) (void)unlink(s->part);
+    return st;
 }
 
 static void sink_abort(void *ctx)
@@ -269,12 +348,21 @@ static void sink_abort(void *ctx)
     pfx_h5_close(&s->h5);
     pfx_h5_unlock();
     pfx_out_abort(&s->out);
-    for (int f = 0; f < s->n_fields; f++) {
-        pfx_mem_free(s->field[f].where);
-        pfx_mem_free(s->field[f].buf);
-    }
-    pfx_mem_free(s->field);
+    free_fields(s);
+    pfx_mem_free(s->part);
     pfx_mem_free(s);
+}
+
+char *pfx_draws_part_name(const char *path, pfx_err *err)
+{
+    char real[PATH_MAX];
+    pfx_str s = {0};
+    /* As pfx_out_begin does: the file that a link points to. */
+    pfx_str_addf(&s, "%s.part", realpath(path, real) ? real : path);
+    char *name = s.failed ? NULL : pfx_mem_strdup(s.s, err);
+    if (s.failed) (void)pfx_fail(err, PFX_ENOMEM, "out of memory for a name");
+    pfx_str_free(&s);
+    return name;
 }
 
 pfx_status pfx_draws_sink(const char *path, bool force, pfx_draw_sink *out, pfx_err *err)
@@ -283,6 +371,7 @@ pfx_status pfx_draws_sink(const char *path, bool force, pfx_draw_sink *out, pfx_
     if (!s) return PFX_ENOMEM;
     s->h5.id = H5I_INVALID_HID;
     pfx_status st = pfx_out_begin(&s->out, path, force, err);
+    if (st == PFX_OK && !(s->part = pfx_draws_part_name(s->out.path, err))) st = PFX_ENOMEM;
     if (st != PFX_OK) {
         sink_abort(s);
         return st;
@@ -291,6 +380,8 @@ pfx_status pfx_draws_sink(const char *path, bool force, pfx_draw_sink *out, pfx_
                            .begin = sink_begin,
                            .put = sink_put,
                            .result = sink_result,
+                           .checkpoint = sink_checkpoint,
+                           .cut = sink_cut,
                            .commit = sink_commit,
                            .abort = sink_abort};
     return PFX_OK;

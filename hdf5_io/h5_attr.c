@@ -45,6 +45,17 @@ pfx_status pfx_h5_put_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx 
     return put_scalar(f, obj, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, err);
 }
 
+pfx_status pfx_h5_set_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx value, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    hid_t at = H5Aopen(obj, name, H5P_DEFAULT);
+    if (at < 0 || H5Awrite(at, H5T_NATIVE_INT64, &value) < 0)
+        st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
+    if (at >= 0 && H5Aclose(at) < 0 && st == PFX_OK)
+        st = pfx_h5_fail(err, PFX_EIO, "%s: cannot write attribute %s", f->path, name);
+    return st == PFX_OK ? pfx_h5_written(f, err) : st;
+}
+
 /* Text of variable length, as h5py writes it. */
 static pfx_status get_variable(const pfx_h5 *f, hid_t at, hid_t type, const char *where, const char *name,
                                char **out, pfx_err *err)

@@ -60,6 +60,8 @@ hid_t pfx_h5_text_type(size_t n);
 pfx_status pfx_h5_put_text(const pfx_h5 *f, hid_t obj, const char *name, const char *value,
                            pfx_err *err) PFX_MUST;
 pfx_status pfx_h5_put_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx value, pfx_err *err) PFX_MUST;
+/* Another value for a number that pfx_h5_put_int has put. */
+pfx_status pfx_h5_set_int(const pfx_h5 *f, hid_t obj, const char *name, pfx_idx value, pfx_err *err) PFX_MUST;
 /* `where` is the object's name for messages. *out is freed by the caller. FORMAT: absent, or of another type.
  */
 pfx_status pfx_h5_get_text(const pfx_h5 *f, hid_t obj, const char *where, const char *name, char **out,
@@ -99,6 +101,16 @@ size_t pfx_h5_chunk_bytes(const pfx_h5_layout *l); /* that pfx_h5_read_chunk wri
  * this chunk is absent, not like the others, or cannot be read; pfx_h5_read_rows says what is the matter. */
 bool pfx_h5_read_chunk(hid_t ds, const pfx_h5_layout *l, pfx_idx row0, void *buf, uint32_t *checksum) PFX_MUST;
 
+/* ---- what a dataset holds, in 64 hexadecimal digits (h5_checksum.c) ---- */
+
+#define PFX_H5_CHECKSUM "checksum"
+struct pfx_sha256;
+/* A chunk's worth of elements, as they lie in memory: their UMAC-64 goes into the digest. */
+void pfx_h5_checksum_add(struct pfx_sha256 *sum, size_t bytes, const void *elements);
+/* The digest that the writer left in the attribute `checksum`; where there is none (an older file) the one that it
+ * would have left, from reading all rows. FORMAT. */
+pfx_status pfx_h5_checksum(const pfx_h5 *f, const char *where, char out[65], pfx_err *err) PFX_MUST;
+
 /* Rows for one dataset as they come: a chunk is kept back until it is full, so that a dataset of fewer rows
  * than a chunk becomes a single chunk of its own size. */
 typedef struct pfx_h5_writer {
@@ -110,6 +122,7 @@ typedef struct pfx_h5_writer {
     pfx_idx chunk_rows;
     int deflate;
     hid_t ds;
+    struct pfx_sha256 *sum; /* of what was flushed: becomes the attribute `checksum` */
     char *buf; /* [chunk_rows] elements, n_buf of them in use: append there, then flush a full one */
     pfx_idx n_buf, n_done;
 } pfx_h5_writer;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/base/sha256.h"
 
 hid_t pfx_h5_file_type(pfx_dtype t)
 {
@@ -121,9 +122,11 @@ pfx_status pfx_h5_writer_init(pfx_h5_writer *w, const pfx_h5 *f, const char *whe
                          .chunk_rows = chunk_rows,
                          .deflate = deflate,
                          .ds = H5I_INVALID_HID};
-    if (!(w->where = pfx_mem_strdup(where, err)) || !(w->buf = pfx_mem_alloc(chunk_rows, w->size, err))) {
+    w->sum = pfx_sha256_new();
+    if (!w->sum || !(w->where = pfx_mem_strdup(where, err)) ||
+        !(w->buf = pfx_mem_alloc(chunk_rows, w->size, err))) {
         pfx_h5_writer_free(w);
-        return PFX_ENOMEM;
+        return pfx_fail(err, PFX_ENOMEM, "out of memory for %s", where);
     }
     return PFX_OK;
 }
@@ -161,6 +164,7 @@ pfx_status pfx_h5_writer_flush(pfx_h5_writer *w, pfx_err *err)
         H5Dwrite(w->ds, w->mem_type, msp, fsp, H5P_DEFAULT, w->buf) < 0)
         st = pfx_h5_fail(err, PFX_EIO, "%s:/%s: cannot write rows %lld to %lld", w->f->path, w->where,
                          (long long)start + 1, (long long)size);
+    pfx_h5_checksum_add(w->sum, (size_t)w->n_buf * w->size, w->buf);
     w->n_done += w->n_buf;
     w->n_buf = 0;
     if (msp >= 0) H5Sclose(msp);
@@ -171,8 +175,11 @@ pfx_status pfx_h5_writer_flush(pfx_h5_writer *w, pfx_err *err)
 pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err)
 {
     pfx_status st = PFX_OK;
+    char checksum[PFX_SHA256_HEX];
     hid_t ds;
     if (w->n_buf > 0 || w->ds < 0) st = pfx_h5_writer_flush(w, err);
+    pfx_sha256_hex(w->sum, checksum);
+    if (st == PFX_OK) st = pfx_h5_put_text(w->f, w->ds, PFX_H5_CHECKSUM, checksum, err);
     if (st != PFX_OK) return st; /* pfx_h5_close closes the dataset */
     ds = w->ds;
     if (H5Dclose(ds) < 0) return pfx_h5_fail(err, PFX_EIO, "%s:/%s: cannot write", w->f->path, w->where);
@@ -182,6 +189,7 @@ pfx_status pfx_h5_writer_finish(pfx_h5_writer *w, pfx_err *err)
 
 void pfx_h5_writer_free(pfx_h5_writer *w)
 {
+    pfx_sha256_free(w->sum);
     pfx_mem_free(w->where);
     pfx_mem_free(w->buf);
     *w = (pfx_h5_writer){.ds = H5I_INVALID_HID};

@@ -38,6 +38,11 @@ bool pfx_panel_provenance(const pfx_panel *p, int i, const char **key, const cha
 typedef struct pfx_panel_storage { pfx_idx bytes_disk, bytes_raw; bool deflate, fletcher32; } pfx_panel_storage;
 pfx_status pfx_panel_column_storage(pfx_panel *p, int c, pfx_panel_storage *out, pfx_err *err) PFX_MUST;
 
+/* What the named columns hold, with the panel's structure, in 64 hexadecimal digits: equal data, equal digest,
+ * whatever else is in the panel and however it is compressed. From checksums that were written with the columns; the
+ * columns of a panel that has none are read. USAGE: no such column. FORMAT. */
+pfx_status pfx_panel_digest(pfx_panel *p, int n, const char *const *names, char out[65], pfx_err *err) PFX_MUST;
+
 /* Whether a pass compares each chunk with its checksum. ONCE: until a pass has reached the end of the panel;
  * passes after it, which read what was found whole a moment ago, do not. Chunks that are compressed, or of
  * another byte order, are read by HDF5, which always compares. */

@@ -48,12 +48,17 @@ static void unregister_tmp(char *tmp)
     }
 }
 
-static void on_signal(int sig)
+void pfx_file_remove_temporaries(void)
 {
     for (int i = 0; i < MAX_TEMPORARIES; i++) {
         char *tmp = atomic_load(&temporaries[i]);
         if (tmp) unlink(tmp);
     }
+}
+
+static void on_signal(int sig)
+{
+    pfx_file_remove_temporaries();
     signal(sig, SIG_DFL);
     kill(getpid(), sig);
 }
@@ -167,15 +172,30 @@ static int rename_whole(const char *from, const char *to)
     return rename(from, to) == 0 ? 0 : errno;
 }
 
-pfx_status pfx_out_commit(pfx_out *o, pfx_err *err)
+/* The temporary, whole on the disk, under name, and the name there too; 0 or errno. */
+static int publish(const char *tmp, const char *name)
 {
     char dir[PATH_MAX];
-    int e = sync_path(o->tmp, O_RDONLY);
-    if (e == 0) e = rename_whole(o->tmp, o->path);
-    if (e == 0 && folder_of(o->path, dir)) e = sync_path(dir, O_RDONLY | O_DIRECTORY);
+    int e = sync_path(tmp, O_RDONLY);
+    if (e == 0) e = rename_whole(tmp, name);
+    if (e == 0 && folder_of(name, dir)) e = sync_path(dir, O_RDONLY | O_DIRECTORY);
+    return e;
+}
+
+pfx_status pfx_out_commit(pfx_out *o, pfx_err *err)
+{
+    int e = publish(o->tmp, o->path);
     if (e != 0) pfx_fail(err, PFX_EIO, "%s: cannot write: %s", o->path, strerror(e));
     pfx_out_abort(o); /* after the rename there is nothing left to remove */
     return e == 0 ? PFX_OK : PFX_EIO;
+}
+
+pfx_status pfx_out_keep_as(pfx_out *o, const char *name, pfx_err *err)
+{
+    int e = publish(o->tmp, name);
+    if (e == 0) return PFX_OK;
+    (void)unlink(o->tmp);
+    return pfx_fail(err, PFX_EIO, "%s: cannot write: %s", name, strerror(e));
 }
 
 void pfx_out_abort(pfx_out *o)

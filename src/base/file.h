@@ -22,6 +22,9 @@ pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err) PF
 /* fsync the temporary, rename it, fsync the folder. IO: names path and the reason, and removes the temporary.
  */
 pfx_status pfx_out_commit(pfx_out *o, pfx_err *err) PFX_MUST;
+/* fsync the temporary and rename it to `name` in the same folder, as a checkpoint; o can begin another temporary and be
+ * committed later. IO: names `name` and the reason; the temporary is removed, and what `name` was before stays. */
+pfx_status pfx_out_keep_as(pfx_out *o, const char *name, pfx_err *err) PFX_MUST;
 /* Remove the temporary if it is there; free. Accepts {0} and a committed one. */
 void pfx_out_abort(pfx_out *o);
 
@@ -39,5 +42,7 @@ int pfx_fault_write(void);
 /* Remove registered temporaries and die by the signal, on SIGINT, SIGTERM, SIGHUP, SIGXCPU (commands without
  * checkpoints). Called once by main. */
 void pfx_file_install_cleanup(void);
+/* The removal alone; a signal handler may call it. */
+void pfx_file_remove_temporaries(void);
 
 #endif

@@ -55,14 +55,16 @@ typedef struct pfx_draw_spec {
     pfx_idx reps;             /* of the whole run */
     pfx_idx first, last;      /* replicates first .. last - 1 of them are here, counted from 0 */
     pfx_idx shard, n_shards;  /* from 1; 1 of 1: the whole run */
-    const char *spec_digest;  /* of formula, options and method: what a merge must find equal */
+    const char *options;      /* formula, options and method, lines "name=value" */
+    const char *spec_digest;  /* SHA-256 of them: what a merge must find equal */
     const char *panel_digest; /* of the data behind the draws */
     const char *numerics;     /* instruction set that the draws' bits belong to */
     const char *blas;         /* which one, and for which processor it is set */
 } pfx_draw_spec;
 
-/* Where draws go. Calls come in this order: begin, any number of put, result once, then commit or abort;
- * abort may come any time and leaves no file. One thread uses it. */
+/* Where draws go. Calls come in this order: begin, then any number of put, checkpoint and, once, result; at the end
+ * cut, if draws are missing, then commit or abort; abort may come any time and leaves no file but the last checkpoint.
+ * One thread uses it. A sink in memory sets put alone. */
 typedef struct pfx_draw_sink {
     void *ctx;
     pfx_status (*begin)(void *ctx, const pfx_draw_spec *spec, pfx_err *err);
@@ -71,7 +73,13 @@ typedef struct pfx_draw_sink {
     pfx_status (*put)(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, pfx_err *err);
     /* The full-sample fit as the JSON of `fit`. */
     pfx_status (*result)(void *ctx, const char *json, pfx_err *err);
-    /* Close, fsync, rename to the final name, fsync the folder. IO; DATA: fewer draws than the spec says. */
+    /* What came so far is safe from now on, whatever happens to the process; after result. With `more`, draws may
+     * follow, else only abort. IO: not kept, the checkpoint before it stays. */
+    pfx_status (*checkpoint)(void *ctx, bool more, pfx_err *err);
+    /* No draws come any more: the spec's last is where they end. */
+    pfx_status (*cut)(void *ctx, pfx_err *err);
+    /* Close, fsync, rename to the final name, fsync the folder; the checkpoint goes. IO; DATA: fewer draws than the
+     * spec says. */
     pfx_status (*commit)(void *ctx, pfx_err *err);
     void (*abort)(void *ctx); /* also frees ctx; after commit it only frees */
 } pfx_draw_sink;

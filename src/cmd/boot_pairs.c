@@ -88,6 +88,23 @@ static unsigned pairs_keep(const rep_run *r)
     return 1u << PFX_DRAW_ESTIMATE | (unsigned)studentised(r) << PFX_DRAW_STATISTIC;
 }
 
+/* The standard errors of the draws are there only where they are of use. */
+static void pairs_describe(const rep_run *r, pfx_str *spec)
+{
+    pfx_str_addf(spec, "studentised=%d\n", studentised(r));
+}
+
+/* As pfx_boot_summarise counts. */
+static int pairs_extreme(const rep_run *r, int t, const double *const *field, pfx_idx i)
+{
+    const pairs_state *s = r->state;
+    pfx_idx at = i * r->n_terms + t;
+    double b = field[PFX_DRAW_ESTIMATE][at], full = r->stat->b[t];
+    double x = studentised(r) ? field[PFX_DRAW_STATISTIC][at] : b - full;
+    double edge = fabs((full - r->o->null) / (studentised(r) ? s->full_se[t] : 1));
+    return !isfinite(b) ? -1 : fabs(x) >= edge * (1 - 1e-9);
+}
+
 static void pairs_full(const rep_run *r, int t, pfx_rep_values *v)
 {
     const pairs_state *s = r->state;
@@ -155,6 +172,8 @@ const rep_method boot_pairs = {.command = "boot",
                                .prepare = pairs_prepare,
                                .release = pairs_release,
                                .draws = pairs_draws,
+                               .describe = pairs_describe,
                                .full = pairs_full,
                                .keep = pairs_keep,
+                               .extreme = pairs_extreme,
                                .summarise = pairs_summarise};

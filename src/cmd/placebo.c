@@ -45,6 +45,9 @@ static pfx_status check_options(const placebo_options *o, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "--assignments takes the draws from a file; leave --strata out");
     if (o->scheme == PFX_PLACEBO_IN_TIME && o->rep.output)
         return pfx_fail(err, PFX_EUSAGE, "--scheme in-time draws nothing: there is nothing to store with -o");
+    if (o->scheme == PFX_PLACEBO_IN_TIME && (o->rep.estimate || o->rep.decided != 0))
+        return pfx_fail(err, PFX_EUSAGE, "--scheme in-time draws nothing: leave %s out",
+                        o->rep.estimate ? "--estimate" : "--stop-when-decided");
     return PFX_OK;
 }
 

@@ -22,7 +22,11 @@ void rep_free(rep_run *r)
     pfx_fit_free(r->fit);
     pfx_dataset_free(r->data);
     pfx_formula_free(r->formula);
+    pfx_dataset_free_names(r->n_names, r->names);
     pfx_panel_close(r->panel);
+    pfx_draws_close(r->resumed);
+    pfx_str_free(&r->spec);
+    pfx_mem_free(r->output);
     *r = (rep_run){0};
 }
 
@@ -40,8 +44,38 @@ static pfx_status parse_formula(rep_run *r, const char *text, pfx_err *err)
     return PFX_OK;
 }
 
+/* What the draws depend on besides the data, a line each. */
+static pfx_status describe(rep_run *r, pfx_err *err)
+{
+    const rep_options *o = r->o;
+    pfx_str *s = &r->spec;
+    pfx_str_addf(s, "command=%s\nmethod=%s\nformula=%s\n", r->method->command, r->method->name,
+                 r->formula->models[0].text);
+    if (o->where) pfx_str_addf(s, "where=%s\n", o->where);
+    if (o->weights) pfx_str_addf(s, "weights=%s\nweights-kind=%d\n", o->weights, o->weights_kind);
+    for (int c = 0; c < r->vcov.n_clusters; c++) pfx_str_addf(s, "cluster=%s\n", r->vcov.clusters[c]);
+    for (int t = 0; t < r->n_terms; t++) pfx_str_addf(s, "term=%s\n", r->terms[t]);
+    if (o->keep_singletons) pfx_str_add(s, "keep-singletons\n");
+    pfx_str_addf(s, "reps=%lld\n", (long long)o->reps);
+    pfx_str_addf(s, "tol=%.17g\nmaxiter=%lld\n", o->tol, (long long)o->maxiter);
+    if (o->decided != 0) pfx_str_addf(s, "stop-when-decided=%.17g\nnull=%.17g\n", o->decided, o->null);
+    if (r->method->describe) r->method->describe(r, s);
+    return s->failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the run's description") : PFX_OK;
+}
+
+static pfx_status digests(rep_run *r, pfx_err *err)
+{
+    pfx_sha256 *h = pfx_sha256_new();
+    if (!h) return pfx_fail(err, PFX_ENOMEM, "out of memory for a checksum");
+    pfx_sha256_add(h, r->spec.len, r->spec.s);
+    pfx_sha256_hex(h, r->spec_digest);
+    pfx_sha256_free(h);
+    return pfx_panel_digest(r->panel, r->n_names, (const char *const *)r->names, r->panel_digest, err);
+}
+
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err)
 {
+    const rep_options *o = r->o;
     const char *key, *value;
     fit_options f = fit_defaults();
     pfx_status st = parse_formula(r, formula, err);
@@ -49,27 +83,37 @@ pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err 
     if (st != PFX_OK) return st;
     for (int i = 0; pfx_panel_provenance(r->panel, i, &key, &value); i++)
         if (strcmp(key, "synthetic") == 0 && strcmp(value, "no") != 0) r->synthetic = true;
-    f.cluster = r->o->cluster;
-    return fit_choose_vcov(&f, pfx_panel_structure(r->panel), &r->vcov, err);
+    f.cluster = o->cluster;
+    if ((st = fit_choose_vcov(&f, pfx_panel_structure(r->panel), &r->vcov, err)) != PFX_OK) return st;
+    r->dataset = (pfx_dataset_options){
+        .where = o->where,
+        .weights = o->weights,
+        .weights_kind = o->weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + o->weights_kind) : PFX_W_NONE,
+        .n_clusters = r->vcov.n_clusters,
+        .clusters = r->factor,
+        .keep_singletons = o->keep_singletons,
+        .nth = (int)o->common.threads,
+    };
+    for (int c = 0; c < r->vcov.n_clusters; c++) r->factor[c] = r->vcov.clusters[c];
+    if (r->method->open) st = r->method->open(r, &r->dataset, r->factor, err);
+    if (st == PFX_OK)
+        st = pfx_dataset_columns(r->formula, &r->dataset, pfx_panel_structure(r->panel),
+                                 pfx_panel_n_cols(r->panel), pfx_panel_cols(r->panel), &r->n_names, &r->names,
+                                 err);
+    if (st == PFX_OK) st = describe(r, err);
+    return st == PFX_OK ? digests(r, err) : st;
 }
 
-static pfx_status load_rows(rep_run *r, const pfx_dataset_options *d, pfx_err *err)
+static pfx_status load_rows(rep_run *r, pfx_err *err)
 {
-    const pfx_panel_source_options so = {.nth = d->nth};
+    const pfx_panel_source_options so = {.nth = r->dataset.nth};
     pfx_row_source source = {0};
     pfx_watch watch;
-    char **names = NULL;
-    int n = 0;
-    pfx_status st =
-        pfx_dataset_columns(r->formula, d, pfx_panel_structure(r->panel), pfx_panel_n_cols(r->panel),
-                            pfx_panel_cols(r->panel), &n, &names, err);
+    pfx_status st = pfx_panel_source(r->panel, r->n_names, (const char *const *)r->names, &so, &source, err);
     if (st != PFX_OK) return st;
-    if ((st = pfx_panel_source(r->panel, n, (const char *const *)names, &so, &source, err)) == PFX_OK) {
-        source = pfx_watch_source(&watch, source);
-        st = pfx_dataset_load(&source, r->formula, d, &r->data, err);
-        source.close(source.ctx);
-    }
-    pfx_dataset_free_names(n, names);
+    source = pfx_watch_source(&watch, source);
+    st = pfx_dataset_load(&source, r->formula, &r->dataset, &r->data, err);
+    source.close(source.ctx);
     return st;
 }
 
@@ -108,24 +152,11 @@ static pfx_status reduce(rep_run *r, pfx_err *err)
 
 pfx_status rep_load(rep_run *r, pfx_err *err)
 {
-    const char *cluster[REP_MAX_FACTORS];
-    pfx_dataset_options d = {
-        .where = r->o->where,
-        .weights = r->o->weights,
-        .weights_kind = r->o->weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + r->o->weights_kind) : PFX_W_NONE,
-        .n_clusters = r->vcov.n_clusters,
-        .clusters = cluster,
-        .keep_singletons = r->o->keep_singletons,
-        .nth = (int)r->o->common.threads,
-    };
     double t0 = pfx_wall_s();
-    for (int c = 0; c < r->vcov.n_clusters; c++) cluster[c] = r->vcov.clusters[c];
-    pfx_status st = r->method->open ? r->method->open(r, &d, cluster, err) : PFX_OK;
-    if (st == PFX_OK) st = load_rows(r, &d, err);
-    if (st != PFX_OK) return st;
+    pfx_status st = load_rows(r, err);
     r->read_s += pfx_wall_s() - t0;
     t0 = pfx_wall_s();
-    st = reduce(r, err);
+    if (st == PFX_OK) st = reduce(r, err);
     r->compute_s += pfx_wall_s() - t0;
     return st;
 }

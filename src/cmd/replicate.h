@@ -5,11 +5,15 @@
 #ifndef PFX_CMD_REPLICATE_H
 #define PFX_CMD_REPLICATE_H
 
+#include "hdf5_io/draws.h"
+#include "src/base/sha256.h"
 #include "src/cmd/fit_private.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/driver.h"
 #include "src/rep/keep.h"
 #include "src/report/replicate.h"
+
+enum { REP_MAX_FACTORS = 8 }; /* cluster variables and a method's further factors */
 
 /* The first member of the options struct of each of these commands. */
 typedef struct rep_options {
@@ -23,6 +27,9 @@ typedef struct rep_options {
     int format; /* 0 text, 1 json */
     /* rep_draw_options: what is drawn, and where it goes */
     pfx_idx reps, seed;
+    const char *shard; /* "2/7", "slurm/7" */
+    bool resume, estimate;
+    double checkpoint, decided; /* seconds; alpha, 0: not asked for */
     const char *output;
 } rep_options;
 
@@ -41,11 +48,22 @@ typedef struct rep_run {
     int n_terms; /* tested coefficients, which the command sets before rep_command; n_terms <= 64 */
     const char *const *terms;
     pfx_formula *formula; /* one model */
+    pfx_idx shard, n_shards, first,
+        last;     /* the run's replicates, first .. last - 1 counted from 0, of `reps` */
+    char *output; /* where the draws go, or NULL */
 
     /* set before method->open */
     pfx_panel *panel;
     bool synthetic;
     fit_vcov vcov; /* n_clusters 0, 1 or 2 */
+    pfx_dataset_options dataset;
+    const char *factor[REP_MAX_FACTORS]; /* dataset.clusters */
+    int n_names;
+    char **names; /* [n_names] columns of the panel that are read */
+
+    /* what the draws depend on, and digests of that and of the columns; set after method->open */
+    pfx_str spec;
+    char spec_digest[PFX_SHA256_HEX], panel_digest[PFX_SHA256_HEX];
 
     /* set before method->prepare */
     pfx_fit *fit;          /* of the full sample */
@@ -54,8 +72,9 @@ typedef struct rep_run {
     /* the method's own, made by open or prepare, freed by method->release */
     void *state;
 
-    pfx_idx reps; /* as asked for; prepare may lower it, where fewer are all there are (enumeration) */
+    pfx_idx reps;       /* as asked for; prepare may lower it, where fewer are all there are (enumeration) */
     pfx_draw_sink file; /* ctx NULL: none */
+    pfx_draws *resumed; /* a checkpoint to go on from, or NULL */
     pfx_dataset *data;
     double read_s, compute_s;
 } rep_run;
@@ -110,14 +129,14 @@ typedef struct rep_method {
     pfx_status (*summarise)(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err);
 } rep_method;
 
-enum { REP_MAX_FACTORS = 8 };
-
 /* Parts of a run, for a command that does not draw (jackknife); rep_command calls them in this order. Each is
  * given what the one before has made; rep_free frees everything, whatever happened. */
 
 /* Ranges and combinations of the shared options. USAGE. */
 pfx_status rep_check_options(const rep_options *o, pfx_err *err) PFX_MUST;
-/* Formula, panel, variance. USAGE: not one model. */
+/* The run's replicates and the name of its output. USAGE. */
+pfx_status rep_choose_draws(rep_run *r, pfx_err *err) PFX_MUST;
+/* Formula, panel, variance, method->open, digests. USAGE: not one model. */
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 /* Rows, full-sample fit, cluster statistics if method->needs_stat, and method->prepare. */
 pfx_status rep_load(rep_run *r, pfx_err *err) PFX_MUST;
@@ -128,6 +147,16 @@ pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *e
 /* Times into the report; text or JSON on standard output. */
 pfx_status rep_report_print(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
 void rep_free(rep_run *r);
+
+/* What is there of the output already (replicate_resume.c). Before the panel is opened: refuse what would be
+ * overwritten, make the sink. USAGE, IO. */
+pfx_status rep_output_begin(rep_run *r, pfx_err *err) PFX_MUST;
+/* After rep_open, with --resume: r->resumed, or *whole where nothing is left to do. USAGE, DATA: what is
+ * there belongs to another run; says what differs. */
+pfx_status rep_output_resume(rep_run *r, bool *whole, pfx_err *err) PFX_MUST;
+
+/* first and last from shard and reps. */
+void rep_bounds(rep_run *r);
 
 /* The draws, from a prepared method to file and summary (replicate_draw.c). */
 pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;

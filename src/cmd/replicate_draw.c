@@ -3,57 +3,20 @@
 #include "src/cmd/replicate.h"
 
 #include <cblas.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "hdf5_io/draws.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
-#include "src/base/sha256.h"
+#include "src/base/stop.h"
+#include "src/rep/decide.h"
 #include "src/report/json.h"
 
 /* Of --memory, what draws that are kept may take. */
 static const double KEEP_SHARE = 0.4;
 static const double GIB = 1073741824.0;
-
-/* What the draws depend on besides the data, a line each. */
-static void describe(const rep_run *r, pfx_str *spec)
-{
-    pfx_str_addf(spec, "command=%s\nmethod=%s\nformula=%s\n", r->method->command, r->method->name,
-                 r->formula->models[0].text);
-    if (r->o->where) pfx_str_addf(spec, "where=%s\n", r->o->where);
-    if (r->o->weights) pfx_str_addf(spec, "weights=%s\nweights-kind=%d\n", r->o->weights, r->o->weights_kind);
-    for (int c = 0; c < r->vcov.n_clusters; c++) pfx_str_addf(spec, "cluster=%s\n", r->vcov.clusters[c]);
-    for (int t = 0; t < r->n_terms; t++) pfx_str_addf(spec, "term=%s\n", r->terms[t]);
-    if (r->o->keep_singletons) pfx_str_add(spec, "keep-singletons\n");
-    pfx_str_addf(spec, "tol=%.17g\nmaxiter=%lld\n", r->o->tol, (long long)r->o->maxiter);
-    if (r->method->describe) r->method->describe(r, spec);
-}
-
-/* SHA-256 of what the draws depend on besides the data, and of the data as the fit has them. */
-static pfx_status digests(const rep_run *r, char spec[PFX_SHA256_HEX], char panel[PFX_SHA256_HEX],
-                          pfx_err *err)
-{
-    pfx_str text = {0};
-    pfx_sha256 *h = pfx_sha256_new();
-    describe(r, &text);
-    if (!h || text.failed) {
-        pfx_sha256_free(h);
-        pfx_str_free(&text);
-        return pfx_fail(err, PFX_ENOMEM, "out of memory for a checksum");
-    }
-    pfx_sha256_add(h, text.len, text.s);
-    pfx_str_free(&text);
-    pfx_sha256_hex(h, spec);
-    pfx_sha256_add(h, sizeof r->fit->n_obs, &r->fit->n_obs);
-    for (int i = 0; i < r->fit->k; i++)
-        pfx_sha256_add(h, sizeof r->fit->coef[i].estimate, &r->fit->coef[i].estimate);
-    if (r->stat) pfx_sha256_add(h, (size_t)(r->stat->rows * r->stat->ld) * sizeof(double), r->stat->M);
-    pfx_sha256_hex(h, panel);
-    pfx_sha256_free(h);
-    return PFX_OK;
-}
 
 /* The method's own of the full sample, into the JSON of the fit. */
 static pfx_status add_full(const rep_run *r, pfx_str *json, pfx_err *err)
@@ -70,12 +33,9 @@ static pfx_status add_full(const rep_run *r, pfx_str *json, pfx_err *err)
 
 static pfx_status begin_file(rep_run *r, pfx_err *err)
 {
-    char spec_digest[PFX_SHA256_HEX], panel_digest[PFX_SHA256_HEX];
     const pfx_rep_method *m = r->method->draws(r);
     /* Times and threads are left out: the same draws are the same file. */
     const pfx_json_run run = {.command = "fit", .panel = NULL, .synthetic = r->synthetic};
-    pfx_str json = {0};
-    pfx_status st = digests(r, spec_digest, panel_digest, err);
     const pfx_draw_spec spec = {.command = r->method->command,
                                 .method = r->method->name,
                                 .n_terms = m->n_terms,
@@ -84,14 +44,17 @@ static pfx_status begin_file(rep_run *r, pfx_err *err)
                                 .extra = m->extra,
                                 .seed = (uint64_t)r->o->seed,
                                 .reps = r->reps,
-                                .last = r->reps,
-                                .shard = 1,
-                                .n_shards = 1,
-                                .spec_digest = spec_digest,
-                                .panel_digest = panel_digest,
+                                .first = r->first,
+                                .last = r->last,
+                                .shard = r->shard,
+                                .n_shards = r->n_shards,
+                                .options = r->spec.s,
+                                .spec_digest = r->spec_digest,
+                                .panel_digest = r->panel_digest,
                                 .numerics = pfx_isa_name((pfx_isa)r->o->common.isa),
                                 .blas = openblas_get_config()};
-    if (st == PFX_OK) st = r->file.begin(r->file.ctx, &spec, err);
+    pfx_str json = {0};
+    pfx_status st = r->file.begin(r->file.ctx, &spec, err);
     if (st == PFX_OK) st = pfx_json_fits(1, &r->fit, &run, &json, err);
     if (st == PFX_OK) st = add_full(r, &json, err);
     if (st == PFX_OK) st = r->file.result(r->file.ctx, json.s, err);
@@ -118,32 +81,42 @@ static int n_bits(unsigned x)
     return n;
 }
 
+/* What the draws of a run take: bytes in memory, with one more field for sorting; bytes on the disk. */
+static double kept_bytes(const rep_run *r)
+{
+    double cells = (double)(r->last - r->first) * r->n_terms;
+    return r->n_shards > 1 ? 0 : cells * (n_bits(r->method->keep(r)) + 1) * sizeof(double);
+}
+
+static double stored_bytes(const rep_run *r)
+{
+    double n = (double)(r->last - r->first), fields = PFX_DRAW_FIELDS + r->method->draws(r)->n_extra;
+    return (n + n * r->n_terms * fields) * sizeof(double);
+}
+
 /* Draws that fit neither into memory nor onto the disk would not end soon either: say both. *summed: they fit
- * into memory, with one more field for sorting. */
+ * into memory. */
 static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
 {
-    const pfx_rep_method *m = r->method->draws(r);
-    double cells = (double)r->reps * m->n_terms, seconds = 0;
-    double kept = cells * (n_bits(r->method->keep(r)) + 1) * sizeof(double);
-    double stored = (cells * (PFX_DRAW_FIELDS + m->n_extra) + (double)r->reps) * sizeof(double);
+    double seconds = 0, kept = kept_bytes(r), stored = r->output ? stored_bytes(r) : 0;
     double allowed = KEEP_SHARE * (double)r->o->common.memory;
+    double room = r->output ? free_bytes(r->output) : 0;
     *summed = kept <= allowed;
-    double room = r->o->output ? free_bytes(r->o->output) : 0;
-    if (*summed && (!r->o->output || stored <= room)) return PFX_OK;
-    if (r->o->output && stored <= room) {
+    if (*summed && stored <= room) return PFX_OK;
+    if (r->output && stored <= room) {
         pfx_note(
             "the draws are stored and not summarised: that would need %.3g GiB, and --memory leaves %.3g",
             kept / GIB, allowed / GIB);
         return PFX_OK;
     }
-    pfx_status st = pfx_rep_measure(m, (int)r->o->common.threads, &seconds, err);
+    pfx_status st = pfx_rep_measure(r->method->draws(r), (int)r->o->common.threads, &seconds, err);
     if (st != PFX_OK) return st;
-    double hours = seconds * (double)r->reps / 3600;
-    if (r->o->output)
+    double hours = seconds * (double)(r->last - r->first) / 3600;
+    if (r->output)
         return pfx_fail(
             err, PFX_EUSAGE,
             "--reps %lld: about %.3g hours, and %.3g GiB for the draws where %s has %.3g; ask for fewer",
-            (long long)r->reps, hours, stored / GIB, r->o->output, room / GIB);
+            (long long)r->reps, hours, stored / GIB, r->output, room / GIB);
     return pfx_fail(
         err, PFX_EUSAGE,
         "--reps %lld: about %.3g hours, and %.3g GiB for the draws, more than --memory allows; store them "
@@ -151,55 +124,233 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
         (long long)r->reps, hours, kept / GIB);
 }
 
-static pfx_status run_draws(rep_run *r, pfx_draw_keep *keep, pfx_err *err)
+/* ---- stopping when decided ---- */
+
+typedef struct decision {
+    const rep_run *r;
+    pfx_decide *term; /* [n_terms], or NULL: not asked for */
+    bool all;
+} decision;
+
+static pfx_status decide(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, bool *stop,
+                         pfx_err *err)
+{
+    decision *d = ctx;
+    (void)first;
+    d->all = true;
+    for (int t = 0; t < d->r->n_terms; t++) {
+        for (pfx_idx i = 0; i < n && !d->term[t].decided; i++) {
+            int extreme = d->r->method->extreme(d->r, t, field, i);
+            pfx_status st = extreme < 0 ? PFX_OK : pfx_decide_add(&d->term[t], extreme, err);
+            if (st != PFX_OK) return st;
+        }
+        d->all = d->all && d->term[t].decided;
+    }
+    *stop = d->all;
+    return PFX_OK;
+}
+
+static pfx_status decide_put(void *ctx, pfx_idx first, pfx_idx n, const double *const *field, pfx_err *err)
+{
+    bool stop;
+    return decide(ctx, first, n, field, &stop, err);
+}
+
+static pfx_status decision_init(decision *d, const rep_run *r, pfx_err *err)
+{
+    *d = (decision){.r = r};
+    if (r->o->decided == 0) return PFX_OK;
+    if (!(d->term = pfx_mem_calloc(r->n_terms, sizeof *d->term, err))) return PFX_ENOMEM;
+    for (int t = 0; t < r->n_terms; t++) {
+        pfx_status st = pfx_decide_init(&d->term[t], r->o->decided, err);
+        if (st != PFX_OK) return st;
+    }
+    return PFX_OK;
+}
+
+static void decision_free(decision *d)
+{
+    for (int t = 0; d->term && t < d->r->n_terms; t++) pfx_decide_free(&d->term[t]);
+    pfx_mem_free(d->term);
+}
+
+static void report_decision(const decision *d, pfx_rep_report *report)
+{
+    for (int t = 0; d->term && t < d->r->n_terms; t++) {
+        const pfx_decide *x = &d->term[t];
+        pfx_rep_values *more = &report->term[t].more;
+        pfx_rep_add_real(more, "decided", "alpha", NULL, x->alpha);
+        pfx_rep_add_text(more, "decided", "p_value_is", "p-value against alpha",
+                         x->decided < 0   ? "at most alpha"
+                         : x->decided > 0 ? "above alpha"
+                                          : "not decided");
+        pfx_rep_add_count(more, "decided", "at", "decided at valid draw", x->decided ? x->n : 0);
+    }
+}
+
+/* ---- the loop, its checkpoints and its interruption ---- */
+
+typedef struct watch {
+    rep_run *r;
+    double last_s, cost_s; /* of the last checkpoint: when, and how long it took */
+    pfx_idx done;          /* draws of earlier runs */
+    const pfx_rep_run *run;
+} watch;
+
+static bool interrupted(void *ctx)
+{
+    (void)ctx;
+    return pfx_stop_requested() != 0;
+}
+
+static pfx_status between(void *ctx, pfx_err *err)
+{
+    watch *w = ctx;
+    const rep_run *r = w->r;
+    double now = pfx_wall_s(), every = r->o->checkpoint;
+    int sig = pfx_stop_requested();
+    if (sig) {
+        pfx_status st = r->file.checkpoint(r->file.ctx, false, err);
+        if (st != PFX_OK) return st;
+        return pfx_fail(err, PFX_EINTR,
+                        "stopped by signal %d after %lld of %lld replicates, kept in %s.part; run again "
+                        "with --resume",
+                        sig, (long long)(w->done + w->run->done), (long long)(r->last - r->first), r->output);
+    }
+    /* A checkpoint copies what was drawn before: it may cost a twentieth of the time. */
+    if (every < w->cost_s * 20) every = w->cost_s * 20;
+    if (r->o->checkpoint == 0 || now - w->last_s < every) return PFX_OK;
+    pfx_status st = r->file.checkpoint(r->file.ctx, true, err);
+    w->last_s = pfx_wall_s();
+    w->cost_s = w->last_s - now;
+    return st;
+}
+
+/* Draws of the checkpoint to all sinks and to the decision; *from: the first that is missing. */
+static pfx_status replay(rep_run *r, int n_sinks, const pfx_draw_sink *sinks, decision *d, pfx_idx *from,
+                         pfx_err *err)
+{
+    pfx_draw_sink all[4];
+    int n = 0;
+    *from = r->first;
+    if (!r->resumed) return PFX_OK;
+    for (; n < n_sinks; n++) all[n] = sinks[n];
+    if (d->term) all[n++] = (pfx_draw_sink){.ctx = d, .put = decide_put};
+    pfx_status st = pfx_draws_replay(r->resumed, 0, pfx_draws_n(r->resumed), n, all, err);
+    *from = r->first + pfx_draws_n(r->resumed);
+    pfx_draws_close(r->resumed);
+    r->resumed = NULL;
+    return st;
+}
+
+/* *last: where the draws end. */
+static pfx_status run_draws(rep_run *r, pfx_draw_keep *keep, decision *d, pfx_idx *last, pfx_err *err)
 {
     pfx_draw_sink sinks[2];
+    watch w = {.r = r, .last_s = pfx_wall_s()};
     pfx_rep_run run = {.seed = (uint64_t)r->o->seed,
-                       .last = r->reps,
+                       .last = r->last,
                        .nth = (int)r->o->common.threads,
                        .what = r->method->command,
-                       .sinks = sinks};
+                       .sinks = sinks,
+                       .stop = d->term ? decide : NULL,
+                       .stop_ctx = d,
+                       .interrupted = r->file.ctx ? interrupted : NULL,
+                       .between = r->file.ctx ? between : NULL,
+                       .between_ctx = &w};
     if (keep) sinks[run.n_sinks++] = pfx_draw_keep_sink(keep);
     if (r->file.ctx) sinks[run.n_sinks++] = r->file;
-    return pfx_rep_run_method(r->method->draws(r), &run, err);
+    pfx_status st = replay(r, run.n_sinks, sinks, d, &run.first, err);
+    w.run = &run;
+    w.done = run.first - r->first;
+    if (st == PFX_OK && !d->all) st = pfx_rep_run_method(r->method->draws(r), &run, err);
+    *last = run.first + run.done;
+    if (st == PFX_OK && r->file.ctx && *last < r->last) st = r->file.cut(r->file.ctx, err);
+    return st;
 }
 
 pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err)
 {
     pfx_draw_keep keep = {0};
+    decision d = {0};
     bool summed = true;
     double t0 = pfx_wall_s();
     pfx_status st = check_size(r, &summed, err);
+    summed = summed && r->n_shards == 1;
     if (st == PFX_OK && summed)
-        st = pfx_draw_keep_init(&keep, r->n_terms, r->method->keep(r), 0, r->reps, err);
-    if (st == PFX_OK && r->file.ctx) st = begin_file(r, err);
-    if (st == PFX_OK) st = run_draws(r, summed ? &keep : NULL, err);
+        st = pfx_draw_keep_init(&keep, r->n_terms, r->method->keep(r), r->first, r->last - r->first, err);
+    if (st == PFX_OK) st = decision_init(&d, r, err);
+    if (st == PFX_OK && r->file.ctx) {
+        pfx_stop_defer(true); /* and from here on to the end: what is drawn is kept */
+        st = begin_file(r, err);
+    }
+    pfx_idx last = r->first;
+    if (st == PFX_OK) st = run_draws(r, summed ? &keep : NULL, &d, &last, err);
     report->reps = r->reps;
     report->seed = (uint64_t)r->o->seed;
-    for (int t = 0; t < r->n_terms; t++) report->term[t].reps = r->reps;
+    for (int t = 0; t < r->n_terms; t++) report->term[t].reps = last - r->first;
     if (st == PFX_OK && summed) st = r->method->summarise(r, &keep, report, err);
+    if (st == PFX_OK && summed) report_decision(&d, report);
+    if (!summed) report->n_terms = 0;
     pfx_draw_keep_free(&keep);
-    if (st == PFX_OK && !summed) report->n_terms = 0;
+    decision_free(&d);
     r->compute_s += pfx_wall_s() - t0;
     return st;
 }
 
-pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err)
+/* The --estimate answer, from some batches. */
+static pfx_status print_need(rep_run *r, pfx_err *err)
 {
-    const rep_options *o = r->o;
-    pfx_rep_report report = {0};
-    r->reps = o->reps;
-    pfx_status st = rep_check_options(o, err);
-    if (st == PFX_OK) st = pfx_out_spare(o->output, panel, err);
-    if (st == PFX_OK && o->output) st = pfx_draws_sink(o->output, o->common.force, &r->file, err);
+    const pfx_rep_method *m = r->method->draws(r);
+    int nth = (int)r->o->common.threads;
+    char text[160];
+    double seconds = 0;
+    pfx_status st = pfx_rep_measure(m, nth, &seconds, err);
+    if (st != PFX_OK) return st;
+    double bytes = (double)pfx_peak_rss() + pfx_rep_bytes(m, nth) + kept_bytes(r);
+    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", bytes / 1048576.0,
+                     pfx_run_s() + seconds * (double)(r->last - r->first));
+    return pfx_file_write_text(NULL, text, (size_t)n, false, err);
+}
+
+/* Which replicates these are, where they are not the whole run. */
+static void report_shard(const rep_run *r, pfx_rep_report *report)
+{
+    if (r->n_shards == 1) return;
+    pfx_rep_add_count(&report->more, "shard", "number", "shard", r->shard);
+    pfx_rep_add_count(&report->more, "shard", "of", "of", r->n_shards);
+    pfx_rep_add_count(&report->more, "shard", "first", "replicates from", r->first + 1);
+    pfx_rep_add_count(&report->more, "shard", "last", "to", r->last);
+}
+
+static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pfx_rep_report *report,
+                          pfx_err *err)
+{
+    bool whole = false;
+    pfx_status st = rep_check_options(r->o, err);
+    if (st == PFX_OK) st = rep_choose_draws(r, err);
+    if (st == PFX_OK) st = pfx_out_spare(r->output, panel, err);
+    if (st == PFX_OK) st = rep_output_begin(r, err);
+    if (st == PFX_OK && r->file.ctx) pfx_stop_install(r->method->command);
     double t0 = pfx_wall_s();
     if (st == PFX_OK) st = rep_open(r, panel, formula, err);
     r->read_s += pfx_wall_s() - t0;
-    if (st == PFX_OK) st = rep_load(r, err);
-    if (st == PFX_OK) st = rep_report_begin(r, &report, err);
-    if (st == PFX_OK) st = rep_draw(r, &report, err);
+    if (st == PFX_OK) st = rep_output_resume(r, &whole, err);
+    if (st != PFX_OK || whole) return st;
+    st = rep_load(r, err);
+    rep_bounds(r); /* a method that enumerates has fewer replicates than asked for */
+    if (st == PFX_OK && r->o->estimate) return print_need(r, err);
+    if (st == PFX_OK) st = rep_report_begin(r, report, err);
+    if (st == PFX_OK) report_shard(r, report);
+    if (st == PFX_OK) st = rep_draw(r, report, err);
     if (st == PFX_OK && r->file.ctx) st = r->file.commit(r->file.ctx, err);
-    if (st == PFX_OK) st = rep_report_print(r, &report, err);
+    return st == PFX_OK ? rep_report_print(r, report, err) : st;
+}
+
+pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err)
+{
+    pfx_rep_report report = {0};
+    pfx_status st = run_all(r, panel, formula, &report, err);
     pfx_rep_report_free(&report);
     rep_free(r);
     return st;

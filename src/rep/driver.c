@@ -16,6 +16,7 @@ typedef struct loop {
     double *values; /* [batches of a round][n_fields][cells] */
     char *scratch;  /* [nth][scratch_step] */
     pfx_idx scratch_step;
+    bool *left_out;       /* [batches of a round] */
     const double **field; /* [n_fields] for the sinks */
     double **out;         /* [nth][n_fields] for the method */
 } loop;
@@ -29,6 +30,8 @@ static void run_batch(void *ctx, pfx_idx slot, int thread)
 {
     loop *l = ctx;
     double **out = l->out + (pfx_idx)thread * l->n_fields;
+    l->left_out[slot] = l->run->interrupted && l->run->interrupted(l->run->between_ctx);
+    if (l->left_out[slot]) return;
     for (int f = 0; f < l->n_fields; f++) out[f] = batch_values(l, slot, f);
     l->m->batch(l->m->ctx, l->run->seed, (l->round0 + slot) * l->m->width,
                 l->scratch + thread * l->scratch_step, out);
@@ -49,8 +52,7 @@ static pfx_status deliver(loop *l, pfx_idx slot, bool *stop, pfx_err *err)
         if (st != PFX_OK) return st;
     }
     run->done += last - first;
-    *stop = run->stop && run->stop(run->stop_ctx, first, last - first, l->field);
-    return PFX_OK;
+    return run->stop ? run->stop(run->stop_ctx, first, last - first, l->field, stop, err) : PFX_OK;
 }
 
 static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
@@ -61,12 +63,15 @@ static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
     for (l->round0 = run->first / l->m->width; l->round0 < end && !stop; l->round0 += per_round) {
         pfx_idx n = end - l->round0 < per_round ? end - l->round0 : per_round;
         pfx_par_for(n, run->nth, run_batch, l);
-        for (pfx_idx b = 0; b < n && !stop; b++) {
-            pfx_status st = deliver(l, b, &stop, err);
-            if (st != PFX_OK) return st;
-        }
+        pfx_status st = PFX_OK;
+        pfx_idx b = 0;
+        for (; b < n && !stop && !l->left_out[b] && st == PFX_OK; b++) st = deliver(l, b, &stop, err);
+        if (st == PFX_OK && run->between) st = run->between(run->between_ctx, err);
+        if (st == PFX_OK && b < n && !stop) st = pfx_fail(err, PFX_EINTR, "interrupted");
+        if (st != PFX_OK) return st;
         if (run->what) pfx_progress_set((double)run->done);
     }
+    run->stopped = stop;
     return PFX_OK;
 }
 
@@ -76,6 +81,7 @@ static void release(loop *l)
     pfx_mem_free(l->scratch);
     pfx_mem_free(l->field);
     pfx_mem_free(l->out);
+    pfx_mem_free(l->left_out);
 }
 
 /* Room for per_round batches. */
@@ -90,7 +96,8 @@ static pfx_status init(loop *l, const pfx_rep_method *m, pfx_rep_run *run, pfx_i
     l->scratch = pfx_mem_alloc(run->nth, (size_t)l->scratch_step, err);
     l->field = pfx_mem_alloc(l->n_fields, sizeof *l->field, err);
     l->out = pfx_mem_alloc((pfx_idx)run->nth * l->n_fields, sizeof *l->out, err);
-    return l->values && l->scratch && l->field && l->out ? PFX_OK : PFX_ENOMEM;
+    l->left_out = pfx_mem_calloc(per_round, sizeof *l->left_out, err);
+    return l->values && l->scratch && l->field && l->out && l->left_out ? PFX_OK : PFX_ENOMEM;
 }
 
 pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err)

@@ -26,8 +26,9 @@ typedef struct pfx_rep_method {
 } pfx_rep_method;
 
 /* Looked at after each batch, in the order of replicates whatever the threads do, so that where it stops is
- * part of the result: n draws from replicate `first` on, as for a sink. true: these are the last. */
-typedef bool (*pfx_rep_stop)(void *ctx, pfx_idx first, pfx_idx n, const double *const *field);
+ * part of the result: n draws from replicate `first` on, as for a sink. *stop true: these are the last. */
+typedef pfx_status (*pfx_rep_stop)(void *ctx, pfx_idx first, pfx_idx n, const double *const *field,
+                                   bool *stop, pfx_err *err);
 
 typedef struct pfx_rep_run {
     uint64_t seed;
@@ -38,7 +39,15 @@ typedef struct pfx_rep_run {
     const pfx_draw_sink *sinks; /* [n_sinks] begun; put is called in the order of replicates */
     pfx_rep_stop stop;          /* or NULL */
     void *stop_ctx;
-    pfx_idx done; /* out: draws that the sinks were given */
+    /* True: the process is to end. Threads look at it before each batch and leave out those not begun. NULL:
+     * never. */
+    bool (*interrupted)(void *ctx);
+    /* Between rounds, when no batch is computed and the sinks have what was: the place of checkpoints. What
+     * it fails with ends the run; it fails where `interrupted` is true. NULL: nothing to do. */
+    pfx_status (*between)(void *ctx, pfx_err *err);
+    void *between_ctx; /* of both */
+    pfx_idx done;      /* out: draws that the sinks were given */
+    bool stopped;      /* out: by stop, before the last */
 } pfx_rep_run;
 
 /* Run. NOMEM, and whatever a sink fails with. */

@@ -102,8 +102,9 @@ static void add_head(const pfx_rep_report *r, pfx_str *out)
 pfx_status pfx_rep_text(const pfx_rep_report *r, pfx_str *out, pfx_err *err)
 {
     add_head(r, out);
-    pfx_str_addf(out, "\n%-20s %12s %12s %12s %12s%s\n", "", "estimate", "std. error", "t", "p-value",
-                 r->reps ? "      valid" : "");
+    if (r->n_terms > 0)
+        pfx_str_addf(out, "\n%-20s %12s %12s %12s %12s%s\n", "", "estimate", "std. error", "t", "p-value",
+                     r->reps ? "      valid" : "");
     for (int t = 0; t < r->n_terms; t++) {
         const pfx_rep_term *b = &r->term[t];
         pfx_str_addf(out, "%-20s", b->term);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The same draws file, byte for byte, at any number of threads, and the same draws on both tuned instruction sets.
+# The same draws file, byte for byte, at any number of threads, in any parts, killed and resumed or not, and the same draws on both tuned instruction sets.
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -20,6 +20,23 @@ for method in "pairs" "wild" "wild --weights-type webb --type 33" "wild --cluste
         boot other --threads $t --method $method
         cmp "$dir/one" "$dir/other"
         cmp "$dir/one.json" "$dir/other.json"
+    done
+    # In 2 and 7 parts, each stopped after its first checkpoint and taken up again, and joined: the same file.
+    for n in 2 7; do
+        rm -f "$dir"/part.*
+        for k in $(seq $n); do
+            set -- "$dir/panel.h5" 'EXPY ~ IDC + ROA + TobinQ | firm + year' --coef IDC,ROA --reps 1000 --quiet \
+                --shard "$k/$n" -o "$dir/part.%k" --resume --threads $((k % 3 + 1)) --method $method
+            "$panelfx" boot "$@" --checkpoint 0.001 >/dev/null 2>&1 &
+            pid=$!
+            i=0
+            until [ -e "$dir/part.$k.part" ] || [ -e "$dir/part.$k" ] || [ $i = 500 ]; do i=$((i + 1)); sleep 0.01; done
+            kill -KILL $pid 2>/dev/null || :
+            wait $pid || :
+            "$panelfx" boot "$@" >/dev/null
+        done
+        "$panelfx" merge "$dir"/part.? -o "$dir/merged" --force --quiet
+        cmp "$dir/one" "$dir/merged"
     done
     "$panelfx" summary "$dir/panel.h5" IDC --isa v4 --quiet >/dev/null 2>&1 || continue # this CPU has none
     boot v3 --isa v3 --threads 2 --method $method
