@@ -69,7 +69,7 @@ PY
         [ $(($(date +%s) - t0)) -le 6 ] || fault "SIG$sig: more than 5 s"
     fi
     [ $code = 75 ] || fault "SIG$sig: exit $code: $(cat "$dir/stderr")"
-    [ "$(wc -l <"$dir/stderr")" = 1 ] || fault "SIG$sig: want one line: $(cat "$dir/stderr")"
+    [ "$(grep -vc "^panelfx: warning" "$dir/stderr")" = 1 ] || fault "SIG$sig: want one line: $(cat "$dir/stderr")"
     holds "--resume" "$dir/stderr"
     [ "$(cd "$dir" && ls d.h5*)" = d.h5.part ] || fault "SIG$sig: left $(cd "$dir" && ls d.h5*)"
     "$P" info "$dir/d.h5.part" >/dev/null 2>"$dir/stderr"
