@@ -14,6 +14,8 @@
 #include "src/cmd/provenance.h"
 #include "src/cmd/watch.h"
 #include "src/est/event.h"
+#include "src/est/event_cs.h"
+#include "src/model/design.h"
 #include "src/model/lexer.h"
 #include "src/report/event.h"
 
@@ -21,8 +23,8 @@ typedef struct event_options {
     fit_options fit; /* begins with the common options */
     const char *treatment, *cohort, *window;
     pfx_idx ref;
-    int method;
-    bool allow_reversal;
+    int method, score, control, base, aggregate;
+    bool allow_reversal, balanced;
 } event_options;
 
 static const char *const ssc_choices[] = {"fixest", "reghdfe", "stata", "none", NULL};
@@ -37,12 +39,29 @@ static const pfx_opt event_table[] = {
     {"allow-reversal", 0, PFX_OPT_FLAG, AT(allow_reversal), NULL,
      "count from the first switch where the treatment switches off (default: refuse)", NULL, NULL},
     {"method", 0, PFX_OPT_CHOICE, AT(method), "METHOD",
-     "sunab (Sun-Abraham) or twfe (two-way fixed effects) (default: sunab)", pfx_event_method_names,
-     "Estimator"},
+     "twfe (two-way fixed effects), sunab (Sun-Abraham) or cs (Callaway-Sant'Anna) (default: sunab)",
+     pfx_event_method_names, "Estimator"},
     {"window", 0, PFX_OPT_TEXT, AT(window), "A:B",
      "event times from A to B; the ends hold what lies beyond them (default: all event times)", NULL, NULL},
     {"ref", 0, PFX_OPT_INT, AT(ref), "E", "reference event time, whose effect is zero (default: -1)", NULL,
      NULL},
+    {"control", 0, PFX_OPT_CHOICE, AT(control), "WHO",
+     "controls: never treated, or notyet treated too (default: never)", pfx_cs_control_names,
+     "Callaway-Sant'Anna"},
+    {"base", 0, PFX_OPT_CHOICE, AT(base), "PERIOD",
+     "before treatment compare with the period before (varying), or with the last before treatment "
+     "(universal) (default: "
+     "varying)",
+     pfx_cs_base_names, NULL},
+    {"score", 0, PFX_OPT_CHOICE, AT(score), "SCORE",
+     "with covariates: dr (doubly robust), reg (outcome regression) or ipw (inverse probability) (default: "
+     "dr)",
+     pfx_cs_score_names, NULL},
+    {"balanced", 0, PFX_OPT_FLAG, AT(balanced), NULL,
+     "only units seen in every period (default: for each effect those seen in both its periods)", NULL, NULL},
+    {"aggregate", 0, PFX_OPT_CHOICE, AT(aggregate), "BY",
+     "the table: by event time, cohort or period, or each cell of cohort and period (default: event)",
+     pfx_event_aggregate_names, NULL},
     {"vcov", 0, PFX_OPT_TEXT, AT(fit.vcov), "TYPE",
      "iid, hetero (or HC1), cluster (or CRV1), twoway (default: cluster by the panel's unit)", NULL,
      "Standard errors"},
@@ -83,12 +102,16 @@ typedef struct event_run {
     pfx_event_plan plan;
     pfx_dataset *data;
     pfx_event_result result;
+    pfx_cs_options cs_options;
+    pfx_cs_result cs;
+    pfx_idx n_obs, n_missing;
     double read_s, compute_s;
 } event_run;
 
 static void event_run_free(event_run *r)
 {
     pfx_event_result_clear(&r->result);
+    pfx_cs_result_clear(&r->cs);
     pfx_dataset_free(r->data);
     pfx_event_timing_clear(&r->timing);
     pfx_formula_free(r->formula);
@@ -112,6 +135,31 @@ static pfx_status parse_window(event_run *r, pfx_err *err)
     return PFX_OK;
 }
 
+static pfx_status check_cs(const event_options *o, pfx_err *err)
+{
+    const char *method = pfx_event_method_names[o->method];
+    if (o->method != PFX_EVENT_CS) {
+        const char *own = o->control     ? "control"
+                          : o->base      ? "base"
+                          : o->score     ? "score"
+                          : o->balanced  ? "balanced"
+                          : o->aggregate ? "aggregate"
+                                         : NULL;
+        return own ? pfx_fail(err, PFX_EUSAGE, "--%s belongs to --method cs, not to %s", own, method)
+                   : PFX_OK;
+    }
+    if (o->fit.weights) return pfx_fail(err, PFX_EUSAGE, "--method cs takes no --weights in this version");
+    if (o->fit.vcov && strcmp(o->fit.vcov, "cluster") && strcmp(o->fit.vcov, "CRV1"))
+        return pfx_fail(
+            err, PFX_EUSAGE,
+            "--method cs clusters its influence functions: --vcov %s is not among its standard errors",
+            o->fit.vcov);
+    if (o->ref != -1)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--ref belongs to twfe and sunab; cs chooses its base periods by --base");
+    return PFX_OK;
+}
+
 static pfx_status check_options(event_run *r, const char *panel, pfx_err *err)
 {
     const event_options *o = &r->o;
@@ -124,6 +172,7 @@ static pfx_status check_options(event_run *r, const char *panel, pfx_err *err)
                         o->cohort ? "--treatment and --cohort together" : "who is treated when");
     if (o->allow_reversal && o->cohort)
         return pfx_fail(err, PFX_EUSAGE, "--allow-reversal is about --treatment; a cohort cannot switch off");
+    if ((st = check_cs(o, err))) return st;
     if (o->ref < -100000 || o->ref > 100000)
         return pfx_fail(err, PFX_EUSAGE, "--ref %lld: want an event time, as -1", (long long)o->ref);
     if ((st = parse_window(r, err)) || (st = pfx_out_spare(o->fit.output, panel, err))) return st;
@@ -139,6 +188,15 @@ static void add_name(pfx_str *s, const char *name)
     pfx_str_addf(s, "%s%s%s", quote, name, quote);
 }
 
+static pfx_status add_where(event_run *r, pfx_err *err)
+{
+    if (r->o.fit.where)
+        pfx_str_addf(&r->where, "(%s) & " PFX_EVENT_IN " == 1", r->o.fit.where);
+    else
+        pfx_str_add(&r->where, PFX_EVENT_IN " == 1");
+    return r->where.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the formula") : PFX_OK;
+}
+
 /* The user's formula, checked, with the cells as its first term, and unit and time as effects where it has
  * none. */
 static pfx_status make_formula(event_run *r, const char *text, pfx_err *err)
@@ -151,6 +209,13 @@ static pfx_status make_formula(event_run *r, const char *text, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "%s: event takes one model, this formula has %d", text,
                         r->formula->n_models);
     if (m->n_endogenous) return pfx_fail(err, PFX_EUSAGE, "%s: an event study has no instruments", text);
+    if (r->o.method == PFX_EVENT_CS) {
+        if (m->n_absorbed)
+            return pfx_fail(
+                err, PFX_EUSAGE,
+                "%s: --method cs compares changes of units and absorbs no effects; leave them out", text);
+        return add_where(r, err);
+    }
     const char *tilde = strchr(text, '~');
     pfx_str_addn(&r->formula_text, text, (size_t)(tilde + 1 - text));
     pfx_str_add(&r->formula_text, " i(" PFX_EVENT_CELL ", ref = 0)");
@@ -164,12 +229,9 @@ static pfx_status make_formula(event_run *r, const char *text, pfx_err *err)
     }
     pfx_formula_free(r->formula);
     r->formula = NULL;
-    if (r->o.fit.where)
-        pfx_str_addf(&r->where, "(%s) & " PFX_EVENT_IN " == 1", r->o.fit.where);
-    else
-        pfx_str_add(&r->where, PFX_EVENT_IN " == 1");
-    if (r->formula_text.failed || r->where.failed)
-        return pfx_fail(err, PFX_ENOMEM, "out of memory for the formula");
+    st = add_where(r, err);
+    if (st != PFX_OK) return st;
+    if (r->formula_text.failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the formula");
     return pfx_formula_parse(r->formula_text.s, &r->formula, err);
 }
 
@@ -200,7 +262,7 @@ static pfx_dataset_options dataset_options(const event_run *r)
             r->o.fit.weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + r->o.fit.weights_kind) : PFX_W_NONE,
         .n_clusters = r->vcov.n_clusters,
         .clusters = r->vcov.clusters,
-        .keep_singletons = r->o.fit.keep_singletons,
+        .keep_singletons = r->o.fit.keep_singletons || r->o.method == PFX_EVENT_CS,
         .want_rows = true,
         .want_time = true,
         .nth = (int)r->o.fit.common.threads};
@@ -209,8 +271,11 @@ static pfx_dataset_options dataset_options(const event_run *r)
 /* Everything lies in memory: a column for each cell. */
 static pfx_status check_memory(const event_run *r, int n_cols, pfx_err *err)
 {
-    double cells = pfx_event_n_cells(&r->plan), rows = (double)pfx_panel_n_rows(r->panel);
-    double bytes = rows * 8 * (cells + n_cols + 6) + 64 * cells * cells;
+    bool cs = r->o.method == PFX_EVENT_CS;
+    double cells = cs ? (double)r->timing.n_cohorts * (r->plan.high - r->plan.low + 1)
+                      : pfx_event_n_cells(&r->plan),
+           rows = (double)pfx_panel_n_rows(r->panel);
+    double bytes = rows * 8 * ((cs ? 4 : cells) + n_cols + 6) + 64 * cells * cells;
     if (bytes <= (double)r->o.fit.common.memory) return PFX_OK;
     return pfx_fail(
         err, PFX_ENOMEM,
@@ -259,6 +324,27 @@ static pfx_status load(event_run *r, pfx_err *err)
     return st;
 }
 
+static pfx_status estimate_cs(event_run *r, const pfx_design *design, pfx_err *err)
+{
+    const event_options *o = &r->o;
+    if (r->vcov.n_clusters > 1)
+        return pfx_fail(err, PFX_EUSAGE, "--method cs clusters by one variable; %s is the second",
+                        r->vcov.clusters[1]);
+    r->n_obs = design->n;
+    r->n_missing = design->n_missing;
+    r->cs_options = (pfx_cs_options){.score = (pfx_cs_score)o->score,
+                                     .control = (pfx_cs_control)o->control,
+                                     .base = (pfx_cs_base)o->base,
+                                     .balanced = o->balanced,
+                                     .windowed = r->windowed,
+                                     .low = (int)r->low,
+                                     .high = (int)r->high,
+                                     .level = o->fit.level,
+                                     .nth = (int)o->fit.common.threads,
+                                     .isa = (pfx_isa)o->fit.common.isa};
+    return pfx_cs_fit(&r->timing, design, &r->cs_options, &r->cs, err);
+}
+
 static pfx_status estimate(event_run *r, pfx_err *err)
 {
     const fit_options *o = &r->o.fit;
@@ -272,7 +358,10 @@ static pfx_status estimate(event_run *r, pfx_err *err)
     pfx_design *design = NULL;
     double t0 = pfx_wall_s();
     pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
-    if (st == PFX_OK) st = pfx_event_fit(&r->plan, design, &fo, &r->result, err);
+    if (st == PFX_OK && r->o.method == PFX_EVENT_CS)
+        st = estimate_cs(r, design, err);
+    else if (st == PFX_OK)
+        st = pfx_event_fit(&r->plan, design, &fo, &r->result, err);
     pfx_design_free(design);
     r->compute_s = pfx_wall_s() - t0;
     return st;
@@ -281,11 +370,19 @@ static pfx_status estimate(event_run *r, pfx_err *err)
 static pfx_status report(const event_run *r, const char *formula, pfx_err *err)
 {
     const fit_options *o = &r->o.fit;
+    bool cs = r->o.method == PFX_EVENT_CS;
     const pfx_event_report e = {.formula = formula,
-                                .outcome = r->result.fit->outcome,
+                                .outcome = r->formula->models[0].outcome_text,
                                 .variable = r->o.cohort ? r->o.cohort : r->o.treatment,
                                 .is_cohort = r->o.cohort != NULL,
-                                .result = &r->result,
+                                .result = cs ? NULL : &r->result,
+                                .cs = cs ? &r->cs : NULL,
+                                .cs_options = &r->cs_options,
+                                .timing = &r->timing,
+                                .cluster = r->vcov.n_clusters ? r->vcov.clusters[0] : NULL,
+                                .n_obs = r->n_obs,
+                                .n_missing = r->n_missing,
+                                .aggregate = (pfx_event_aggregate)r->o.aggregate,
                                 .level = o->level,
                                 .synthetic = pfx_is_synthetic(r->panel),
                                 .read_s = r->read_s,
@@ -331,7 +428,7 @@ static pfx_status event_command(int argc, char **argv, pfx_err *err)
 
 const pfx_command pfx_cmd_event = {"event",
                                    "PANEL.h5 FORMULA --treatment V",
-                                   "effects by event time: Sun-Abraham, two-way fixed effects",
+                                   "effects by event time of a treatment that begins in different periods",
                                    event_table,
                                    event_command,
                                    NULL};

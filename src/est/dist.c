@@ -14,6 +14,7 @@ double pfx_dist_t_p(double t, double df)
 double pfx_dist_t_critical(double level, double df)
 {
     if (!(df > 0)) return NAN;
+    if (isinf(df)) return gsl_cdf_ugaussian_Qinv((1 - level) / 2);
     double q = (1 - level) / 2, t = gsl_cdf_tdist_Qinv(q, df);
     /* GSL stops its iteration early; two Newton steps bring the quantile to working precision. */
     for (int i = 0; i < 2 && isfinite(t); i++) {
@@ -27,6 +28,7 @@ double pfx_dist_f_p(double f, double df1, double df2)
 {
     if (isnan(f) || !(df1 > 0) || !(df2 > 0)) return NAN;
     if (isinf(f)) return 0;
+    if (isinf(df2)) return gsl_cdf_chisq_Q(f * df1, df1);
     return gsl_cdf_fdist_Q(f, df1, df2);
 }
 

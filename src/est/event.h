@@ -38,8 +38,9 @@ void pfx_event_timing_clear(pfx_event_timing *t);
 
 /* ---- cells ---- */
 
-typedef enum pfx_event_method { PFX_EVENT_TWFE, PFX_EVENT_SUNAB } pfx_event_method;
-extern const char *const pfx_event_method_names[]; /* "twfe", "sunab", NULL */
+/* CS has no cells in a regression: a plan says which rows are in, and src/est/event_cs.h does the rest. */
+typedef enum pfx_event_method { PFX_EVENT_TWFE, PFX_EVENT_SUNAB, PFX_EVENT_CS } pfx_event_method;
+extern const char *const pfx_event_method_names[]; /* "twfe", "sunab", "cs", NULL */
 
 typedef struct pfx_event_plan {
     const pfx_event_timing *timing;

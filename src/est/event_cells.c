@@ -5,7 +5,7 @@
 #include "src/base/mem.h"
 #include "src/est/event.h"
 
-const char *const pfx_event_method_names[] = {"twfe", "sunab", NULL};
+const char *const pfx_event_method_names[] = {"twfe", "sunab", "cs", NULL};
 
 static int bins(const pfx_event_plan *p)
 {
@@ -30,7 +30,7 @@ static int cohort_index(const pfx_event_timing *t, double cohort)
 static pfx_status choose_control(pfx_event_plan *p, pfx_err *err)
 {
     const pfx_event_timing *t = p->timing;
-    if (t->n_never > 0) return PFX_OK;
+    if (t->n_never > 0 || p->method == PFX_EVENT_CS) return PFX_OK;
     if (t->n_cohorts < 2)
         return pfx_fail(
             err, PFX_EDATA,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "src/base/version.h"
 #include "src/est/event.h"
+#include "src/report/event_private.h"
 #include "src/report/json_values.h"
 
 static const char *const titles[] = {
@@ -13,7 +14,7 @@ static const char *const titles[] = {
 
 /* ---- JSON ---- */
 
-static void set_effect(json_t *o, const pfx_event_effect *e, bool *failed)
+void event_set_effect(json_t *o, const pfx_event_effect *e, bool *failed)
 {
     bool none = e->reference;
     pfx_json_set(o, "estimate", pfx_json_real(e->estimate), failed);
@@ -31,7 +32,7 @@ static json_t *effects(const pfx_event_result *r, bool *failed)
     for (int i = 0; i < r->n; i++) {
         json_t *o = json_object();
         pfx_json_set(o, "event_time", json_integer((json_int_t)r->effect[i].at), failed);
-        set_effect(o, &r->effect[i], failed);
+        event_set_effect(o, &r->effect[i], failed);
         pfx_json_set(o, "reference", json_boolean(r->effect[i].reference), failed);
         pfx_json_append(a, o, failed);
     }
@@ -88,23 +89,14 @@ static json_t *others(const pfx_event_result *r, bool *failed)
     return a;
 }
 
-static void set_sample(const pfx_event_result *r, json_t *root, bool *failed)
+void event_set_timing(const pfx_event_timing *t, json_t *root, bool *failed)
 {
-    const pfx_event_timing *t = r->plan->timing;
-    json_t *cohorts = json_array(), *clusters = json_array(), *vcov = json_object();
-    pfx_json_set(root, "n_obs", json_integer(r->fit->n_obs), failed);
-    pfx_json_set(root, "n_missing", json_integer(r->fit->n_missing), failed);
-    pfx_json_set(root, "n_singletons", json_integer(r->fit->n_singletons), failed);
+    json_t *cohorts = json_array();
     pfx_json_set(root, "n_units_treated", json_integer(t->n_treated), failed);
     pfx_json_set(root, "n_units_never", json_integer(t->n_never), failed);
     pfx_json_set(root, "n_units_left_censored", json_integer(t->n_censored), failed);
     pfx_json_set(root, "n_rows_left_censored", json_integer(t->n_censored_rows), failed);
     pfx_json_set(root, "n_units_reversed", json_integer(t->n_reversed), failed);
-    pfx_json_set(root, "control",
-                 json_string(r->plan->control >= 0 ? "last cohort"
-                             : t->n_never          ? "never treated"
-                                                   : "not yet treated"),
-                 failed);
     for (int g = 0; g < t->n_cohorts; g++) {
         json_t *o = json_object();
         pfx_json_set(o, "cohort", pfx_json_real(t->cohorts[g]), failed);
@@ -112,6 +104,21 @@ static void set_sample(const pfx_event_result *r, json_t *root, bool *failed)
         pfx_json_append(cohorts, o, failed);
     }
     pfx_json_set(root, "cohorts", cohorts, failed);
+}
+
+static void set_sample(const pfx_event_result *r, json_t *root, bool *failed)
+{
+    const pfx_event_timing *t = r->plan->timing;
+    json_t *clusters = json_array(), *vcov = json_object();
+    pfx_json_set(root, "n_obs", json_integer(r->fit->n_obs), failed);
+    pfx_json_set(root, "n_missing", json_integer(r->fit->n_missing), failed);
+    pfx_json_set(root, "n_singletons", json_integer(r->fit->n_singletons), failed);
+    event_set_timing(t, root, failed);
+    pfx_json_set(root, "control",
+                 json_string(r->plan->control >= 0 ? "last cohort"
+                             : t->n_never          ? "never treated"
+                                                   : "not yet treated"),
+                 failed);
     for (int c = 0; c < r->fit->n_clusters; c++) {
         json_t *o = json_object();
         pfx_json_set(o, "name", json_string(r->fit->clusters[c].name), failed);
@@ -138,24 +145,41 @@ static void set_design(const pfx_event_result *r, json_t *root, bool *failed)
     pfx_json_set(root, "reference", refs, failed);
 }
 
+void event_set_head(const pfx_event_report *r, const char *method, json_t *root, bool *failed)
+{
+    pfx_json_set(root, "panelfx", json_string(PFX_VERSION), failed);
+    pfx_json_set(root, "command", json_string("event"), failed);
+    pfx_json_set(root, "method", json_string(method), failed);
+    pfx_json_set(root, "formula", json_string(r->formula), failed);
+    pfx_json_set(root, "outcome", json_string(r->outcome), failed);
+    pfx_json_set(root, r->is_cohort ? "cohort" : "treatment", json_string(r->variable), failed);
+    pfx_json_set(root, "synthetic", json_boolean(r->synthetic), failed);
+}
+
+void event_set_run(const pfx_event_report *r, json_t *root, bool *failed)
+{
+    json_t *time = json_object();
+    pfx_json_set(time, "read_s", pfx_json_real(r->read_s), failed);
+    pfx_json_set(time, "compute_s", pfx_json_real(r->compute_s), failed);
+    pfx_json_set(time, "total_s", pfx_json_real(r->total_s), failed);
+    pfx_json_set(root, "time", time, failed);
+    pfx_json_set(root, "threads", json_integer(r->threads), failed);
+    pfx_json_set(root, "peak_memory_bytes", json_integer(r->peak_memory_bytes), failed);
+    pfx_json_set(root, "warnings", pfx_json_warnings(failed), failed);
+}
+
 static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *err)
 {
     bool failed = false;
     const pfx_event_result *s = r->result;
-    json_t *root = json_object(), *overall = json_object(), *time = json_object(), *pre = json_null();
-    pfx_json_set(root, "panelfx", json_string(PFX_VERSION), &failed);
-    pfx_json_set(root, "command", json_string("event"), &failed);
-    pfx_json_set(root, "method", json_string(pfx_event_method_names[s->plan->method]), &failed);
-    pfx_json_set(root, "formula", json_string(r->formula), &failed);
-    pfx_json_set(root, "outcome", json_string(r->outcome), &failed);
-    pfx_json_set(root, r->is_cohort ? "cohort" : "treatment", json_string(r->variable), &failed);
-    pfx_json_set(root, "synthetic", json_boolean(r->synthetic), &failed);
+    json_t *root = json_object(), *overall = json_object(), *pre = json_null();
+    event_set_head(r, pfx_event_method_names[s->plan->method], root, &failed);
     set_design(s, root, &failed);
     set_sample(s, root, &failed);
     pfx_json_set(root, "level", pfx_json_real(r->level), &failed);
     pfx_json_set(root, "event_study", effects(s, &failed), &failed);
     pfx_json_set(root, "vcov_matrix", covariance(s, &failed), &failed);
-    set_effect(overall, &s->overall, &failed);
+    event_set_effect(overall, &s->overall, &failed);
     pfx_json_set(root, "overall", overall, &failed);
     if (s->pre.df1 > 0) {
         pre = json_object();
@@ -167,13 +191,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     pfx_json_set(root, "pre_trend", pre, &failed);
     if (s->plan->method == PFX_EVENT_SUNAB) pfx_json_set(root, "cells", cells(s, &failed), &failed);
     pfx_json_set(root, "coefficients", others(s, &failed), &failed);
-    pfx_json_set(time, "read_s", pfx_json_real(r->read_s), &failed);
-    pfx_json_set(time, "compute_s", pfx_json_real(r->compute_s), &failed);
-    pfx_json_set(time, "total_s", pfx_json_real(r->total_s), &failed);
-    pfx_json_set(root, "time", time, &failed);
-    pfx_json_set(root, "threads", json_integer(r->threads), &failed);
-    pfx_json_set(root, "peak_memory_bytes", json_integer(r->peak_memory_bytes), &failed);
-    pfx_json_set(root, "warnings", pfx_json_warnings(&failed), &failed);
+    event_set_run(r, root, &failed);
     return pfx_json_dump(root, failed, "event", out, err);
 }
 
@@ -184,7 +202,7 @@ static int stars(double p)
     return p < 0.01 ? 3 : p < 0.05 ? 2 : p < 0.1 ? 1 : 0;
 }
 
-static void effect_cells(pfx_table *t, const pfx_event_effect *e, bool csv)
+void event_effect_cells(pfx_table *t, const pfx_event_effect *e, bool csv)
 {
     if (csv)
         pfx_table_num(t, e->estimate, 4);
@@ -208,15 +226,8 @@ static void effect_label(pfx_table *t, const pfx_event_plan *p, const pfx_event_
     pfx_table_text(t, text);
 }
 
-static void sample_notes(const pfx_event_report *r, pfx_table *t)
+void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t)
 {
-    const pfx_event_result *s = r->result;
-    const pfx_event_timing *g = s->plan->timing;
-    pfx_table_note(t,
-                   "%lld rows used, %lld left out as missing, %lld singletons. Standard errors: %s%s%s, %s.",
-                   (long long)s->fit->n_obs, (long long)s->fit->n_missing, (long long)s->fit->n_singletons,
-                   pfx_vcov_name(s->fit->vcov), s->fit->n_clusters ? " by " : "",
-                   s->fit->n_clusters ? s->fit->clusters[0].name : "", pfx_ssc_name(s->fit->ssc));
     pfx_table_note(t, "In the panel %lld units are treated, in %d cohort%s from %.15g to %.15g; %lld never.",
                    (long long)g->n_treated, g->n_cohorts, g->n_cohorts == 1 ? "" : "s", g->cohorts[0],
                    g->cohorts[g->n_cohorts - 1], (long long)g->n_never);
@@ -226,6 +237,18 @@ static void sample_notes(const pfx_event_report *r, pfx_table *t)
     if (g->n_reversed)
         pfx_table_note(t, "%s switches off for %lld units: counted from its first switch.", r->variable,
                        (long long)g->n_reversed);
+}
+
+static void sample_notes(const pfx_event_report *r, pfx_table *t)
+{
+    const pfx_event_result *s = r->result;
+    const pfx_event_timing *g = s->plan->timing;
+    pfx_table_note(t,
+                   "%lld rows used, %lld left out as missing, %lld singletons. Standard errors: %s%s%s, %s.",
+                   (long long)s->fit->n_obs, (long long)s->fit->n_missing, (long long)s->fit->n_singletons,
+                   pfx_vcov_name(s->fit->vcov), s->fit->n_clusters ? " by " : "",
+                   s->fit->n_clusters ? s->fit->clusters[0].name : "", pfx_ssc_name(s->fit->ssc));
+    event_timing_notes(r, g, t);
     if (s->plan->control >= 0)
         pfx_table_note(t, "Controls: the units treated last; periods from %.15g on are left out.",
                        s->plan->until);
@@ -258,13 +281,13 @@ static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err
     for (int i = 0; i < s->n; i++) {
         pfx_table_row(t);
         effect_label(t, s->plan, &s->effect[i], csv);
-        effect_cells(t, &s->effect[i], csv);
+        event_effect_cells(t, &s->effect[i], csv);
     }
     if (csv) return t;
     pfx_table_rule(t);
     pfx_table_row(t);
     pfx_table_text(t, "After treatment, all rows");
-    effect_cells(t, &s->overall, csv);
+    event_effect_cells(t, &s->overall, csv);
     pfx_table_note(t, "Outcome %s; %s.", r->outcome, titles[s->plan->method]);
     if (s->pre.df1 > 0)
         pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", s->pre.df1,
@@ -278,6 +301,7 @@ static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err
 pfx_status pfx_event_render(const pfx_event_report *r, pfx_format format, int width, pfx_str *out,
                             pfx_err *err)
 {
+    if (r->cs) return event_cs_render(r, format, width, out, err);
     if (format == PFX_FORMAT_JSON) return render_json(r, out, err);
     pfx_table *t = effect_table(r, format == PFX_FORMAT_CSV, err);
     pfx_status st = t ? pfx_table_render(t, format, width, out, err) : PFX_ENOMEM;

@@ -6,11 +6,29 @@
 #include "src/report/table.h"
 
 struct pfx_event_result;
+struct pfx_event_timing;
+struct pfx_cs_result;
+struct pfx_cs_options;
+
+/* Tables of Callaway and Sant'Anna's estimator: by event time, by cohort, by period, each cell. */
+typedef enum pfx_event_aggregate {
+    PFX_BY_EVENT,
+    PFX_BY_COHORT,
+    PFX_BY_PERIOD,
+    PFX_BY_CELL
+} pfx_event_aggregate;
+extern const char *const pfx_event_aggregate_names[]; /* "event", "cohort", "period", "cell", NULL */
 
 typedef struct pfx_event_report {
     const char *formula, *outcome, *variable; /* variable: treatment or cohort column */
     bool is_cohort;
-    const struct pfx_event_result *result;
+    const struct pfx_event_result *result; /* or */
+    const struct pfx_cs_result *cs;        /* with these: */
+    const struct pfx_cs_options *cs_options;
+    const struct pfx_event_timing *timing;
+    const char *cluster;
+    pfx_idx n_obs, n_missing;
+    pfx_event_aggregate aggregate;
     double level;
     bool synthetic;
     double read_s, compute_s, total_s;

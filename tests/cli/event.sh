@@ -44,6 +44,29 @@ for pair in tex:'\toprule' md:'| ---: |' html:'<!DOCTYPE html>' csv:'event_time,
     holds "${pair#*:}" "$dir/r.${pair%%:*}"
 done
 
+# Callaway-Sant'Anna: without noise 1 + event time, the curve of x apart, which it does not control for here.
+ok "$P" event "$panel" 'y - x / 2 ~ 1' --treatment D --method cs --format csv
+awk -F, 'NR == 1 {if ($0 != "event_time,estimate,std_error,conf_low,conf_high,n") bad = 1; next}
+    {want = $1 < 0 ? 0 : 1 + $1; d = $2 - want; if (d > 1e-9 || d < -1e-9) bad = 1; n++}
+    END {exit bad || n != 10}' "$dir/stdout" || fault "cs: not 1 + event time: $(cat "$dir/stdout")"
+ok "$P" event "$panel" 'y ~ x' --treatment D --method cs --control notyet --base universal --score reg --format json -o "$dir/cs.json"
+for key in '"method": "cs"' '"control": "notyet"' '"base": "universal"' '"score": "reg"' '"att_gt": [' '"aggregations": {' '"n_clusters": 40'; do
+    holds "$key" "$dir/cs.json"
+done
+ok "$P" event "$panel" 'y ~ 1' --cohort g --method cs --aggregate cell
+holds "units never treated"
+holds "no covariates"
+for by in cohort period cell; do
+    ok "$P" event "$panel" 'y ~ x' --treatment D --method cs --score reg --aggregate $by --format csv
+    grep -qE "^($by|cohort,period)," "$dir/stdout" || fault "no column $by"
+done
+expect 2 "takes no --weights" "$P" event "$panel" 'y ~ x' --treatment D --method cs --weights x -o "$dir/out/e"
+expect 2 "absorbs no effects" "$P" event "$panel" 'y ~ x | firm + year' --treatment D --method cs -o "$dir/out/e"
+expect 2 "--control belongs to --method cs" "$P" event "$panel" 'y ~ x' --treatment D --control notyet -o "$dir/out/e"
+expect 2 "--vcov iid is not among" "$P" event "$panel" 'y ~ x' --treatment D --method cs --vcov iid -o "$dir/out/e"
+expect 2 "clusters by one variable" "$P" event "$panel" 'y ~ x' --treatment D --method cs --cluster firm+year -o "$dir/out/e"
+expect 4 "collinear" "$P" event "$panel" 'y ~ x + I(2 * x)' --treatment D --method cs -o "$dir/out/e"
+
 # The coefficients are those of fit on a column of event time.
 awk -F, 'NR == 1 {print $0 ",rel"; next} {print $0 "," ($8 == "" ? 99 : $2 - $8)}' "$dir/p.csv" >"$dir/rel.csv"
 ok "$P" import "$dir/rel.csv" -o "$dir/rel.h5" --unit firm --time year
@@ -67,6 +90,7 @@ grep -q 'no unit is never treated' "$dir/stderr" || fault "no note: $(cat "$dir/
 ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method twfe
 grep -q 'event time -5 is set to zero beside -1' "$dir/stderr" || fault "no warning: $(cat "$dir/stderr")"
 
+expect 3 "--control notyet compares" "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method cs -o "$dir/out/e"
 expect 3 "switches off for 2 units (firm F01, firm F05)" "$P" event "$panel" 'y ~ x' --treatment off -o "$dir/out/e"
 expect 3 "two is 2 for firm F03 in year 2012" "$P" event "$panel" 'y ~ x' --treatment two -o "$dir/out/e"
 expect 3 "no controls: all 40 units are treated, in the same period 2014" "$P" event "$panel" 'y ~ x' --treatment same -o "$dir/out/e"

@@ -1,0 +1,21 @@
+/* What the reports of event studies share. */
+#ifndef PFX_REPORT_EVENT_PRIVATE_H
+#define PFX_REPORT_EVENT_PRIVATE_H
+
+#include <jansson.h>
+#include "src/est/event.h"
+#include "src/report/event.h"
+
+/* Estimate, error, test, interval and rows of an effect, into an object or as five cells. */
+void event_set_effect(json_t *o, const pfx_event_effect *e, bool *failed);
+void event_effect_cells(pfx_table *t, const pfx_event_effect *e, bool csv);
+/* What was run; who is treated when; times, threads, memory, warnings. */
+void event_set_head(const pfx_event_report *r, const char *method, json_t *root, bool *failed);
+void event_set_timing(const pfx_event_timing *t, json_t *root, bool *failed);
+void event_set_run(const pfx_event_report *r, json_t *root, bool *failed);
+void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t);
+
+pfx_status event_cs_render(const pfx_event_report *r, pfx_format format, int width, pfx_str *out,
+                           pfx_err *err) PFX_MUST;
+
+#endif
