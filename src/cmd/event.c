@@ -15,6 +15,7 @@
 #include "src/cmd/watch.h"
 #include "src/est/event.h"
 #include "src/est/event_cs.h"
+#include "src/est/staggered.h"
 #include "src/model/design.h"
 #include "src/model/lexer.h"
 #include "src/report/event.h"
@@ -102,6 +103,7 @@ typedef struct event_run {
     pfx_event_plan plan;
     pfx_dataset *data;
     pfx_event_result result;
+    pfx_twfe_weights weights; /* TWFE without weights of the rows */
     pfx_cs_options cs_options;
     pfx_cs_result cs;
     pfx_idx n_obs, n_missing;
@@ -197,6 +199,27 @@ static pfx_status add_where(event_run *r, pfx_err *err)
     return r->where.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the formula") : PFX_OK;
 }
 
+/* A second model, of the treatment on what stands beside it: the weights of two-way fixed effects. */
+static pfx_status add_weights_model(event_run *r, const char *right, pfx_err *err)
+{
+    pfx_str text = {0};
+    pfx_formula *f = NULL;
+    pfx_str_addf(&text, PFX_EVENT_ON " ~ %s", right);
+    pfx_status st = text.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the formula")
+                                : pfx_formula_parse(text.s, &f, err);
+    pfx_str_free(&text);
+    if (st != PFX_OK) return st;
+    pfx_model_spec *both = pfx_mem_realloc(r->formula->models, 2, sizeof *both, err);
+    if (both) {
+        both[1] = f->models[0];
+        r->formula->models = both;
+        r->formula->n_models = 2;
+        f->n_models = 0;
+    }
+    pfx_formula_free(f);
+    return both ? PFX_OK : PFX_ENOMEM;
+}
+
 /* The user's formula, checked, with the cells as its first term, and unit and time as effects where it has
  * none. */
 static pfx_status make_formula(event_run *r, const char *text, pfx_err *err)
@@ -232,7 +255,16 @@ static pfx_status make_formula(event_run *r, const char *text, pfx_err *err)
     st = add_where(r, err);
     if (st != PFX_OK) return st;
     if (r->formula_text.failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the formula");
-    return pfx_formula_parse(r->formula_text.s, &r->formula, err);
+    st = pfx_formula_parse(r->formula_text.s, &r->formula, err);
+    if (st != PFX_OK || r->o.method != PFX_EVENT_TWFE || r->o.fit.weights) return st;
+    const char *effects = strstr(r->formula_text.s, " | ");
+    pfx_str right = {0};
+    pfx_str_add(&right, tilde);
+    if (!strchr(tilde, '|') && effects) pfx_str_add(&right, effects);
+    st = right.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the formula")
+                      : add_weights_model(r, right.s, err);
+    pfx_str_free(&right);
+    return st;
 }
 
 static pfx_status read_timing(event_run *r, pfx_err *err)
@@ -295,7 +327,7 @@ static pfx_status read_rows(event_run *r, const pfx_dataset_options *d, int n, c
     const char **own = st ? NULL : pfx_mem_alloc(n + 1, sizeof *own, err);
     if (!own) return st ? st : PFX_ENOMEM;
     for (int i = 0; i < n; i++)
-        if (strcmp(names[i], PFX_EVENT_CELL) && strcmp(names[i], PFX_EVENT_IN)) own[n_own++] = names[i];
+        if (strncmp(names[i], "_event_", 7)) own[n_own++] = names[i];
     st = pfx_panel_source(r->panel, n_own, own, &so, &source, err);
     if (st == PFX_OK) st = pfx_event_source(&r->plan, source, &source, err);
     if (st == PFX_OK) {
@@ -357,11 +389,16 @@ static pfx_status estimate(event_run *r, pfx_err *err)
                                 .isa = (pfx_isa)o->common.isa};
     pfx_design *design = NULL;
     double t0 = pfx_wall_s();
-    pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
+    bool weights = r->formula->n_models == 2;
+    pfx_status st = pfx_dataset_design(r->data, 0, 0, !weights, &design, err);
     if (st == PFX_OK && r->o.method == PFX_EVENT_CS)
         st = estimate_cs(r, design, err);
     else if (st == PFX_OK)
         st = pfx_event_fit(&r->plan, design, &fo, &r->result, err);
+    pfx_design_free(design);
+    design = NULL;
+    if (st == PFX_OK && weights) st = pfx_dataset_design(r->data, 1, 0, true, &design, err);
+    if (st == PFX_OK && weights) st = pfx_twfe_weights_of(design, &fo, &r->weights, err);
     pfx_design_free(design);
     r->compute_s = pfx_wall_s() - t0;
     return st;
@@ -378,6 +415,7 @@ static pfx_status report(const event_run *r, const char *formula, pfx_err *err)
                                 .result = cs ? NULL : &r->result,
                                 .cs = cs ? &r->cs : NULL,
                                 .cs_options = &r->cs_options,
+                                .weights = r->weights.n_positive ? &r->weights : NULL,
                                 .timing = &r->timing,
                                 .cluster = r->vcov.n_clusters ? r->vcov.clusters[0] : NULL,
                                 .n_obs = r->n_obs,

@@ -30,6 +30,7 @@ typedef struct fit_run {
     int n_compared;
     pfx_comparison **compared; /* [models] */
     bool synthetic;
+    bool warned_staggered;
     bool streamed; /* rows stay in the panel */
     fit_stream stream;
     int n_names;
@@ -168,6 +169,8 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     pfx_status st = pfx_dataset_design(r->data, m, by, last, &design, err);
     if (st == PFX_OK) st = pfx_fit_model(design, o, &fit, err);
     if (st == PFX_OK) st = fit_warn_switching(design, fit, err);
+    if (st == PFX_OK)
+        st = fit_warn_staggered(design, fit, pfx_panel_structure(r->panel), &r->warned_staggered, err);
     pfx_design_free(design);
     return st ? st : keep_fit(r, fit, err);
 }

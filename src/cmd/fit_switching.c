@@ -1,10 +1,11 @@
-/* The warning of few switching clusters. */
+/* Warnings of few switching clusters, and of staggered treatments. */
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/cmd/fit_private.h"
+#include "src/est/staggered.h"
 #include "src/model/design.h"
 #include "src/rep/switching.h"
 
@@ -52,4 +53,31 @@ pfx_status fit_warn_switching(const pfx_design *d, const pfx_fit *f, pfx_err *er
                  which.s, (long long)d->clusters[0].n_levels, d->clusters[0].name);
     pfx_str_free(&which);
     return st;
+}
+
+static int absorbed_entry(const pfx_design *d, const char *name)
+{
+    for (int e = 0; name && e < d->n_absorbed; e++)
+        if (d->absorbed[e].intercept && strcmp(d->absorbed[e].factor.name, name) == 0) return e;
+    return -1;
+}
+
+pfx_status fit_warn_staggered(const pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel, bool *warned,
+                              pfx_err *err)
+{
+    int unit = absorbed_entry(d, panel->unit), time = absorbed_entry(d, panel->time);
+    if (*warned || unit < 0 || time < 0) return PFX_OK;
+    for (int j = 0; j < d->p - 1; j++) {
+        pfx_idx dates = 0;
+        if (!was_estimated(f, d->name[j])) continue;
+        pfx_status st = pfx_staggered_dates(d, unit, time, j, &dates, err);
+        if (st != PFX_OK) return st;
+        if (dates < 2) continue;
+        pfx_warn("%s begins in %lld different periods: beside %s and %s effects its coefficient mixes early and late "
+                 "starters and may weigh some effects negatively; panelfx event takes them apart",
+                 d->name[j], (long long)dates, panel->unit, panel->time);
+        *warned = true;
+        return PFX_OK;
+    }
+    return PFX_OK;
 }

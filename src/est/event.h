@@ -65,10 +65,11 @@ int pfx_event_n_cells(const pfx_event_plan *p);
 /* Event time and cohort (index) of a cell; the cohort is -1 for TWFE. */
 void pfx_event_of_cell(const pfx_event_plan *p, int cell, int *event_time, int *cohort);
 
-/* The columns that a source gains: the cell, and whether the row is in. */
+/* The columns that a source gains: the cell, whether the row is in, and whether it is treated. */
 #define PFX_EVENT_CELL "_event_cell"
 #define PFX_EVENT_IN "_event_in"
-enum { PFX_EVENT_COLS = 2 };
+#define PFX_EVENT_ON "_event_on"
+enum { PFX_EVENT_COLS = 3 };
 extern const pfx_col_spec pfx_event_cols[PFX_EVENT_COLS];
 
 /* The rows of inner with these columns behind its own; closing it closes inner, which it takes over also

@@ -106,7 +106,8 @@ void pfx_event_of_cell(const pfx_event_plan *p, int cell, int *event_time, int *
 
 const pfx_col_spec pfx_event_cols[PFX_EVENT_COLS] = {
     {.name = PFX_EVENT_CELL, .label = "cell of the event study", .kind = PFX_NUMERIC, .dtype = PFX_I32},
-    {.name = PFX_EVENT_IN, .label = "row of the event study", .kind = PFX_NUMERIC, .dtype = PFX_I32}};
+    {.name = PFX_EVENT_IN, .label = "row of the event study", .kind = PFX_NUMERIC, .dtype = PFX_I32},
+    {.name = PFX_EVENT_ON, .label = "treated", .kind = PFX_NUMERIC, .dtype = PFX_I32}};
 
 typedef struct cell_source {
     const pfx_event_plan *plan;
@@ -116,7 +117,7 @@ typedef struct cell_source {
     pfx_col_spec *spec; /* [n_cols] */
     int n_cols;
     pfx_idx cap;
-    double *value; /* [2 x cap] */
+    double *value; /* [PFX_EVENT_COLS x cap] */
 } cell_source;
 
 static pfx_status cell_rewind(void *ctx, pfx_err *err)
@@ -140,10 +141,12 @@ static pfx_status cell_next(void *ctx, const pfx_frame **block, pfx_err *err)
             return PFX_ENOMEM;
         }
     }
-    double *cell = s->value, *in = cell + s->cap;
+    double *cell = s->value, *in = cell + s->cap, *on = in + s->cap;
     for (pfx_idx u = 0; u < f->n_units; u++)
         for (pfx_idx i = f->unit_start[u]; i < f->unit_start[u + 1]; i++) {
-            int c = pfx_event_cell(s->plan, s->plan->timing->cohort[f->unit0 + u], f->time[i]);
+            double cohort = s->plan->timing->cohort[f->unit0 + u];
+            int c = pfx_event_cell(s->plan, cohort, f->time[i]);
+            on[i] = f->time[i] >= cohort;
             cell[i] = c < 0 ? 0 : c;
             in[i] = c >= 0;
         }

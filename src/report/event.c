@@ -5,6 +5,7 @@
 #include <string.h>
 #include "src/base/version.h"
 #include "src/est/event.h"
+#include "src/est/staggered.h"
 #include "src/report/event_private.h"
 #include "src/report/json_values.h"
 
@@ -145,6 +146,17 @@ static void set_design(const pfx_event_result *r, json_t *root, bool *failed)
     pfx_json_set(root, "reference", refs, failed);
 }
 
+static json_t *weights_json(const pfx_twfe_weights *w, bool *failed)
+{
+    json_t *o = json_object();
+    pfx_json_set(o, "n_positive", json_integer(w->n_positive), failed);
+    pfx_json_set(o, "n_negative", json_integer(w->n_negative), failed);
+    pfx_json_set(o, "share_negative",
+                 pfx_json_real((double)w->n_negative / (double)(w->n_positive + w->n_negative)), failed);
+    pfx_json_set(o, "sum_negative", pfx_json_real(w->sum_negative), failed);
+    return o;
+}
+
 void event_set_head(const pfx_event_report *r, const char *method, json_t *root, bool *failed)
 {
     pfx_json_set(root, "panelfx", json_string(PFX_VERSION), failed);
@@ -191,6 +203,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     pfx_json_set(root, "pre_trend", pre, &failed);
     if (s->plan->method == PFX_EVENT_SUNAB) pfx_json_set(root, "cells", cells(s, &failed), &failed);
     pfx_json_set(root, "coefficients", others(s, &failed), &failed);
+    if (r->weights) pfx_json_set(root, "twfe_weights", weights_json(r->weights, &failed), &failed);
     event_set_run(r, root, &failed);
     return pfx_json_dump(root, failed, "event", out, err);
 }
@@ -239,6 +252,17 @@ void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pf
                        (long long)g->n_reversed);
 }
 
+/* Of the regression with one coefficient for the treatment, which these event times stand for. */
+static void weights_note(const pfx_twfe_weights *w, pfx_table *t)
+{
+    double n = (double)(w->n_positive + w->n_negative);
+    pfx_table_note(t,
+                   "With one coefficient for the treatment instead, %.1f %% of the treated rows would weigh "
+                   "negatively (sum "
+                   "of their weights %.4f).",
+                   100 * (double)w->n_negative / n, w->sum_negative);
+}
+
 static void sample_notes(const pfx_event_report *r, pfx_table *t)
 {
     const pfx_event_result *s = r->result;
@@ -258,6 +282,7 @@ static void sample_notes(const pfx_event_report *r, pfx_table *t)
                                         ? "units never treated, and those not yet treated"
                                         : "units never treated"
                                   : "units not yet treated");
+    if (r->weights) weights_note(r->weights, t);
     if (s->plan->method == PFX_EVENT_TWFE && g->n_cohorts > 1)
         pfx_table_note(
             t,

@@ -6,6 +6,7 @@
 #include "src/report/table.h"
 
 struct pfx_event_result;
+struct pfx_twfe_weights;
 struct pfx_event_timing;
 struct pfx_cs_result;
 struct pfx_cs_options;
@@ -22,8 +23,9 @@ extern const char *const pfx_event_aggregate_names[]; /* "event", "cohort", "per
 typedef struct pfx_event_report {
     const char *formula, *outcome, *variable; /* variable: treatment or cohort column */
     bool is_cohort;
-    const struct pfx_event_result *result; /* or */
-    const struct pfx_cs_result *cs;        /* with these: */
+    const struct pfx_event_result *result;  /* or */
+    const struct pfx_twfe_weights *weights; /* of the one treatment coefficient, TWFE; or NULL */
+    const struct pfx_cs_result *cs;         /* with these: */
     const struct pfx_cs_options *cs_options;
     const struct pfx_event_timing *timing;
     const char *cluster;

@@ -67,6 +67,18 @@ expect 2 "--vcov iid is not among" "$P" event "$panel" 'y ~ x' --treatment D --m
 expect 2 "clusters by one variable" "$P" event "$panel" 'y ~ x' --treatment D --method cs --cluster firm+year -o "$dir/out/e"
 expect 4 "collinear" "$P" event "$panel" 'y ~ x + I(2 * x)' --treatment D --method cs -o "$dir/out/e"
 
+# fit warns of a staggered treatment, once, and of no other; the share of negative weights is told.
+ok "$P" fit "$panel" 'c(y, x) ~ D | firm + year'
+[ "$(grep -c 'D begins in 3 different periods: beside firm and year effects' "$dir/stderr")" = 1 ] || fault "no warning: $(cat "$dir/stderr")"
+for formula in 'y ~ same + x | firm + year' 'y ~ off | firm + year' 'y ~ D | firm' 'y ~ D'; do
+    ok "$P" fit "$panel" "$formula"
+    grep -q 'different periods' "$dir/stderr" && fault "a warning: $formula: $(cat "$dir/stderr")"
+done
+ok "$P" event "$panel" 'y ~ x' --treatment D --method twfe
+holds "of the treated rows would weigh negatively"
+ok "$P" event "$panel" 'y ~ x | firm + year' --treatment D --method twfe --format json
+holds '"sum_negative"'
+
 # The coefficients are those of fit on a column of event time.
 awk -F, 'NR == 1 {print $0 ",rel"; next} {print $0 "," ($8 == "" ? 99 : $2 - $8)}' "$dir/p.csv" >"$dir/rel.csv"
 ok "$P" import "$dir/rel.csv" -o "$dir/rel.h5" --unit firm --time year
