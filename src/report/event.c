@@ -239,6 +239,14 @@ static void effect_label(pfx_table *t, const pfx_event_plan *p, const pfx_event_
     pfx_table_text(t, text);
 }
 
+void event_no_test_note(pfx_table *t, double n)
+{
+    pfx_table_note(t,
+                   "No joint test of the %.0f effects before treatment: their covariance is singular, the "
+                   "clusters are too few.",
+                   n);
+}
+
 void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t)
 {
     pfx_table_note(t, "In the panel %lld units are treated, in %d cohort%s from %.15g to %.15g; %lld never.",
@@ -314,7 +322,9 @@ static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err
     pfx_table_text(t, "After treatment, all rows");
     event_effect_cells(t, &s->overall, csv);
     pfx_table_note(t, "Outcome %s; %s.", r->outcome, titles[s->plan->method]);
-    if (s->pre.df1 > 0)
+    if (s->pre.df1 > 0 && isnan(s->pre.statistic))
+        event_no_test_note(t, s->pre.df1);
+    else if (s->pre.df1 > 0)
         pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", s->pre.df1,
                        s->pre.df2, s->pre.statistic, s->pre.p_value);
     sample_notes(r, t);

@@ -138,7 +138,9 @@ static void method_notes(const pfx_event_report *r, pfx_table *t)
     pfx_table_note(
         t, "Standard errors: influence functions by %s, %lld clusters; intervals are pointwise and normal.",
         r->cluster ? r->cluster : "unit", (long long)s->n_clusters);
-    if (s->pre.df1 > 0)
+    if (s->pre.df1 > 0 && isnan(s->pre.statistic))
+        event_no_test_note(t, s->pre.df1);
+    else if (s->pre.df1 > 0)
         pfx_table_note(t, "No effect of any cohort before treatment: chi2(%.0f) = %.4f, p = %.4f.",
                        s->pre.df1, s->pre.statistic * s->pre.df1, s->pre.p_value);
     if (s->n_skipped)

@@ -13,6 +13,8 @@ void event_effect_cells(pfx_table *t, const pfx_event_effect *e, bool csv);
 void event_set_head(const pfx_event_report *r, const char *method, json_t *root, bool *failed);
 void event_set_timing(const pfx_event_timing *t, json_t *root, bool *failed);
 void event_set_run(const pfx_event_report *r, json_t *root, bool *failed);
+/* Instead of a test of n effects whose covariance is singular. */
+void event_no_test_note(pfx_table *t, double n);
 void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t);
 
 pfx_status event_cs_render(const pfx_event_report *r, pfx_format format, int width, pfx_str *out,
