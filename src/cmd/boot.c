@@ -19,6 +19,10 @@ static const pfx_opt boot_table[] = {
     {"ci", 0, PFX_OPT_NAMES, AT(ci), "KINDS",
      "wild: invert or none (default: invert); pairs: percentile, basic, normal, bca, t (default: all)", NULL,
      NULL},
+    {"family", 0, PFX_OPT_LIST, AT(rep.family), "SPEC,SPEC",
+     "further formulas: with FORMULA's models one family, on the same draws, with Romano-Wolf and "
+     "Westfall-Young p-values (pairs)",
+     NULL, NULL},
     {"type", 0, PFX_OPT_CHOICE, AT(type), "TYPE",
      "11, 13, 31 or 33: first digit the residuals, second the variance; 3 leaves the cluster out (default: "
      "11)",

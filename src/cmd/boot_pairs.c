@@ -54,6 +54,13 @@ static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cl
     return boot_choose_intervals(&((const boot_options *)r->own)->ci, s->ci, err);
 }
 
+/* Draws have standard errors, which take half of the time, where an interval needs them, or a family's
+ * p-values. */
+static bool studentised(const rep_run *r)
+{
+    return ((const pairs_state *)r->state)->ci[PFX_CI_T] || r->all.n;
+}
+
 static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
 {
     pairs_state *s = r->state;
@@ -67,15 +74,10 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
         return st != PFX_OK ? st : PFX_ENOMEM;
     if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
-        st = pfx_pairs_create(r->stat, &(pfx_pairs_options){.std_error = s->ci[PFX_CI_T], .isa = isa},
+        st = pfx_pairs_create(r->stat,
+                              &(pfx_pairs_options){.std_error = studentised(r), .isa = isa, .all = r->all},
                               &s->pairs, err);
     return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
-}
-
-/* Draws have standard errors, which take half of the time, where an interval needs them. */
-static bool studentised(const rep_run *r)
-{
-    return ((const pairs_state *)r->state)->ci[PFX_CI_T];
 }
 
 static const pfx_rep_method *pairs_draws(const rep_run *r)
@@ -168,6 +170,8 @@ const rep_method boot_pairs = {.command = "boot",
                                .name_key = "method",
                                .instruments = true,
                                .needs_stat = true,
+                               .family = true,
+                               .rule = {.with_own = true},
                                .open = pairs_open,
                                .prepare = pairs_prepare,
                                .release = pairs_release,

@@ -34,14 +34,16 @@ static pfx_status parse_formula(rep_run *r, const char *text, pfx_err *err)
 {
     pfx_status st = pfx_formula_parse(text, &r->formula, err);
     if (st != PFX_OK) return st;
-    if (r->formula->n_models != 1)
-        return pfx_fail(err, PFX_EUSAGE, "%s: %s takes one model, this formula has %d", text,
-                        r->method->command, r->formula->n_models);
-    if (r->formula->models[0].n_endogenous && !r->method->instruments)
-        return pfx_fail(err, PFX_EUSAGE,
-                        "%s: %s (%s) takes no instruments in this version; leave them out of the formula",
-                        text, r->method->command, r->method->name);
-    return PFX_OK;
+    if ((st = rep_family_parse(r, err)) != PFX_OK) return st;
+    if (r->formula->n_models != 1 && !r->method->family)
+        return pfx_fail(err, PFX_EUSAGE, "%s: %s by %s takes one model, not %d", text, r->method->command,
+                        r->method->name, r->formula->n_models);
+    for (int m = 0; m < r->formula->n_models; m++)
+        if (r->formula->models[m].n_endogenous && !r->method->instruments)
+            return pfx_fail(err, PFX_EUSAGE,
+                            "%s: %s (%s) takes no instruments in this version; leave them out of the formula",
+                            r->formula->models[m].text, r->method->command, r->method->name);
+    return r->formula->n_models > 1 ? rep_family_begin(r, err) : PFX_OK;
 }
 
 /* What the draws depend on besides the data, a line each. */
@@ -49,8 +51,9 @@ static pfx_status describe(rep_run *r, pfx_err *err)
 {
     const rep_options *o = r->o;
     pfx_str *s = &r->spec;
-    pfx_str_addf(s, "command=%s\nmethod=%s\nformula=%s\n", r->method->command, r->method->name,
-                 r->formula->models[0].text);
+    pfx_str_addf(s, "command=%s\nmethod=%s\n", r->method->command, r->method->name);
+    for (int m = 0; m < r->formula->n_models; m++)
+        pfx_str_addf(s, "formula=%s\n", r->formula->models[m].text);
     if (o->where) pfx_str_addf(s, "where=%s\n", o->where);
     if (o->weights) pfx_str_addf(s, "weights=%s\nweights-kind=%d\n", o->weights, o->weights_kind);
     for (int c = 0; c < r->vcov.n_clusters; c++) pfx_str_addf(s, "cluster=%s\n", r->vcov.clusters[c]);
@@ -127,12 +130,12 @@ pfx_status rep_make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
                                         .maxiter = (int)r->o->maxiter,
                                         .nth = (int)r->o->common.threads,
                                         .isa = (pfx_isa)r->o->common.isa,
-                                        .max_bytes = STAT_SHARE * (double)r->o->common.memory};
+                                        .max_bytes = STAT_SHARE * (double)r->o->common.memory /
+                                                     (r->n_specs ? r->n_specs : 1)};
     return pfx_clusterstat_create(design, &co, &r->stat, err);
 }
 
-/* The full-sample fit, and the statistics that every replicate is made of. */
-static pfx_status reduce(rep_run *r, pfx_err *err)
+pfx_status rep_reduce_design(rep_run *r, pfx_design *design, pfx_err *err)
 {
     const pfx_fit_options fo = {.vcov = r->vcov.type,
                                 .ssc = (pfx_ssc)r->o->ssc,
@@ -141,11 +144,19 @@ static pfx_status reduce(rep_run *r, pfx_err *err)
                                 .maxiter = (int)r->o->maxiter,
                                 .nth = (int)r->o->common.threads,
                                 .isa = (pfx_isa)r->o->common.isa};
-    pfx_design *design = NULL;
-    pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
-    if (st == PFX_OK) st = pfx_fit_model(design, &fo, &r->fit, err);
+    pfx_status st = pfx_fit_model(design, &fo, &r->fit, err);
     if (st == PFX_OK && r->method->needs_stat) st = rep_make_stat(r, design, err);
     if (st == PFX_OK && r->method->prepare) st = r->method->prepare(r, design, err);
+    return st;
+}
+
+/* The full-sample fit, and the statistics that every replicate is made of. */
+static pfx_status reduce(rep_run *r, pfx_err *err)
+{
+    pfx_design *design = NULL;
+    if (r->formula->n_models > 1) return rep_family_reduce(r, err);
+    pfx_status st = pfx_dataset_design(r->data, 0, 0, true, &design, err);
+    if (st == PFX_OK) st = rep_reduce_design(r, design, err);
     pfx_design_free(design);
     return st;
 }
@@ -182,11 +193,14 @@ pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *e
     report->method = r->method->name;
     report->method_key = r->method->name_key;
     report->title = r->method->title;
-    report->formula = r->fit->formula;
-    report->outcome = r->fit->outcome;
     report->cluster = r->vcov.n_clusters ? r->vcov.clusters[0] : NULL;
-    report->n_clusters = r->fit->n_clusters ? r->fit->clusters[0].levels : 0;
-    report->n_obs = r->fit->n_obs;
+    if (r->fit) {
+        report->formula = r->fit->formula;
+        report->outcome = r->fit->outcome;
+        report->n_clusters = r->fit->n_clusters ? r->fit->clusters[0].levels : 0;
+        report->n_obs = r->fit->n_obs;
+    } else
+        rep_family_head(r, report);
     report->level = r->o->level;
     report->null = r->o->null;
     report->synthetic = r->synthetic;

@@ -10,7 +10,9 @@
 #include "src/cmd/fit_private.h"
 #include "src/rep/clusterstat.h"
 #include "src/rep/driver.h"
+#include "src/rep/family.h"
 #include "src/rep/keep.h"
+#include "src/rep/together.h"
 #include "src/report/replicate.h"
 
 enum { REP_MAX_FACTORS = 8 }; /* cluster variables and a method's further factors */
@@ -31,6 +33,7 @@ typedef struct rep_options {
     bool resume, estimate;
     double checkpoint, decided; /* seconds; alpha, 0: not asked for */
     const char *output;
+    pfx_opt_list family; /* further specifications */
 } rep_options;
 
 extern const pfx_opt rep_model_options[], rep_draw_options[];
@@ -47,7 +50,7 @@ typedef struct rep_run {
     const struct rep_method *method;
     int n_terms; /* tested coefficients, which the command sets before rep_command; n_terms <= 64 */
     const char *const *terms;
-    pfx_formula *formula; /* one model */
+    pfx_formula *formula; /* one model; of a family, one for each specification */
     pfx_idx shard, n_shards, first,
         last;     /* the run's replicates, first .. last - 1 counted from 0, of `reps` */
     char *output; /* where the draws go, or NULL */
@@ -69,6 +72,11 @@ typedef struct rep_run {
     pfx_fit *fit;          /* of the full sample */
     pfx_clusterstat *stat; /* where method->needs_stat, else NULL */
 
+    /* of a specification of a family, set before method->prepare: the clusters that the family draws from,
+     * and which of them this one has. n 0: no family */
+    pfx_union all;
+    int n_specs; /* of the family */
+
     /* the method's own, made by open or prepare, freed by method->release */
     void *state;
 
@@ -86,6 +94,9 @@ typedef struct rep_method {
     const char *title;          /* "Pairs cluster bootstrap", the report's second line */
     const char *name_key;       /* of `name` in JSON: "method" (boot), "scheme" (placebo) */
     bool instruments;           /* takes two-stage least squares */
+    bool family;                /* several specifications can share draws: prepare heeds r->all, and the
+                                   statistics of draws and terms are t under the null */
+    pfx_family_rule rule;       /* for which: how p_value counts */
     bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
 
     /* The panel is open and the variance chosen, no row is read. Refuse what the method cannot do, and ask
@@ -128,6 +139,20 @@ typedef struct rep_method {
      * times ...) is filled already. */
     pfx_status (*summarise)(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err);
 } rep_method;
+
+/* Several specifications that share draws (replicate_family.c): each is a run of its own, and r->method is made to
+ * stand for all of them. Called after the formula is parsed. USAGE: the method cannot; names are not different. */
+pfx_status rep_family_begin(rep_run *r, pfx_err *err) PFX_MUST;
+/* Instead of one design, fit, statistics and prepare: those of each specification. */
+pfx_status rep_family_reduce(rep_run *r, pfx_err *err) PFX_MUST;
+/* Formula, rows and clusters of the family into the report, beside what every run says. */
+void rep_family_head(const rep_run *r, pfx_rep_report *report);
+/* The full-sample fits of a run, one unless it is of a family. */
+pfx_fit *const *rep_fits(const rep_run *r, int *n);
+/* The specifications of --family behind the models of the formula. USAGE. */
+pfx_status rep_family_parse(rep_run *r, pfx_err *err) PFX_MUST;
+/* Fit, statistics and method->prepare of one specification. */
+pfx_status rep_reduce_design(rep_run *r, struct pfx_design *design, pfx_err *err) PFX_MUST;
 
 /* Parts of a run, for a command that does not draw (jackknife); rep_command calls them in this order. Each is
  * given what the one before has made; rep_free frees everything, whatever happened. */

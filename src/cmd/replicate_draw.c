@@ -54,8 +54,10 @@ static pfx_status begin_file(rep_run *r, pfx_err *err)
                                 .numerics = pfx_isa_name((pfx_isa)r->o->common.isa),
                                 .blas = openblas_get_config()};
     pfx_str json = {0};
+    int n;
+    pfx_fit *const *fit = rep_fits(r, &n);
     pfx_status st = r->file.begin(r->file.ctx, &spec, err);
-    if (st == PFX_OK) st = pfx_json_fits(1, &r->fit, &run, &json, err);
+    if (st == PFX_OK) st = pfx_json_fits(n, fit, &run, &json, err);
     if (st == PFX_OK) st = add_full(r, &json, err);
     if (st == PFX_OK) st = r->file.result(r->file.ctx, json.s, err);
     pfx_str_free(&json);

@@ -51,6 +51,12 @@ pfx_idx pfx_dataset_n_by(const pfx_dataset *ds);
 pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx_design **out,
                               pfx_err *err) PFX_MUST;
 
+/* Levels of cluster variable c over all rows that were stored, of which each design has some: their number, and
+ * for each level of d->clusters[c] its number among them, level [d->clusters[c].n_levels]. d: made by
+ * pfx_dataset_design without `last`, with want_rows, and with its rows in the order of the panel. */
+pfx_idx pfx_dataset_n_cluster_levels(const pfx_dataset *ds, int c);
+void pfx_dataset_cluster_levels(const pfx_dataset *ds, int c, const pfx_design *d, int32_t *level);
+
 /* The design of a model whose rows stay in the source. Every pass of its walk (design.h) reads the source from the
  * start and keeps windows of at least window_rows rows (0: a block of the source). No array is as long as the panel has
  * rows or units. Only models whose effects are the panel's unit and at most one other, with numeric terms and at most

@@ -440,3 +440,17 @@ pfx_status pfx_dataset_design(pfx_dataset *ds, int m, pfx_idx by, bool last, pfx
     *out = b.d;
     return PFX_OK;
 }
+
+pfx_idx pfx_dataset_n_cluster_levels(const pfx_dataset *ds, int c)
+{
+    return ds->factors[ds->clusters[c]].n_levels;
+}
+
+void pfx_dataset_cluster_levels(const pfx_dataset *ds, int c, const pfx_design *d, int32_t *level)
+{
+    const int32_t *code = ds->factors[ds->clusters[c]].store;
+    for (pfx_idx i = 0, j = 0; i < d->n; i++, j++) {
+        while (ds->row[j] != d->row[i]) j++;
+        level[d->clusters[c].code[i]] = code[j];
+    }
+}

@@ -47,6 +47,7 @@ typedef struct work {
     double *term;   /* [2 n_terms + k], or as iv_lanes.h says */
     double *iv;     /* [PANELS][iv_room] */
     uint8_t *count; /* [WIDTH x ldc] */
+    uint8_t *all;   /* [o.all.n] counts of the clusters that all specifications have */
     pfx_idx bytes;
 } work;
 
@@ -69,6 +70,8 @@ static work lay_out(const pfx_pairs *p, int panels, void *scratch)
 #undef TAKE
     w.count = scratch ? (uint8_t *)((double *)scratch + at) : NULL;
     w.bytes = at * (pfx_idx)sizeof(double) + panels * LANES * p->ldc;
+    w.all = scratch ? w.count + panels * LANES * p->ldc : NULL;
+    w.bytes += (p->o.all.n + 63) / 64 * 64;
     return w;
 }
 
@@ -220,7 +223,10 @@ static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scra
     work w = lay_out(p, PANELS, scratch);
     for (int r = 0; r < WIDTH; r++) {
         uint8_t *count = w.count + r * p->ldc;
-        pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), p->s->G, count);
+        const pfx_union *all = &p->o.all;
+        pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), all->n ? all->n : p->s->G,
+                          all->n ? w.all : count);
+        for (pfx_idx g = 0; all->n && g < p->s->G; g++) count[g] = w.all[all->of ? all->of[g] : g];
         memset(count + p->s->G, 0, (size_t)(p->ldc - p->s->G));
     }
     pfx_pairs_batch(p, w.count, scratch, field);

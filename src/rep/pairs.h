@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include "src/base/cpu.h"
 #include "src/rep/driver.h"
+#include "src/rep/together.h"
 
 struct pfx_clusterstat;
 
@@ -15,6 +16,8 @@ typedef struct pfx_pairs pfx_pairs;
 typedef struct pfx_pairs_options {
     bool std_error; /* standard error and t of each draw; without, they are NaN and the draw costs half */
     pfx_isa isa;
+    pfx_union all; /* clusters are drawn from these; n 0: from the statistics' own. Must outlive the method. A
+                      replicate then has as many of its own as fall to it, on average G. */
 } pfx_pairs_options;
 
 /* A draw is, for each tested term, the coefficient b_r; its cluster-robust standard error with the factor

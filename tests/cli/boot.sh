@@ -60,7 +60,6 @@ expect 2 "--reps 0" "$P" boot "$panel" 'y ~ x' --coef x --reps 0 --method pairs
 expect 2 "hours" "$P" boot "$panel" 'y ~ x' --coef x --reps 1000000000000 -o "$dir/out/d.h5" --method pairs
 expect 2 "--ci median" "$P" boot "$panel" 'y ~ x' --coef x --ci median --method pairs
 expect 2 "one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year --method pairs
-expect 2 "one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --method pairs
 expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"' --method pairs
 "$P" boot "$panel" 'y ~ x + two' --coef two --quiet >"$dir/stdout" 2>"$dir/stderr"
 [ $? = 2 ] || fault "a collinear coefficient is not refused"

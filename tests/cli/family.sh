@@ -1,0 +1,56 @@
+# Several specifications on the same draws as a user meets them: forms of the family, p-values, threads, bad input.
+. tests/cli_lib.sh
+small_panel
+panel=$dir/panel.h5
+json() { "$P" boot "$panel" "$@" --method pairs --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
+steady() { grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"'; }
+# numbers KEY FILE: the values of a key, in order.
+numbers() { sed -n "s/^ *\"$1\": \([^,]*\),*$/\1/p" "$2"; }
+
+# Three ways to say the same family.
+json 'c(y, z) ~ x | firm + year' --coef x --reps 999 | steady >"$dir/a.json"
+json 'y ~ x | firm + year' --family 'z ~ x | firm + year' --coef x --reps 999 | steady >"$dir/b.json"
+cmp -s "$dir/a.json" "$dir/b.json" || fault "--family is not c()"
+json 'c(y, z) ~ x | firm + year' --family 'log(w) ~ x | year, c(y, Emp) ~ x + l(z, 1) | firm' --coef x --reps 999 |
+    steady >"$dir/five.json"
+json 'c(y, z) ~ x | firm + year' --family 'log(w) ~ x | year' --family 'c(y, Emp) ~ x + l(z, 1) | firm' --coef x \
+    --reps 999 --threads 3 | steady | cmp -s - "$dir/five.json" || fault "--family twice, or threads"
+for name in 'y (1): x' 'z: x' 'log(w): x' 'y (4): x' 'Emp: x'; do holds "\"term\": \"$name\"" "$dir/five.json"; done
+holds '"formula": "y ~ x + l(z, 1) | firm"' "$dir/five.json"
+
+# With one sample the draws are those of the model by itself.
+json 'y ~ x | firm + year' --coef x --reps 999 | steady >"$dir/one.json"
+for key in estimate std_error statistic p_value conf_low; do
+    [ "$(numbers $key "$dir/one.json")" = "$(numbers $key "$dir/a.json" | head -n 1)" ] || fault "$key of y in a family"
+done
+
+# Neither p-value is below the test's own, and by |t| those of Romano-Wolf do not fall.
+for f in a five; do
+    for key in statistic p_value p_romano_wolf p_westfall_young; do numbers $key "$dir/$f.json" >"$dir/$key"; done
+    paste "$dir/statistic" "$dir/p_value" "$dir/p_romano_wolf" "$dir/p_westfall_young" >"$dir/table"
+    awk '$3 < $2 || $4 < $2 || $3 > 1 || $4 > 1 || NF != 4 {bad = 1} END {exit bad || NR < 2}' "$dir/table" ||
+        fault "adjusted below own: $(cat "$dir/table")"
+    awk '{print $1 < 0 ? -$1 : $1, $3}' "$dir/table" | sort -rg |
+        awk '$2 < last {bad = 1} {last = $2} END {exit bad}' || fault "not monotone: $(cat "$dir/table")"
+done
+
+# Samples of their own, out of one set of clusters; standard errors are drawn whatever --ci says; stored draws.
+ok "$P" boot "$panel" 'c(y, z) ~ x | firm' --family 'y ~ x + l(z, 2) + log(neg) | firm' --coef x --method pairs --reps 199 --ci \
+    percentile -o "$dir/draws.h5"
+holds "8 clusters (firm), 48 rows"
+holds "p-value, Romano-Wolf"
+holds "p-value, Westfall-Young"
+grep -qE 'clusters +4$' "$dir/stdout" || fault "clusters of a specification: $(cat "$dir/stdout")"
+ok "$P" info "$dir/draws.h5" --check
+holds "y (1): x, z: x, y (3): x"
+
+# Bad input.
+expect 2 "takes one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --method wild
+expect 2 "the same specification twice" "$P" boot "$panel" 'y ~ x' --family 'y~x' --coef x --method pairs -o "$dir/out/d.h5"
+expect 2 "no column 'q'" "$P" boot "$panel" 'y ~ x' --family 'q ~ x' --coef x --method pairs -o "$dir/out/d.h5"
+expect 2 "x is no regressor" "$P" boot "$panel" 'y ~ x' --family 'y ~ z' --coef x --method pairs -o "$dir/out/d.h5"
+expect 2 "names no further" "$P" boot "$panel" 'y ~ x' --family '' --coef x --method pairs
+expect 2 "2SLS" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x --method pairs
+expect 2 "at most 64 tests" "$P" boot "$panel" 'c(y,z,w,two,Emp,y+z,y+w,y+x) ~ sw(x, x+w, x+Emp, x+w+Emp, x+two:w) | sw(firm, year)' --coef x \
+    --method pairs
+finish
