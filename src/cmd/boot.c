@@ -21,7 +21,7 @@ static const pfx_opt boot_table[] = {
      NULL},
     {"family", 0, PFX_OPT_LIST, AT(rep.family), "SPEC,SPEC",
      "further formulas: with FORMULA's models one family, on the same draws, with Romano-Wolf and "
-     "Westfall-Young p-values (pairs)",
+     "Westfall-Young p-values",
      NULL, NULL},
     {"type", 0, PFX_OPT_CHOICE, AT(type), "TYPE",
      "11, 13, 31 or 33: first digit the residuals, second the variance; 3 leaves the cluster out (default: "

@@ -21,6 +21,7 @@ typedef struct wild_state {
     pfx_wild_cells *cells;
     pfx_wild_options o;
     double *null;           /* [coefficients] */
+    int32_t *union_boot;    /* [cells] of a family: what shares a weight, by its number in the union */
     pfx_wild *wild, *other; /* other: with the other residuals, where few clusters are treated; else NULL */
     pfx_treated *treated;   /* [coefficients] */
 } wild_state;
@@ -33,6 +34,7 @@ static void wild_release(void *state)
     pfx_wild_free(s->other);
     pfx_wild_cells_free(s->cells);
     pfx_mem_free(s->null);
+    pfx_mem_free(s->union_boot);
     pfx_mem_free(s->treated);
     pfx_mem_free(s);
 }
@@ -50,6 +52,21 @@ static pfx_status choose_ci(const boot_options *o, bool *invert, pfx_err *err)
     return PFX_OK;
 }
 
+/* What a family of tests cannot be asked for. */
+static pfx_status check_family(const rep_run *r, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    if (o->ptype > PFX_P_SYMMETRIC)
+        return pfx_fail(err, PFX_EUSAGE, "--ptype %s: the p-values of a family are symmetric",
+                        pfx_wild_p_names[o->ptype]);
+    if (r->vcov.n_clusters == 2 && !o->bootcluster)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--cluster %s: a family needs --bootcluster VAR, what shares one weight in every "
+                        "specification",
+                        r->o->cluster);
+    return PFX_OK;
+}
+
 static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
 {
     const boot_options *o = r->own;
@@ -64,6 +81,8 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
                         r->o->cluster);
     if (o->joint && o->ptype > PFX_P_SYMMETRIC)
         return pfx_fail(err, PFX_EUSAGE, "--ptype %s: a joint test has no tails", pfx_wild_p_names[o->ptype]);
+    pfx_status st = r->n_specs ? check_family(r, err) : PFX_OK;
+    if (st != PFX_OK) return st;
     s->boot = -1;
     s->boot_name = o->bootcluster;
     for (int c = 0; c < r->vcov.n_clusters && s->boot_name; c++)
@@ -72,6 +91,7 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
         s->boot = d->n_clusters;
         cluster[d->n_clusters++] = s->boot_name;
     }
+    r->drawn_by = s->boot < 0 ? 0 : s->boot;
     return choose_ci(o, &s->invert, err);
 }
 
@@ -154,6 +174,18 @@ static void set_options(rep_run *r)
     s->o.n_boot = s->cells->n_boot;
 }
 
+/* Weights are those of the clusters of all specifications; the ones that this has not have no scores. */
+static pfx_status join_union(rep_run *r, pfx_err *err)
+{
+    wild_state *s = r->state;
+    if (r->all.n == 0) return PFX_OK;
+    if (!(s->union_boot = pfx_mem_alloc(r->stat->G, sizeof *s->union_boot, err))) return PFX_ENOMEM;
+    for (pfx_idx x = 0; x < r->stat->G; x++) s->union_boot[x] = r->all.of[s->o.boot ? s->o.boot[x] : x];
+    s->o.boot = s->union_boot;
+    s->o.n_boot = r->all.n;
+    return PFX_OK;
+}
+
 static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
 {
     const boot_options *o = r->own;
@@ -168,6 +200,7 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     if (!(s->null = pfx_mem_alloc(o->coef.n, sizeof *s->null, err))) return PFX_ENOMEM;
     for (int t = 0; t < o->coef.n; t++) s->null[t] = r->o->null;
     set_options(r);
+    if ((st = join_union(r, err)) != PFX_OK) return st;
     if ((st = pfx_wild_create(r->stat, &s->o, &s->wild, err)) != PFX_OK) return st;
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
     r->reps = info->reps;
@@ -367,6 +400,8 @@ const rep_method boot_wild = {.command = "boot",
                               .title = "Wild cluster bootstrap",
                               .name_key = "method",
                               .needs_stat = false, /* of cells of its own */
+                              .family = true,
+                              .rule = {.strict = true},
                               .open = wild_open,
                               .prepare = wild_prepare,
                               .release = wild_release,

@@ -56,6 +56,7 @@ typedef struct rep_run {
     char *output; /* where the draws go, or NULL */
 
     /* set before method->open */
+    int n_specs; /* of the family that this is a specification of; 0: none */
     pfx_panel *panel;
     bool synthetic;
     fit_vcov vcov; /* n_clusters 0, 1 or 2 */
@@ -73,9 +74,10 @@ typedef struct rep_run {
     pfx_clusterstat *stat; /* where method->needs_stat, else NULL */
 
     /* of a specification of a family, set before method->prepare: the clusters that the family draws from,
-     * and which of them this one has. n 0: no family */
+     * and which of them this one has. n 0: no family. drawn_by: levels of which of the design's cluster
+     * variables are drawn, set by method->open where it is not the first */
     pfx_union all;
-    int n_specs; /* of the family */
+    int drawn_by;
 
     /* the method's own, made by open or prepare, freed by method->release */
     void *state;

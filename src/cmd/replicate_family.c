@@ -22,6 +22,7 @@ typedef struct family {
     spec *spec;                 /* [n] */
     pfx_fit **fit;              /* [n] belong to the runs */
     char **name;                /* [n_terms] "MD: IDC" */
+    char *drawn_by;             /* what is drawn: "firm" */
     char *outcomes;             /* "TS, MD" */
     char *formulas;             /* "TS ~ IDC | firm; MD ~ IDC | firm" */
     pfx_idx n_clusters, n_rows; /* that at least one specification has */
@@ -49,6 +50,7 @@ static void family_release(void *state)
     pfx_mem_free(f->name);
     pfx_mem_free(f->spec);
     pfx_mem_free(f->fit);
+    pfx_mem_free(f->drawn_by);
     pfx_mem_free(f->outcomes);
     pfx_mem_free(f->formulas);
     pfx_mem_free(f);
@@ -200,6 +202,15 @@ static unsigned family_keep(const rep_run *r)
     return f->base->keep(&f->spec[0].run) | 1u << PFX_DRAW_STATISTIC;
 }
 
+static int family_extreme(const rep_run *r, int t, const double *const *field, pfx_idx i)
+{
+    const spec *s = spec_of(family_of(r), t);
+    const double *own[PFX_KEEP_FIELDS];
+    int n = PFX_DRAW_FIELDS + family_draws(r)->n_extra;
+    for (int f = 0; f < n; f++) own[f] = field[f] ? field[f] + i * r->n_terms + s->first : NULL;
+    return family_of(r)->base->extreme(&s->run, t - s->first, own, 0);
+}
+
 /* The terms of one specification, as if it were alone. What is said of the whole is the same for each. */
 static pfx_status summarise_one(family *f, int i, const pfx_draw_keep *d, pfx_rep_report *report,
                                 pfx_err *err)
@@ -268,7 +279,7 @@ static void set_method(family *f)
     f->method.describe = f->base->describe ? family_describe : NULL;
     f->method.full = f->base->full ? family_full : NULL;
     f->method.keep = family_keep;
-    f->method.extreme = NULL;
+    f->method.extreme = f->base->extreme ? family_extreme : NULL;
     f->method.summarise = family_summarise;
 }
 
@@ -327,10 +338,12 @@ static pfx_status look(rep_run *r, int i, coverage *c, pfx_err *err)
     pfx_design *d = NULL;
     pfx_status st = pfx_dataset_design(r->data, i, 0, false, &d, err);
     if (st != PFX_OK) return st;
-    const pfx_factor *g = &d->clusters[0];
+    int by = f->spec[0].run.drawn_by;
+    const pfx_factor *g = &d->clusters[by];
     int32_t *level = f->spec[i].of = pfx_mem_alloc(g->n_levels, sizeof *level, err);
+    if (level && !f->drawn_by && !(f->drawn_by = pfx_mem_strdup(g->name, err))) st = PFX_ENOMEM;
     if (level) {
-        pfx_dataset_cluster_levels(r->data, 0, d, level);
+        pfx_dataset_cluster_levels(r->data, by, d, level);
         for (pfx_idx k = 0; k < d->n; k++) {
             pfx_idx *first = &c->first[level[g->code[k]]];
             if (*first < 0 || d->row[k] < *first) *first = d->row[k];
@@ -339,7 +352,7 @@ static pfx_status look(rep_run *r, int i, coverage *c, pfx_err *err)
         f->spec[i].run.all.n = g->n_levels; /* until the union is known */
     }
     pfx_design_free(d);
-    return level ? PFX_OK : PFX_ENOMEM;
+    return level ? st : PFX_ENOMEM;
 }
 
 /* Clusters of the union in the order of their first rows, as those of one specification are. */
@@ -366,7 +379,8 @@ static pfx_status number_clusters(family *f, coverage *c, pfx_err *err)
 static pfx_status unite(rep_run *r, pfx_err *err)
 {
     family *f = r->state;
-    coverage c = {.n_levels = pfx_dataset_n_cluster_levels(r->data, 0), .n_rows = pfx_panel_n_rows(r->panel)};
+    coverage c = {.n_levels = pfx_dataset_n_cluster_levels(r->data, f->spec[0].run.drawn_by),
+                  .n_rows = pfx_panel_n_rows(r->panel)};
     pfx_status st = PFX_ENOMEM;
     c.first = pfx_mem_alloc(c.n_levels, sizeof *c.first, err);
     c.number = pfx_mem_alloc(c.n_levels, sizeof *c.number, err);
@@ -407,6 +421,7 @@ void rep_family_head(const rep_run *r, pfx_rep_report *report)
     const family *f = family_of(r);
     report->formula = f->formulas;
     report->outcome = f->outcomes;
+    report->cluster = f->drawn_by;
     report->n_clusters = f->n_clusters;
     report->n_obs = f->n_rows;
 }

@@ -44,13 +44,34 @@ grep -qE 'clusters +4$' "$dir/stdout" || fault "clusters of a specification: $(c
 ok "$P" info "$dir/draws.h5" --check
 holds "y (1): x, z: x, y (3): x"
 
+# Wild: the same, one weight for each cluster in every specification; the first sample is the model's by itself.
+wild() { "$P" boot "$panel" "$@" --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
+wild 'y ~ x | firm + year' --coef x --reps 999 --weights-type webb | steady >"$dir/one.json"
+wild 'c(y, z) ~ x | firm + year' --family 'y ~ x + l(z, 2) | firm' --coef x --reps 999 --weights-type webb | steady >"$dir/w.json"
+for key in estimate std_error statistic p_value conf_low; do
+    [ "$(numbers $key "$dir/one.json")" = "$(numbers $key "$dir/w.json" | head -n 1)" ] || fault "$key of y in a wild family"
+done
+for key in p_value p_romano_wolf p_westfall_young; do numbers $key "$dir/w.json" >"$dir/$key"; done
+paste "$dir/p_value" "$dir/p_romano_wolf" "$dir/p_westfall_young" |
+    awk '$2 < $1 || $3 < $1 {bad = 1} END {exit bad || NR != 3}' || fault "wild: adjusted below own"
+# All 256 patterns of signs of the 8 firms, though 4 alone have log(neg).
+ok "$P" boot "$panel" 'y ~ x | firm' --family 'y ~ x + log(neg) | firm' --coef x --ci none --format json
+holds '"enumerated": true'
+holds '"reps": 256'
+ok "$P" boot "$panel" 'c(y, z) ~ x + w:x | firm' --coef x --bootcluster prov --joint --ci none
+ok "$P" boot "$panel" 'c(y, w) ~ z' --coef z --cluster firm+year --bootcluster firm --reps 99 --threads 3
+holds "8 clusters (firm)"
+
 # Bad input.
-expect 2 "takes one model" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --method wild
+expect 2 "one model" "$P" placebo "$panel" 'c(y, z) ~ x' --treatment x
+expect 2 "needs --bootcluster" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --cluster firm+year
+expect 2 "symmetric" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --ptype left
 expect 2 "the same specification twice" "$P" boot "$panel" 'y ~ x' --family 'y~x' --coef x --method pairs -o "$dir/out/d.h5"
 expect 2 "no column 'q'" "$P" boot "$panel" 'y ~ x' --family 'q ~ x' --coef x --method pairs -o "$dir/out/d.h5"
 expect 2 "x is no regressor" "$P" boot "$panel" 'y ~ x' --family 'y ~ z' --coef x --method pairs -o "$dir/out/d.h5"
 expect 2 "names no further" "$P" boot "$panel" 'y ~ x' --family '' --coef x --method pairs
-expect 2 "2SLS" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x --method pairs
+ok "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x --method pairs --reps 99
+expect 2 "takes no instruments" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x
 expect 2 "at most 64 tests" "$P" boot "$panel" 'c(y,z,w,two,Emp,y+z,y+w,y+x) ~ sw(x, x+w, x+Emp, x+w+Emp, x+two:w) | sw(firm, year)' --coef x \
     --method pairs
 finish

@@ -6,8 +6,10 @@
 #include "src/rep/family.h"
 #include "src/rep/keep.h"
 #include "src/rep/pairs.h"
+#include "src/rep/wild.h"
 #include "tests/est/made_panel.h"
 #include "tests/est/resample.h"
+#include "tests/est/wild_twin.h"
 
 /* ---- adjusted p-values ---- */
 
@@ -292,6 +294,70 @@ static void test_refits(void **state)
     made_panel_free(&a);
 }
 
+/* Each cluster of the union has one weight, in every specification, which is built and fitted literally. */
+static void compare_wild(pfx_wild_weights weights, bool unrestricted)
+{
+    enum { REPS = 60 };
+    static const double null[TERMS] = {0.25, 0.13};
+    sample x[SPECS];
+    pfx_wild *w[SPECS];
+    const pfx_rep_method *m[SPECS];
+    pfx_err err = {0};
+    made_panel a = made_panel_new(150, 4);
+    pfx_idx all = make_samples(&a, x, 1, pfx_cpu_best());
+    for (int i = 0; i < SPECS; i++) {
+        const pfx_wild_options o = {.type = 11,
+                                    .unrestricted = unrestricted,
+                                    .null = null,
+                                    .weights = weights,
+                                    .reps = REPS,
+                                    .n_errors = 1,
+                                    .errors = {{.weight = 1}},
+                                    .boot = x[i].of,
+                                    .n_boot = all,
+                                    .nth = 2,
+                                    .isa = pfx_cpu_best()};
+        assert_ok(pfx_wild_create(x[i].s, &o, &w[i], &err));
+        m[i] = pfx_wild_method(w[i]);
+    }
+    pfx_draw_keep k = draw(SPECS, m, 0, REPS, 2);
+    double *v = malloc((size_t)all * sizeof *v), *first = malloc((size_t)all * sizeof *v);
+    for (int i = 0; i < SPECS; i++) {
+        int32_t *boot = malloc((size_t)x[i].d->n * sizeof *boot);
+        for (pfx_idx r = 0; r < x[i].d->n; r++) boot[r] = x[i].of[x[i].d->clusters[0].code[r]];
+        for (int t = 0; t < TERMS; t++) {
+            wild_twin twin =
+                wild_twin_new(x[i].d, 11, unrestricted, 1, terms + t, null + t, PFX_VCOV_CLUSTER);
+            for (pfx_idx r = 0; r < REPS; r += 17) {
+                double b, V;
+                pfx_wild_draw(w[0], 5, r, first);
+                pfx_wild_draw(w[i], 5, r, v);
+                assert_same_bits(v, first, all);
+                assert_true(wild_twin_refit(&twin, boot, v, &b, &V));
+                pfx_idx at = r * SPECS * TERMS + i * TERMS + t;
+                assert_rel(k.field[PFX_DRAW_STD_ERROR][at], sqrt(V), 1e-10);
+                assert_rel(k.field[PFX_DRAW_STATISTIC][at], (b - twin.center[0]) / sqrt(V), 1e-10);
+            }
+            wild_twin_free(&twin);
+        }
+        free(boot);
+    }
+    free(v);
+    free(first);
+    pfx_draw_keep_free(&k);
+    for (int i = 0; i < SPECS; i++) pfx_wild_free(w[i]);
+    free_samples(x);
+    made_panel_free(&a);
+}
+
+static void test_wild_refits(void **state)
+{
+    (void)state;
+    compare_wild(PFX_WILD_RADEMACHER, false);
+    compare_wild(PFX_WILD_WEBB, false);
+    compare_wild(PFX_WILD_MAMMEN, true);
+}
+
 static void test_same_bits(void **state)
 {
     enum { CELLS = SPECS * TERMS };
@@ -336,10 +402,8 @@ static void test_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_twin),
-        cmocka_unit_test(test_refits),
-        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_twin),        cmocka_unit_test(test_refits),
+        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_wild_refits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
