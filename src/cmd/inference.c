@@ -192,6 +192,22 @@ static void fill_head(const inference_run *r, pfx_rep_report *p)
     p->threads = (int)r->o->rep.common.threads;
 }
 
+/* Draws of several specifications: all of their tests are one family. With --coef there is none. */
+static pfx_status infer_family(const inference_run *r, pfx_rep_report *p, pfx_err *err)
+{
+    const json_t *models = json_object_get(r->fit, "models");
+    const pfx_draw_spec *s = r->spec;
+    if (json_array_size(models) < 2 || s->n_terms > REP_FAMILY_TESTS || r->o->coef.n || !r->studentised)
+        return PFX_OK;
+    pfx_draw_keep d = {.n_terms = s->n_terms, .n = s->reps};
+    d.field[PFX_DRAW_STATISTIC] = r->field[PFX_DRAW_STATISTIC];
+    int per = s->n_terms / (int)json_array_size(models);
+    for (int t = 0; t < s->n_terms; t++)
+        pfx_rep_add_text(&p->term[t].more, NULL, "formula", "formula",
+                         text_of(json_array_get(models, (size_t)(t / per)), "formula"));
+    return rep_family_adjust(&d, boot_pairs.rule, p, err);
+}
+
 static pfx_status print(pfx_rep_report *p, bool json, pfx_err *err)
 {
     pfx_str out = {0};
@@ -217,6 +233,7 @@ static pfx_status infer(inference_run *r, const char *path, pfx_err *err)
     if (st == PFX_OK) fill_head(r, &p);
     for (int i = 0; i < n && st == PFX_OK; i++) st = infer_term(r, term[i], &p.term[i], err);
     boot_pairs_note(&r->o->rep, r->studentised, &p.note);
+    if (st == PFX_OK) st = infer_family(r, &p, err);
     p.read_s = t1 - t0;
     p.compute_s = pfx_wall_s() - t1;
     if (st == PFX_OK) st = print(&p, r->o->rep.format == 1, err);

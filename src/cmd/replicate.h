@@ -149,6 +149,10 @@ pfx_status rep_family_begin(rep_run *r, pfx_err *err) PFX_MUST;
 pfx_status rep_family_reduce(rep_run *r, pfx_err *err) PFX_MUST;
 /* Formula, rows and clusters of the family into the report, beside what every run says. */
 void rep_family_head(const rep_run *r, pfx_rep_report *report);
+/* The family's p-values of report->term [d->n_terms], whose statistics are set, and what they are, into the report. NOMEM. */
+enum { REP_FAMILY_TESTS = 64 };
+pfx_status rep_family_adjust(const pfx_draw_keep *d, pfx_family_rule rule, pfx_rep_report *report,
+                             pfx_err *err) PFX_MUST;
 /* The full-sample fits of a run, one unless it is of a family. */
 pfx_fit *const *rep_fits(const rep_run *r, int *n);
 /* The specifications of --family behind the models of the formula. USAGE. */

@@ -6,7 +6,7 @@
 #include "src/base/mem.h"
 #include "src/cmd/replicate.h"
 
-enum { MAX_TERMS = 64 };
+enum { MAX_TERMS = REP_FAMILY_TESTS };
 
 typedef struct spec {
     rep_run run;
@@ -202,15 +202,6 @@ static unsigned family_keep(const rep_run *r)
     return f->base->keep(&f->spec[0].run) | 1u << PFX_DRAW_STATISTIC;
 }
 
-static int family_extreme(const rep_run *r, int t, const double *const *field, pfx_idx i)
-{
-    const spec *s = spec_of(family_of(r), t);
-    const double *own[PFX_KEEP_FIELDS];
-    int n = PFX_DRAW_FIELDS + family_draws(r)->n_extra;
-    for (int f = 0; f < n; f++) own[f] = field[f] ? field[f] + i * r->n_terms + s->first : NULL;
-    return family_of(r)->base->extreme(&s->run, t - s->first, own, 0);
-}
-
 /* The terms of one specification, as if it were alone. What is said of the whole is the same for each. */
 static pfx_status summarise_one(family *f, int i, const pfx_draw_keep *d, pfx_rep_report *report,
                                 pfx_err *err)
@@ -238,21 +229,26 @@ static pfx_status summarise_one(family *f, int i, const pfx_draw_keep *d, pfx_re
     return st;
 }
 
-static pfx_status adjust(const family *f, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
+pfx_status rep_family_adjust(const pfx_draw_keep *d, pfx_family_rule rule, pfx_rep_report *report,
+                             pfx_err *err)
 {
     double statistic[MAX_TERMS], rw[MAX_TERMS], wy[MAX_TERMS];
-    for (int t = 0; t < f->n_terms; t++) statistic[t] = report->term[t].statistic;
+    for (int t = 0; t < d->n_terms; t++) statistic[t] = report->term[t].statistic;
     const pfx_family_in in = {.reps = d->n,
-                              .n_tests = f->n_terms,
+                              .n_tests = d->n_terms,
                               .stride = d->n_terms,
                               .t = d->field[PFX_DRAW_STATISTIC],
                               .statistic = statistic,
-                              .rule = f->base->rule};
+                              .rule = rule};
     pfx_status st = pfx_family_adjust(&in, rw, wy, err);
-    for (int t = 0; t < f->n_terms && st == PFX_OK; t++) {
+    for (int t = 0; t < d->n_terms && st == PFX_OK; t++) {
         pfx_rep_add_real(&report->term[t].more, NULL, "p_romano_wolf", "p-value, Romano-Wolf", rw[t]);
         pfx_rep_add_real(&report->term[t].more, NULL, "p_westfall_young", "p-value, Westfall-Young", wy[t]);
     }
+    pfx_str_addf(&report->note,
+                 "Family of %d tests on the same draws. Romano-Wolf: step-down by the largest |t|. "
+                 "Westfall-Young: step-down by\nthe smallest p-value.\n",
+                 d->n_terms);
     return st;
 }
 
@@ -261,12 +257,7 @@ static pfx_status family_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_r
     family *f = r->state;
     pfx_status st = PFX_OK;
     for (int i = 0; i < f->n && st == PFX_OK; i++) st = summarise_one(f, i, d, report, err);
-    if (st == PFX_OK) st = adjust(f, d, report, err);
-    pfx_str_addf(&report->note,
-                 "Family of %d tests on the same draws. Romano-Wolf: step-down by the largest |t|. "
-                 "Westfall-Young: step-down by\nthe smallest p-value.\n",
-                 f->n_terms);
-    return st;
+    return st == PFX_OK ? rep_family_adjust(d, f->base->rule, report, err) : st;
 }
 
 static void set_method(family *f)
@@ -279,7 +270,7 @@ static void set_method(family *f)
     f->method.describe = f->base->describe ? family_describe : NULL;
     f->method.full = f->base->full ? family_full : NULL;
     f->method.keep = family_keep;
-    f->method.extreme = f->base->extreme ? family_extreme : NULL;
+    f->method.extreme = NULL;
     f->method.summarise = family_summarise;
 }
 
@@ -293,6 +284,9 @@ pfx_status rep_family_begin(rep_run *r, pfx_err *err)
     set_method(f);
     r->state = f;
     r->method = &f->method;
+    if (r->o->decided != 0)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--stop-when-decided is for one specification; a family takes all of its draws");
     if (f->n_terms > MAX_TERMS)
         return pfx_fail(err, PFX_EUSAGE,
                         "%d specifications with %d coefficients: a family has at most %d tests", f->n,

@@ -44,6 +44,13 @@ grep -qE 'clusters +4$' "$dir/stdout" || fault "clusters of a specification: $(c
 ok "$P" info "$dir/draws.h5" --check
 holds "y (1): x, z: x, y (3): x"
 
+# Stored draws give the family's p-values again.
+json 'c(y, z) ~ x | firm' --family 'y ~ x + l(z, 2) | firm' --coef x --reps 199 -o "$dir/again.h5" >"$dir/b.json"
+ok "$P" inference "$dir/again.h5" --format json
+for key in p_value p_romano_wolf p_westfall_young; do
+    [ "$(numbers $key "$dir/b.json" | tail -n 3)" = "$(numbers $key "$dir/stdout" | tail -n 3)" ] || fault "inference: $key"
+done
+
 # Wild: the same, one weight for each cluster in every specification; the first sample is the model's by itself.
 wild() { "$P" boot "$panel" "$@" --format json --quiet 2>"$dir/stderr" || fault "exit $?: boot $*: $(cat "$dir/stderr")"; }
 wild 'y ~ x | firm + year' --coef x --reps 999 --weights-type webb | steady >"$dir/one.json"
@@ -62,7 +69,17 @@ ok "$P" boot "$panel" 'c(y, z) ~ x + w:x | firm' --coef x --bootcluster prov --j
 ok "$P" boot "$panel" 'c(y, w) ~ z' --coef z --cluster firm+year --bootcluster firm --reps 99 --threads 3
 holds "8 clusters (firm)"
 
+# Shards, joined, are the file of the run.
+"$P" boot "$panel" 'c(y, z) ~ x | firm' --coef x --method pairs --reps 499 -o "$dir/whole.h5" --quiet >/dev/null 2>&1
+for k in 1 2 3; do
+    "$P" boot "$panel" 'c(y, z) ~ x | firm' --coef x --method pairs --reps 499 -o "$dir/s$k.h5" --shard $k/3 --quiet >/dev/null 2>&1
+done
+ok "$P" merge "$dir/s1.h5" "$dir/s2.h5" "$dir/s3.h5" -o "$dir/joined.h5" --quiet
+cmp -s "$dir/whole.h5" "$dir/joined.h5" || fault "shards of a family"
+expect 2 "of another run" "$P" boot "$panel" 'c(y, w) ~ x | firm' --coef x --method pairs --reps 499 -o "$dir/whole.h5" --resume
+
 # Bad input.
+expect 2 "for one specification" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --stop-when-decided 0.05
 expect 2 "one model" "$P" placebo "$panel" 'c(y, z) ~ x' --treatment x
 expect 2 "needs --bootcluster" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --cluster firm+year
 expect 2 "symmetric" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --ptype left
