@@ -53,6 +53,7 @@ typedef struct prep {
     double *X, *P;  /* [n x columns] columns, projected */
     int columns;    /* in hand, q to a cluster */
     pfx_idx first;  /* their first cluster */
+    double bytes;   /* of all tests */
 } prep;
 
 static pfx_idx cluster_of(const prep *p, int c, pfx_idx cell)
@@ -226,8 +227,9 @@ static pfx_status project(prep *p, pfx_idx done, pfx_idx total, pfx_err *err)
             pfx_par_for((p->columns + AT_ONCE - 1) / AT_ONCE, p->w->o.nth, sum_columns, p);
             double left = (pfx_wall_s() - t0) / (double)p->columns * (double)(total - p->columns);
             if (done + here == 0 && left > TELL_S)
-                pfx_note("effects cross the clusters: %lld columns are demeaned first, in about %.0f s",
-                         (long long)total, left);
+                pfx_note("effects cross the clusters: %lld columns are demeaned first, in about %.0f s; "
+                         "%.0f MiB of memory",
+                         (long long)total, left, p->bytes / 0x1p20);
             here += p->columns;
             pfx_progress_set((double)(done + here));
         }
@@ -260,13 +262,13 @@ static pfx_status allocate(prep *p, pfx_err *err)
     d->n_blocks = (p->n_errors + d->per - 1) / d->per;
     d->ld_num = t->m;
     double H, bytes = bytes_of(p, &H);
-    bytes += H * (double)(w->n_tests - 1);
+    p->bytes = bytes += H * (double)(w->n_tests - 1);
     if (w->o.max_bytes > 0 && bytes > w->o.max_bytes)
         return pfx_fail(
             err, PFX_ENOMEM,
             "effects cross the clusters: %lld clusters by %lld bootstrap clusters need %.0f bytes "
-            "(%.1f GiB), more than --memory leaves (%.1f GiB); give more, or use coarser clusters",
-            (long long)p->n_errors, (long long)w->n_boot, bytes, bytes / 0x1p30, w->o.max_bytes / 0x1p30);
+            "(%.1f MiB), more than --memory leaves (%.1f MiB); give more, or use coarser clusters",
+            (long long)p->n_errors, (long long)w->n_boot, bytes, bytes / 0x1p20, w->o.max_bytes / 0x1p20);
     d->H = pfx_mem_calloc(d->n_blocks * w->rows * d->width, sizeof *d->H, err);
     d->num = pfx_mem_calloc(w->rows * d->ld_num, sizeof *d->num, err);
     d->weight = pfx_mem_calloc(d->n_blocks * d->per, sizeof *d->weight, err);

@@ -86,6 +86,7 @@ holds '"enumerated": false' "$dir/m.json"
 json 'y ~ x | worker + employer' --coef x --cluster town --reps 512 >"$dir/m.json"
 holds '"enumerated": true' "$dir/m.json"
 expect 2 "use --type 11" "$P" boot "$panel" 'y ~ x | worker' --coef x --cluster town --type 31
+expect 1 "40 clusters by 40 bootstrap clusters need" "$P" boot "$panel" 'y ~ x | worker + year' --coef x --cluster employer --memory 3M
 panel=$dir/panel.h5
 
 # Bad input.
