@@ -35,6 +35,7 @@ TEST_HELP_SRC := $(filter-out $(TEST_SRC),$(wildcard tests/*.c tests/unit/*.c te
 TESTS := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_HELP := $(TEST_HELP_SRC:%.c=$(BUILD)/%.o)
 CLI_TESTS := $(wildcard tests/cli/*.sh)
+SLURM_TESTS := tests/slurm/array.sh
 BENCH_SRC := $(wildcard bench/bench_*.c)
 BENCH_HELP_SRC := $(filter-out $(BENCH_SRC),$(wildcard bench/*.c))
 BENCHES := $(BENCH_SRC:%.c=$(BUILD)/%)
@@ -141,13 +142,20 @@ demo-run: all
 	./panelfx fit $(DEMO)/matched.h5 '$(DEMO_FORMULA)' --weights _weight
 
 .PHONY: check check-run tests
-check: deps  ## install, build, run every test; the last line counts them
+check: deps deps-slurm  ## install, build, run every test; the last line counts them
 	@+$(AGAIN) $(if $(filter true,$(CI)),WERROR=1) check-run
 
 tests: all $(TESTS)
 check-run: tests
 	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' PANELFX=$(CURDIR)/panelfx \
-		tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS) .ci/check-layers.sh
+		tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS) $(SLURM_TESTS) .ci/check-layers.sh
+
+# Slurm is for one test alone, which says SKIP without it.
+.PHONY: deps-slurm check-slurm
+deps-slurm:
+	@.ci/deps.sh install slurm || echo "no Slurm: its test will be skipped"
+check-slurm: all deps-slurm  ## arrays of shards under a real Slurm, brought up for it on this host (tests/slurm)
+	@PANELFX=$(CURDIR)/panelfx tests/run.sh $(BUILD)/logs $(SLURM_TESTS)
 
 .PHONY: golden
 golden: all  ## write tests/golden anew; look at the diff before committing
@@ -206,17 +214,22 @@ coverage: $(BUILD)/bench/coverage/coverage  ## simulate coverage of intervals wi
 	$< $(COVERAGE_OPTIONS)
 
 MAN := $(wildcard src/man/*.1)
+SLURM_SCRIPTS := slurm/submit slurm/status
+SLURM_FILES := slurm/env.sh slurm/README.md $(wildcard slurm/*.sbatch)
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 SHARE := $(DESTDIR)$(PREFIX)/share
 .PHONY: install uninstall clean help
-install: all  ## install program, man pages and shell completion under DESTDIR and PREFIX
-	install -d $(BIN_DIR) $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions
+install: all  ## install program, man pages, shell completion and Slurm scripts under DESTDIR and PREFIX
+	install -d $(BIN_DIR) $(SHARE)/man/man1 $(SHARE)/panelfx/slurm $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions
 	install -m 755 panelfx $(BIN_DIR)/panelfx
 	$(if $(MAN),install -m 644 $(MAN) $(SHARE)/man/man1)
+	install -m 755 $(SLURM_SCRIPTS) $(SHARE)/panelfx/slurm
+	install -m 644 $(SLURM_FILES) $(SHARE)/panelfx/slurm
 	./panelfx completion bash --quiet >$(SHARE)/bash-completion/completions/panelfx
 	./panelfx completion zsh --quiet >$(SHARE)/zsh/site-functions/_panelfx
 uninstall:  ## remove what install put there
 	rm -f $(BIN_DIR)/panelfx $(MAN:src/man/%=$(SHARE)/man/man1/%)
+	rm -rf $(SHARE)/panelfx/slurm
 	rm -f $(SHARE)/bash-completion/completions/panelfx $(SHARE)/zsh/site-functions/_panelfx
 clean:  ## remove everything that was built
 	rm -rf build panelfx

@@ -2,7 +2,7 @@
 # What the build needs, in one table, and what is said or done about it.
 #   deps.sh cflags | libs      compiler and linker flags of the packages (pkg-config, else the plain name)
 #   deps.sh check              exit 0 if all that `make` needs is there; else name what is missing
-#   deps.sh install            install what is missing, test packages too, through apt
+#   deps.sh install [USE...]   install what is missing for these uses (default: build test) through apt
 # CC, CFLAGS, CPPFLAGS, PKG_CONFIG and PKG_CONFIG_PATH are honoured.
 set -u
 CC=${CC:-cc}
@@ -25,6 +25,8 @@ build   nettle/sha2.h           nettle        -lnettle      nettle-dev          
 test    cmocka.h                cmocka        -lcmocka      libcmocka-dev                cmocka
 test    gnuplot                 -             -             gnuplot-nox                  gnuplot
 test    h5dump                  -             -             hdf5-tools                   HDF5
+slurm   slurmctld               -             -             slurm-wlm                    Slurm
+slurm   munged                  -             -             munge                        munge
 TABLE
 }
 
@@ -54,7 +56,7 @@ has_header() {
 has_item() {
     case $1 in
     *.h) has_header "$1" ;;
-    *) command -v "$1" >/dev/null 2>&1 ;;
+    *) (PATH=$PATH:/usr/sbin && command -v "$1" >/dev/null 2>&1) ;;
     esac
 }
 
@@ -91,8 +93,9 @@ check() {
     return 1
 }
 
+# install USE...
 install() {
-    lines=$(missing build test)
+    lines=$(missing "$@")
     [ -z "$lines" ] && return 0
     packages=$(echo "$lines" | awk '{print $2}' | sort -u | tr '\n' ' ')
     if ! command -v apt-get >/dev/null 2>&1; then
@@ -113,7 +116,7 @@ install() {
     echo "installing: $packages"
     $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends $packages || return 1
-    lines=$(missing build test)
+    lines=$(missing "$@")
     [ -z "$lines" ] && return 0
     say_missing "$lines"
     return 1
@@ -123,9 +126,13 @@ case ${1:-} in
 cflags) cflags ;;
 libs) libs "${2:-build}" ;;
 check) check ;;
-install) install ;;
+install)
+    shift
+    [ $# -gt 0 ] || set -- build test
+    install "$@"
+    ;;
 *)
-    echo "usage: deps.sh cflags | libs [build|test] | check | install" >&2
+    echo "usage: deps.sh cflags | libs [build|test] | check | install [USE...]" >&2
     exit 2
     ;;
 esac

@@ -272,6 +272,9 @@ static void draws_text(const pfx_draws *d, bool checked, pfx_str *out)
     pfx_str_addf(out, "\n%-10s replicates %lld to %lld of %lld, shard %lld of %lld\n", "draws",
                  (long long)s->first + 1, (long long)s->last, (long long)s->reps, (long long)s->shard,
                  (long long)s->n_shards);
+    if (!pfx_draws_complete(d))
+        pfx_str_addf(out, "%-10s %lld of these %lld; run its command again with --resume\n", "checkpoint",
+                     (long long)pfx_draws_n(d), (long long)(s->last - s->first));
     pfx_str_addf(out, "%-10s %llu\n", "seed", (unsigned long long)s->seed);
     pfx_str_addf(out, "%-10s panelfx %s, %s, %s, %s\n", "computed", pfx_draws_engine(d), s->numerics,
                  pfx_draws_cpu(d), s->blas);
@@ -303,6 +306,8 @@ static pfx_status draws_json(const pfx_draws *d, bool checked, pfx_str *out, pfx
     set(root, "last", json_integer(s->last), &failed);
     set(root, "shard", json_integer(s->shard), &failed);
     set(root, "shards", json_integer(s->n_shards), &failed);
+    set(root, "drawn", json_integer(pfx_draws_n(d)), &failed);
+    set(root, "complete", json_boolean(pfx_draws_complete(d)), &failed);
     set(root, "numerics", json_string(s->numerics), &failed);
     set(root, "spec_digest", json_string(s->spec_digest), &failed);
     set(root, "panel_digest", json_string(s->panel_digest), &failed);
@@ -318,7 +323,7 @@ static pfx_status draws_json(const pfx_draws *d, bool checked, pfx_str *out, pfx
 static pfx_status info_draws(const info_options *o, const char *path, pfx_str *out, pfx_err *err)
 {
     pfx_draws *d = NULL;
-    pfx_status st = pfx_draws_open(path, &d, err);
+    pfx_status st = pfx_draws_open_part(path, &d, err);
     if (st == PFX_OK && o->check) st = pfx_draws_check(d, err);
     if (st == PFX_OK && o->format) st = draws_json(d, o->check, out, err);
     if (st == PFX_OK && !o->format) draws_text(d, o->check, out);

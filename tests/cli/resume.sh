@@ -72,9 +72,10 @@ PY
     [ "$(grep -vc "^panelfx: warning" "$dir/stderr")" = 1 ] || fault "SIG$sig: want one line: $(cat "$dir/stderr")"
     holds "--resume" "$dir/stderr"
     [ "$(cd "$dir" && ls d.h5*)" = d.h5.part ] || fault "SIG$sig: left $(cd "$dir" && ls d.h5*)"
-    "$P" info "$dir/d.h5.part" >/dev/null 2>"$dir/stderr"
-    [ $? = 3 ] || fault "info takes a checkpoint for a file"
-    holds "a checkpoint" "$dir/stderr"
+    ok "$P" info "$dir/d.h5.part" --check
+    holds "of these $reps; run its command again with --resume"
+    ok "$P" info "$dir/d.h5.part" --format json
+    holds '"complete": false'
     [ $sig = USR2 ] || { run --resume --threads 1 || fault "resume: $(cat "$dir/stderr")"; same "SIG$sig"; }
 done
 
