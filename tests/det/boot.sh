@@ -14,7 +14,7 @@ boot() {
         >"$dir/$out.json"
 }
 
-for method in "pairs" "wild" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300"; do
+for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --family TS~IDC+ROA|firm+year" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300"; do
     boot one --threads 1 --method $method
     for t in 2 3 7; do
         boot other --threads $t --method $method
