@@ -1,6 +1,5 @@
 #include "src/rep/cluster_vcov.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 #include "src/base/log.h"
@@ -98,6 +97,10 @@ done:
 static const double ALONE = 1e-10;
 /* Clusters whose parts are held before they are added, in order. */
 enum { BATCH = 64 };
+/* Jacobi: entries whose square is below this share of the sum of squares are zeros; sweeps at most (few are
+ * needed). */
+static const double NEGLIGIBLE = 1e-34;
+enum { MAX_SWEEPS = 60 };
 
 typedef struct cr2 {
     const pfx_clusterstat *s;
@@ -107,11 +110,56 @@ typedef struct cr2 {
     double *own;     /* [BATCH][n] p_g'p_g */
     bool *singular;  /* [BATCH] */
     bool *failed;    /* [BATCH] */
-    double *scratch; /* [nth][k x k + 3 k] */
+    double *scratch; /* [nth][2 k x k + 3 k] */
     double *R;       /* [n][k x k] sum of r r', lower */
     double *sums;    /* [n][2] of p_g'p_g; of its square less that of r'r */
     pfx_idx g0, n_here;
 } cr2;
+
+/* Eigenvalues lambda of the symmetric A [k x k], which is overwritten, and eigenvectors, the rows of U [k x
+ * k], by cyclic Jacobi rotations. LAPACK's differ in the last bits from call to call where threads call it at
+ * once, and a result must not. False: no convergence. Source: Golub and Van Loan (2013), section 8.5. */
+static bool spectrum(int k, double *restrict A, double *restrict U, double *lambda)
+{
+    double scale = 0, off = 0;
+    for (int i = 0; i < k; i++)
+        for (int j = 0; j < k; j++) {
+            U[(pfx_idx)i * k + j] = i == j;
+            scale += A[(pfx_idx)i * k + j] * A[(pfx_idx)i * k + j];
+        }
+    for (int sweep = 0; sweep < MAX_SWEEPS; sweep++) {
+        off = 0;
+        for (int p = 0; p < k; p++)
+            for (int q = p + 1; q < k; q++) {
+                double *Ap = A + (pfx_idx)p * k, *Aq = A + (pfx_idx)q * k, *Up = U + (pfx_idx)p * k,
+                       *Uq = U + (pfx_idx)q * k;
+                double apq = Ap[q], app = Ap[p], aqq = Aq[q];
+                off += apq * apq;
+                if (apq * apq <= NEGLIGIBLE * scale) continue;
+                double theta = (aqq - app) / (2 * apq),
+                       t = copysign(1, theta) / (fabs(theta) + sqrt(1 + theta * theta));
+                double c = 1 / sqrt(1 + t * t), s = t * c;
+                for (int i = 0; i < k; i++) {
+                    double x = Ap[i], y = Aq[i], u = Up[i], v = Uq[i];
+                    Ap[i] = c * x - s * y;
+                    Aq[i] = s * x + c * y;
+                    Up[i] = c * u - s * v;
+                    Uq[i] = s * u + c * v;
+                }
+                Ap[p] = app - t * apq;
+                Aq[q] = aqq + t * apq;
+                Ap[q] = Aq[p] = 0;
+                for (int i = 0; i < k; i++) /* rows are turned; columns are their mirror */
+                    if (i != p && i != q) {
+                        A[(pfx_idx)i * k + p] = Ap[i];
+                        A[(pfx_idx)i * k + q] = Aq[i];
+                    }
+            }
+        if (off <= NEGLIGIBLE * (double)k * (double)k * scale) break;
+    }
+    for (int i = 0; i < k; i++) lambda[i] = A[(pfx_idx)i * k + i];
+    return off <= NEGLIGIBLE * (double)k * (double)k * scale;
+}
 
 /* One cluster: the spectrum of M_g, and what follows from it. */
 static void take_cluster(void *ctx, pfx_idx slot, int thread)
@@ -120,13 +168,13 @@ static void take_cluster(void *ctx, pfx_idx slot, int thread)
     const pfx_clusterstat *s = c->s;
     int k = s->k, n = s->n_terms;
     const double *M = s->M + (c->g0 + slot) * s->ld, *q = M + (pfx_idx)k * (k + 1) / 2;
-    double *U = c->scratch + thread * ((pfx_idx)k * k + 3 * k), *lambda = U + (pfx_idx)k * k, *f = lambda + k,
-           *x = f + k;
+    double *A = c->scratch + thread * (2 * (pfx_idx)k * k + 3 * k), *U = A + (pfx_idx)k * k,
+           *lambda = U + (pfx_idx)k * k, *f = lambda + k, *x = f + k;
     c->singular[slot] = false;
     for (int i = 0; i < k; i++)
         for (int j = 0; j <= i; j++)
-            U[(pfx_idx)i * k + j] = U[(pfx_idx)j * k + i] = M[(pfx_idx)i * (i + 1) / 2 + j];
-    c->failed[slot] = LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', k, U, k, lambda) != 0;
+            A[(pfx_idx)i * k + j] = A[(pfx_idx)j * k + i] = M[(pfx_idx)i * (i + 1) / 2 + j];
+    c->failed[slot] = !spectrum(k, A, U, lambda);
     for (int i = 0; i < k; i++) {
         bool alone = 1 - lambda[i] <= ALONE;
         c->singular[slot] |= alone;
@@ -139,15 +187,15 @@ static void take_cluster(void *ctx, pfx_idx slot, int thread)
         for (int i = 0; i < k; i++) {
             double in_u = 0, in_q = 0;
             for (int l = 0; l < k; l++) {
-                in_u += U[(pfx_idx)l * k + i] * u[l];
-                in_q += U[(pfx_idx)l * k + i] * q[l];
+                in_u += U[(pfx_idx)i * k + l] * u[l];
+                in_q += U[(pfx_idx)i * k + l] * q[l];
             }
             score += in_u * f[i] * in_q;
             own += in_u * in_u * lambda[i] * (1 - lambda[i]) * f[i] * f[i];
             x[i] = in_u * lambda[i] * f[i];
         }
         for (int l = 0; l < k; l++)
-            for (int i = 0; i < k; i++) r[l] += U[(pfx_idx)l * k + i] * x[i];
+            for (int i = 0; i < k; i++) r[l] += U[(pfx_idx)i * k + l] * x[i];
         c->score[slot * n + t] = score;
         c->own[slot * n + t] = own;
     }
@@ -181,7 +229,7 @@ static pfx_status allocate(cr2 *c, int nth, pfx_err *err)
     c->own = pfx_mem_alloc(BATCH * n, sizeof *c->own, err);
     c->singular = pfx_mem_alloc(BATCH, sizeof *c->singular, err);
     c->failed = pfx_mem_alloc(BATCH, sizeof *c->failed, err);
-    c->scratch = pfx_mem_alloc(nth * (k * k + 3 * k), sizeof *c->scratch, err);
+    c->scratch = pfx_mem_alloc(nth * (2 * k * k + 3 * k), sizeof *c->scratch, err);
     c->R = pfx_mem_calloc(n * k * k, sizeof *c->R, err);
     c->sums = pfx_mem_calloc(2 * n, sizeof *c->sums, err);
     return c->u && c->score && c->r && c->own && c->singular && c->failed && c->scratch && c->R && c->sums

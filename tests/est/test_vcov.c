@@ -330,13 +330,31 @@ static void same_bits_over_threads(void **state)
     made_panel_free(&a);
 }
 
+/* Many columns beside the clusters: what threads do at once leaves no trace in the last bits. */
+static void cr2_same_bits_of_many_columns(void **state)
+{
+    (void)state;
+    made_panel a = made_panel_new(400, 3);
+    double first[9];
+    for (int again = 0; again < 6; again++) {
+        pfx_fit_options o = options(PFX_VCOV_CR2);
+        o.nth = 1 + again;
+        pfx_fit *f = made_fit(made_design(&a, FIRM | YEAR | GROUP, TOWN, PFX_W_NONE), o);
+        assert_int_equal(f->k, 3);
+        if (again == 0) memcpy(first, f->V, sizeof first);
+        assert_same_bits(f->V, first, 9);
+        pfx_fit_free(f);
+    }
+    made_panel_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jackknife_references),   cmocka_unit_test(jackknife_petersen),
         cmocka_unit_test(jackknife_refits),       cmocka_unit_test(cr2_dense),
         cmocka_unit_test(hac_double_sums),        cmocka_unit_test(hac_limits),
-        cmocka_unit_test(same_bits_over_threads),
+        cmocka_unit_test(same_bits_over_threads), cmocka_unit_test(cr2_same_bits_of_many_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
