@@ -30,6 +30,16 @@ holds '"df": '
 holds '"singular_clusters": 0'
 ok "$P" fit "$panel" 'y ~ x | firm' --vcov CRV3 --by prov
 
+# The same bits at any number of threads, also beside many columns.
+ok "$P" import tests/data/grunfeld.csv -o "$dir/grunfeld.h5" --unit firm --time year
+for v in CRV3 CR2 'nw(2)' 'dk(2)'; do
+    for how in '--threads 1' '--threads 2' '--threads 3' '--threads 4'; do
+        ok "$P" fit "$dir/grunfeld.h5" 'inv ~ value + capital | firm + year' --vcov "$v" --format json $how
+        sed '/_s"/d; /threads/d; /peak/d' "$dir/stdout" | cksum
+    done | sort -u >"$dir/bits"
+    [ "$(wc -l <"$dir/bits")" = 1 ] || fault "--vcov $v: threads change bits"
+done
+
 # A panel without a unit, or without time.
 ok "$P" import "$dir/panel.csv" -o "$dir/flat.h5" --types none=numeric
 expect 2 "the panel has no time" "$P" fit "$dir/flat.h5" 'y ~ x' --vcov dk
