@@ -51,13 +51,13 @@ ok "$P" import "$dir/switch.csv" -o "$dir/switch.h5" --unit firm --time year --t
 ok "$P" fit "$dir/switch.h5" 'y ~ x + d | firm + year'
 holds "d switches within only 3 of the 8 clusters (firm)" "$dir/stderr"
 for help in placebo --bootcluster --unrestricted; do holds "$help" "$dir/stderr"; done
-[ "$(grep -c warning "$dir/stderr")" = 1 ] || fault "more than one warning: $(cat "$dir/stderr")"
+[ "$(grep -c "switches within" "$dir/stderr")" = 1 ] || fault "more than one warning: $(cat "$dir/stderr")"
 ok "$P" fit "$dir/switch.h5" 'y ~ x + d + e | firm + year'
 holds "d switches within only 3, e switches within only 1 of the 8" "$dir/stderr"
 ok "$P" fit "$dir/switch.h5" 'y ~ x + d | firm + year' --vcov iid
-grep -q warning "$dir/stderr" && fault "a warning without clusters: $(cat "$dir/stderr")"
+grep -q "switches within" "$dir/stderr" && fault "a warning without clusters: $(cat "$dir/stderr")"
 ok "$P" fit "$dir/switch.h5" 'y ~ x + d'
-grep -q warning "$dir/stderr" && fault "a warning without effects: $(cat "$dir/stderr")"
+grep -q "switches within" "$dir/stderr" && fault "a warning without effects: $(cat "$dir/stderr")"
 ok "$P" fit "$dir/switch.h5" 'y ~ x + e | firm + year' --vcov CRV3
 holds "not identified without a cluster: e (1 of the 8 clusters, firm; the first is that of panel row 19)" "$dir/stderr"
 holds "CRV3: 1 of 8 clusters alone identify some coefficient."
@@ -69,6 +69,6 @@ awk 'BEGIN {print "id,t,y,d"; for (i = 1; i <= 12; i++) for (t = 1; t <= 5; t++)
     printf "%d,%d,%.4f,%d\n", i, t, (i * t * 7) % 11 / 3 + i, (t > 1 + i % 4)}' >"$dir/many.csv"
 ok "$P" import "$dir/many.csv" -o "$dir/many.h5" --unit id --time t
 ok "$P" fit "$dir/many.h5" 'y ~ d | id + t'
-grep -q warning "$dir/stderr" && fault "12 switch: $(cat "$dir/stderr")"
+grep -q "switches within" "$dir/stderr" && fault "12 switch: $(cat "$dir/stderr")"
 
 finish
