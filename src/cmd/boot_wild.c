@@ -67,6 +67,29 @@ static pfx_status check_family(const rep_run *r, pfx_err *err)
     return PFX_OK;
 }
 
+static bool has_instruments(const rep_run *r)
+{
+    return r->formula->models[0].n_endogenous > 0;
+}
+
+/* With instruments, what the wild bootstrap does not do. */
+static pfx_status check_instruments(const rep_run *r, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    const char *option = o->type                                    ? "--type"
+                         : o->joint                                 ? "--joint"
+                         : o->bootcluster                           ? "--bootcluster"
+                         : r->vcov.n_clusters == 2                  ? "two cluster variables"
+                         : o->ci.n && !strcmp(o->ci.v[0], "invert") ? "--ci invert"
+                                                                    : NULL;
+    if (!option) return PFX_OK;
+    return pfx_fail(
+        err, PFX_EUSAGE,
+        "%s: the wild bootstrap of 2SLS has none of that in this version; leave it out, or use --method "
+        "pairs",
+        option);
+}
+
 static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
 {
     const boot_options *o = r->own;
@@ -82,6 +105,7 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
     if (o->joint && o->ptype > PFX_P_SYMMETRIC)
         return pfx_fail(err, PFX_EUSAGE, "--ptype %s: a joint test has no tails", pfx_wild_p_names[o->ptype]);
     pfx_status st = r->n_specs ? check_family(r, err) : PFX_OK;
+    if (st == PFX_OK && has_instruments(r)) st = check_instruments(r, err);
     if (st != PFX_OK) return st;
     s->boot = -1;
     s->boot_name = o->bootcluster;
@@ -92,7 +116,9 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
         cluster[d->n_clusters++] = s->boot_name;
     }
     r->drawn_by = s->boot < 0 ? 0 : s->boot;
-    return choose_ci(o, &s->invert, err);
+    st = choose_ci(o, &s->invert, err);
+    if (has_instruments(r)) s->invert = false;
+    return st;
 }
 
 static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
@@ -118,7 +144,7 @@ static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
     pfx_idx columns = 0;
     pfx_status st = pfx_clusterstat_columns(design, &co, &columns, err);
     if (st != PFX_OK) return st;
-    co.absorb = columns > PFX_CLUSTERSTAT_MAX_COLUMNS;
+    co.absorb = columns > PFX_CLUSTERSTAT_MAX_COLUMNS && !has_instruments(r);
     return pfx_clusterstat_create(design, &co, &r->stat, err);
 }
 
@@ -215,7 +241,7 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
         pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
                  "the inverse",
                  (long long)info->n_singular);
-    if (!few) return PFX_OK;
+    if (!few || has_instruments(r)) return PFX_OK;
     pfx_wild_options other = s->o;
     other.unrestricted = !other.unrestricted;
     other.invert = false;
@@ -388,9 +414,10 @@ static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_rep
     pfx_rep_add_count(&report->more, NULL, "n_boot_clusters", NULL, info->n_boot);
     pfx_str_addf(
         &report->note,
-        "%s residuals (%s), type %s, %s weights of %lld clusters%s%s%s%s. Std. error: %s.\np-value: %s, %s "
+        "%s residuals (%s%s), type %s, %s weights of %lld clusters%s%s%s%s. Std. error: %s.\np-value: %s, %s "
         "against %g, by the share of replicates beyond the statistic.\n",
         o->unrestricted ? "Unrestricted" : "Restricted", o->unrestricted ? "WCU" : "WCR",
+        has_instruments(r) ? ", of both stages: WRE" : "",
         (const char *const[]){"11", "13", "31", "33"}[o->type], pfx_wild_weights_names[o->weights_type],
         (long long)info->n_boot, s->boot_name ? " (" : "", s->boot_name ? s->boot_name : "",
         s->boot_name ? ")" : "", info->enumerated ? ", all patterns of signs" : "",
@@ -406,6 +433,7 @@ const rep_method boot_wild = {.command = "boot",
                               .name = "wild",
                               .title = "Wild cluster bootstrap",
                               .name_key = "method",
+                              .instruments = true,
                               .needs_stat = false, /* of cells of its own */
                               .family = true,
                               .rule = {.strict = true},

@@ -51,7 +51,7 @@ static work lay_out(const pfx_wild *w, void *scratch)
     work o = {0};
     pfx_idx at = 0, ld = sum_ld(w);
 #define TAKE(field, n) o.field = scratch ? (void *)((double *)scratch + at) : NULL, at += ((n) + 7) / 8 * 8
-    TAKE(num, 128 * LANES);
+    TAKE(num, w->s->iv ? pfx_wild_iv_room(w->s) : 128 * LANES);
     if (w->tables) {
         TAKE(sign, 16 * TABLE_WIDTH);
         TAKE(T, AT_ONCE * PFX_WILD_TABLE * w->max_ld);
@@ -122,6 +122,10 @@ static void finish(const pfx_wild *w, int t, pfx_idx r0, const double *C, const 
 {
     const wild_test *x = &w->test[t];
     pfx_isa isa = w->o.isa;
+    if (x->iv) {
+        pfx_wild_iv_finish(w, r0, C, sq, num, field);
+        return;
+    }
     int k = w->k, sets = x->sets;
     double *V = num + (pfx_idx)x->q * sets * LANES;
     const pfx_idx block = (pfx_idx)k * LANES;
@@ -367,7 +371,8 @@ static pfx_status create(pfx_wild *w, pfx_err *err)
     w->info.std_error = pfx_mem_alloc(w->n_tests, sizeof *w->info.std_error, err);
     if (!w->test || !w->info.statistic || !w->info.std_error) return PFX_ENOMEM;
     choose_weights(w);
-    if ((st = pfx_wild_prepare(w, err)) != PFX_OK || (st = describe(w, err)) != PFX_OK) return st;
+    st = w->s->iv ? pfx_wild_iv_prepare(w, err) : pfx_wild_prepare(w, err);
+    if (st != PFX_OK || (st = describe(w, err)) != PFX_OK) return st;
     bool dense = w->info.crossing;
     w->method = (pfx_rep_method){.name = "wild",
                                  .width = dense       ? PFX_WILD_DENSE_WIDTH
@@ -387,6 +392,7 @@ static pfx_status create(pfx_wild *w, pfx_err *err)
 pfx_status pfx_wild_create(const pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out, pfx_err *err)
 {
     pfx_status st = check(s, o, err);
+    if (st == PFX_OK && s->iv) st = pfx_wild_iv_check(s, o, err);
     if (st != PFX_OK) return st;
     pfx_wild *w = pfx_mem_calloc(1, sizeof *w, err);
     if (!w) return PFX_ENOMEM;
@@ -409,6 +415,8 @@ void pfx_wild_free(pfx_wild *w)
                                  w->test[t].h,    w->test[t].form, w->test[t].full};
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) pfx_mem_free(parts[i]);
         pfx_wild_dense_free(w->test[t].dense);
+        if (w->test[t].iv) pfx_mem_free(w->test[t].iv->pi);
+        pfx_mem_free(w->test[t].iv);
     }
     for (int c = 0; c < PFX_WILD_MAX_ERRORS; c++) {
         pfx_mem_free(w->start[c]);

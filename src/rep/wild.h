@@ -65,7 +65,10 @@ typedef struct pfx_wild_info {
     pfx_idx first_singular; /* the first of them (of errors[0]), -1: none */
 } pfx_wild_info;
 
-/* A draw is, for each test, the coefficient b*, its standard error, and t* = (b* - b) / SE*, b the value that
+/* With instruments: WRE of Davidson and MacKinnon (2010), of the coefficient of the only endogenous variable,
+ * type 11, one clustering, no inversion; the first stage's residuals share the weights of the equation's.
+ *
+ * A draw is, for each test, the coefficient b*, its standard error, and t* = (b* - b) / SE*, b the value that
  * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the
  * null b + x, b the estimate, t*(x) = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2). A replicate whose variance is
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x

@@ -5,6 +5,13 @@
 #include "kernels/replicate.h"
 #include "src/rep/wild.h"
 
+/* What a test of two-stage least squares has besides (iv_wild.c). */
+typedef struct wild_iv {
+    int l1, n_pairs; /* excluded instruments; pairs of them */
+    double unit;     /* a coefficient of y~ is that of the endogenous variable times this */
+    double *pi;      /* [l1] */
+} wild_iv;
+
 /* One test: everything that is summed over clusters, and the forms of the sums that the variance is.
  *
  * Rows of residuals are u0 + lambda u1 (the null polynomial), or u0 alone: `sets` 2 or 1. Scores of a cell
@@ -28,6 +35,9 @@ typedef struct wild_test {
     double step;    /* lambda = -step x for the null b + x */
     struct wild_dense
         *dense; /* where effects cross the clusters, instead of stat, sq, a and form; else NULL */
+    /* With instruments (L columns of q) q = sets = n_forms = 1, m = 2 l1: a row of stat is Q'u, Q'v, then for
+     * each pair of instruments the sums of u and of v; form [n_pairs][L x L]; else NULL. */
+    wild_iv *iv;
 } wild_test;
 
 struct pfx_wild {
@@ -50,6 +60,16 @@ struct pfx_wild {
 
 /* Fill w->test and w->info. NOMEM, NOCONV. */
 pfx_status pfx_wild_prepare(pfx_wild *w, pfx_err *err) PFX_MUST;
+
+/* The same for two-stage least squares (one test, no inversion); USAGE: what it does not do. */
+pfx_status pfx_wild_iv_check(const struct pfx_clusterstat *s, const pfx_wild_options *o,
+                             pfx_err *err) PFX_MUST;
+pfx_status pfx_wild_iv_prepare(pfx_wild *w, pfx_err *err) PFX_MUST;
+/* Its draws r0 .. r0 + 23 from sums C [ld x 24] and sums of squares sq [n_sq x 24]; room of so many doubles.
+ */
+pfx_idx pfx_wild_iv_room(const struct pfx_clusterstat *s);
+void pfx_wild_iv_finish(const pfx_wild *w, pfx_idx r0, const double *C, const double *sq, double *room,
+                        double *const *field);
 
 /* Cells by cluster of a clustering that has codes, in order: start [n + 2] (the last is spare), order
  * [cells]. NOMEM: the caller frees what was made. */

@@ -88,3 +88,16 @@ boot 2 "med is an instrument" "$model" --coef med
 boot 2 "expr stands in two parts of the formula" 'lw ~ expr | iq ~ expr + kww' --coef iq
 boot 4 "left out: age (absorbed by the effects)" 'lw ~ expr | age | iq ~ age' --coef iq
 expect 2 "takes no instruments" "$P" jackknife "$wages" 'lw ~ expr | year | iq ~ med' --cluster age
+
+# The wild bootstrap of 2SLS: enumerated for 15 clusters, and what it does not do.
+wild() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" boot "$wages" "$@" --cluster age --reps 999; }
+ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --reps 999 --quiet
+holds "of both stages: WRE"
+holds "iq                      0.0278009   0.00390189"
+ok "$P" boot "$wages" "$model" --cluster age --coef iq --reps 99999 --quiet --format json
+holds '"enumerated": true'
+wild 2 "the only endogenous variable" "$model" --coef expr
+wild 2 "the only endogenous variable" 'lw ~ expr | year | iq + s ~ med + kww' --coef iq
+for word in "--type 31" "--joint" "--bootcluster year" "--ci invert"; do
+    wild 2 "the wild bootstrap of 2SLS has none of that" "$model" --coef iq $word
+done
