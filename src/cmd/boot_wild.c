@@ -15,7 +15,8 @@ enum { FEW_TREATED = 10 };
 static const double CROSSING_SHARE = 0.4;
 
 typedef struct wild_state {
-    bool invert;
+    bool invert;           /* by polynomials of the null; */
+    bool search;           /* with instruments, by drawing again under each null */
     int boot;              /* which of the design's cluster variables weights go by */
     const char *boot_name; /* or NULL: the default */
     pfx_wild_cells *cells;
@@ -76,12 +77,11 @@ static bool has_instruments(const rep_run *r)
 static pfx_status check_instruments(const rep_run *r, pfx_err *err)
 {
     const boot_options *o = r->own;
-    const char *option = o->type                                    ? "--type"
-                         : o->joint                                 ? "--joint"
-                         : o->bootcluster                           ? "--bootcluster"
-                         : r->vcov.n_clusters == 2                  ? "two cluster variables"
-                         : o->ci.n && !strcmp(o->ci.v[0], "invert") ? "--ci invert"
-                                                                    : NULL;
+    const char *option = o->type                   ? "--type"
+                         : o->joint                ? "--joint"
+                         : o->bootcluster          ? "--bootcluster"
+                         : r->vcov.n_clusters == 2 ? "two cluster variables"
+                                                   : NULL;
     if (!option) return PFX_OK;
     return pfx_fail(
         err, PFX_EUSAGE,
@@ -117,7 +117,8 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
     }
     r->drawn_by = s->boot < 0 ? 0 : s->boot;
     st = choose_ci(o, &s->invert, err);
-    if (has_instruments(r)) s->invert = false;
+    s->search = s->invert && has_instruments(r);
+    s->invert &= !s->search;
     return st;
 }
 
@@ -300,27 +301,39 @@ static pfx_wild_in summary_in(const rep_run *r, const pfx_wild *w, const pfx_dra
                          .isa = (pfx_isa)r->o->common.isa};
 }
 
-/* p-values [tests] with the other residuals, from the same weights. */
-static pfx_status other_p(const rep_run *r, double *p, pfx_err *err)
+/* p-values [tests] of w, from the same weights. what: of the progress bar, or NULL. */
+static pfx_status other_p(const rep_run *r, const pfx_wild *w, const char *what, double *p, pfx_err *err)
 {
-    const wild_state *s = r->state;
     pfx_draw_keep keep = {0};
     pfx_status st = pfx_draw_keep_init(&keep, r->n_terms, 1u << PFX_DRAW_STATISTIC, 0, r->reps, err);
     const pfx_draw_sink sink = pfx_draw_keep_sink(&keep);
     pfx_rep_run run = {.seed = (uint64_t)r->o->seed,
                        .last = r->reps,
                        .nth = (int)r->o->common.threads,
-                       .what = "boot",
+                       .what = what,
                        .n_sinks = 1,
                        .sinks = &sink};
-    if (st == PFX_OK) st = pfx_rep_run_method(pfx_wild_method(s->other), &run, err);
+    if (st == PFX_OK) st = pfx_rep_run_method(pfx_wild_method(w), &run, err);
     for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
         pfx_wild_out out;
-        const pfx_wild_in in = summary_in(r, s->other, &keep, t);
+        const pfx_wild_in in = summary_in(r, w, &keep, t);
         st = pfx_wild_summarise(&in, &out, err);
         p[t] = out.p_value;
     }
     pfx_draw_keep_free(&keep);
+    return st;
+}
+
+/* The p-value under another null, with the same weights: ctx the run. */
+static pfx_status p_under(void *ctx, double null, double *p, pfx_err *err)
+{
+    const rep_run *r = ctx;
+    pfx_wild_options o = ((const wild_state *)r->state)->o;
+    pfx_wild *w = NULL;
+    o.null = &null;
+    pfx_status st = pfx_wild_create(r->stat, &o, &w, err);
+    if (st == PFX_OK) st = other_p(r, w, NULL, p, err);
+    pfx_wild_free(w);
     return st;
 }
 
@@ -339,8 +352,8 @@ static void add_set(const rep_run *r, int t, const pfx_wild_out *w, pfx_rep_term
     if (open && two_sided) pfx_warn("%s: the confidence set is unbounded", r->terms[t]);
 }
 
-static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t, double other,
-                                 pfx_rep_term *out, pfx_err *err)
+static pfx_status summarise_term(rep_run *r, const pfx_draw_keep *d, int t, double other, pfx_rep_term *out,
+                                 pfx_err *err)
 {
     const boot_options *o = r->own;
     const wild_state *s = r->state;
@@ -355,6 +368,10 @@ static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t
         in.d1 = extra[PFX_WILD_D1] + t;
         in.d2 = extra[PFX_WILD_D2] + t;
     }
+    if (s->search) {
+        in.p_at = p_under;
+        in.p_ctx = r;
+    }
     pfx_status st = pfx_wild_summarise(&in, &w, err);
     if (st == PFX_OK) st = rep_check_lost(r->terms[t], w.valid, d->n, err);
     if (st != PFX_OK) return st;
@@ -368,7 +385,7 @@ static pfx_status summarise_term(const rep_run *r, const pfx_draw_keep *d, int t
         out->p_low = w.p_low;
         out->p_high = w.p_high;
     }
-    if (s->invert) add_set(r, t, &w, out);
+    if (s->invert || s->search) add_set(r, t, &w, out);
     if (info->enumerated || w.ties) {
         pfx_rep_add_real(&out->more, NULL, "p_value_ties", "p-value, ties counted", w.p_value_ties);
         pfx_rep_add_count(&out->more, NULL, "ties", NULL, w.ties);
@@ -400,7 +417,7 @@ static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_rep
     const wild_state *s = r->state;
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
     double other[64] = {0};
-    pfx_status st = s->other ? other_p(r, other, err) : PFX_OK;
+    pfx_status st = s->other ? other_p(r, s->other, "boot", other, err) : PFX_OK;
     for (int t = 0; t < r->n_terms && st == PFX_OK; t++)
         st = summarise_term(r, d, t, other[t], &report->term[t], err);
     if (st != PFX_OK) return st;
@@ -423,7 +440,7 @@ static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_rep
         s->boot_name ? ")" : "", info->enumerated ? ", all patterns of signs" : "",
         o->type % 2 ? "CV3, by the jackknife" : "clustered", pfx_wild_p_names[o->ptype],
         o->joint ? "F of all coefficients" : "t", r->o->null);
-    if (s->invert)
+    if (s->invert || s->search)
         pfx_str_addf(&report->note, "invert: null values that are not rejected at %g %%.\n",
                      100 * (1 - r->o->level));
     return PFX_OK;

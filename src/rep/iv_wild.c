@@ -25,7 +25,8 @@ static pfx_idx packed(pfx_idx i, pfx_idx j)
     return i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
 }
 
-/* How far the null is in units of y~, and pi. */
+/* How far the null is in units of y~, and pi, efficient: the coefficients on q2 of y~ regressed on q and u.
+ */
 static void first_stage(const pfx_wild *w, const wild_test *t, double *shift, double *pi)
 {
     const pfx_clusterstat *s = w->s;

@@ -12,7 +12,7 @@ const char *const pfx_wild_p_names[] = {"symmetric", "equal-tailed", "left", "ri
 static const double TIE = 1e-9;
 enum { BLOCK = 16384 /* draws */, ABOVE = 0, RIGHT = 1, LEFT = 2, ALL = 3 };
 /* The grid, in standard errors: step, reach, and where the search ends. */
-static const double STEP = 0.25, REACH = 8, END = 1000, PRECISION = 1e-9;
+static const double STEP = 0.25, REACH = 8, END = 1000, PRECISION = 1e-9, COARSE = 1e-6;
 
 typedef struct curve {
     const pfx_wild_in *in;
@@ -21,6 +21,8 @@ typedef struct curve {
     double *count; /* [blocks x 4] */
     double x;
     pfx_k_wild_bounds bounds;
+    pfx_status st; /* of p_at: after a failure nothing is rejected any more */
+    pfx_err *err;
 } curve;
 
 static pfx_k_wild_bounds bounds_of(double t, double tie)
@@ -62,6 +64,12 @@ static bool rejected(curve *c, double x_se)
 {
     double total[4] = {0}, p[PFX_P_KINDS];
     pfx_idx blocks = (c->in->reps + BLOCK - 1) / BLOCK;
+    if (c->in->p_at) {
+        double at = 0;
+        if (c->st == PFX_OK)
+            c->st = c->in->p_at(c->in->p_ctx, c->in->estimate + x_se * c->in->std_error, &at, c->err);
+        return c->st == PFX_OK && !(at >= c->alpha * (1 - TIE));
+    }
     c->x = x_se * c->in->std_error;
     c->bounds = bounds_of(-x_se, TIE);
     pfx_par_for(blocks, c->in->nth, count_block, c);
@@ -74,7 +82,7 @@ static bool rejected(curve *c, double x_se)
 /* Where acceptance changes between two points, in standard errors. */
 static double edge(curve *c, double a, double b, bool rejected_a)
 {
-    while (b - a > PRECISION) {
+    while (b - a > (c->in->p_at ? COARSE : PRECISION)) {
         double m = 0.5 * (a + b);
         if (rejected(c, m) == rejected_a)
             a = m;
@@ -122,7 +130,11 @@ static pfx_status invert(const pfx_wild_in *in, pfx_wild_out *out, pfx_err *err)
 {
     const double *const from[5] = {in->n0, in->n1, in->d0, in->d1, in->d2};
     pfx_status st = PFX_ENOMEM;
-    curve c = {.in = in, .alpha = 1 - in->level};
+    curve c = {.in = in, .alpha = 1 - in->level, .err = err};
+    if (in->p_at) {
+        search(&c, out);
+        return c.st;
+    }
     c.count = pfx_mem_alloc(4 * ((in->reps + BLOCK - 1) / BLOCK), sizeof *c.count, err);
     double *own = in->stride > 1 ? pfx_mem_alloc(5 * in->reps, sizeof *own, err) : NULL;
     if (!c.count || (in->stride > 1 && !own)) goto done;
@@ -197,5 +209,5 @@ pfx_status pfx_wild_summarise(const pfx_wild_in *in, pfx_wild_out *out, pfx_err 
         out->p_low = fmin(1, 2 * out->p_low);
         out->p_high = fmin(1, 2 * out->p_high);
     }
-    return in->n0 ? invert(in, out, err) : PFX_OK;
+    return in->n0 || in->p_at ? invert(in, out, err) : PFX_OK;
 }

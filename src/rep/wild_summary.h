@@ -29,6 +29,10 @@ typedef struct pfx_wild_in {
     double estimate, std_error;           /* of the sample; for the set */
     double level;
     pfx_wild_p kind;
+    /* Where there are no polynomials: the p-value of `kind` under another null, by the same draws; NULL: no
+     * set. */
+    pfx_status (*p_at)(void *ctx, double null, double *p, pfx_err *err);
+    void *p_ctx;
     int nth;
     pfx_isa isa;
 } pfx_wild_in;
@@ -48,7 +52,8 @@ int pfx_wild_beyond(double draw, double t, pfx_wild_p kind);
 
 /* A draw is beyond t where |t*| > |t| (1 + 1e-9), and alike in either tail. The set is what is not rejected
  * at 1 - level: searched on a grid of a quarter of a standard error over 8 of them, then doubling up to
- * 1,000, beyond which it is taken as unbounded; its ends to 1e-9 standard errors. NOMEM. */
+ * 1,000, beyond which it is taken as unbounded; its ends to 1e-9 standard errors, by p_at to 1e-6. NOMEM, and
+ * what p_at fails with. */
 pfx_status pfx_wild_summarise(const pfx_wild_in *in, pfx_wild_out *out, pfx_err *err) PFX_MUST;
 
 #endif

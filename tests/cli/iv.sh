@@ -75,7 +75,6 @@ strip >"$dir/whole"
 ok "$P" fit "$dir/panel.h5" "$m" --format json --threads 2 --memory 62M
 holds '"streamed": true'
 strip | diff - "$dir/whole" >"$dir/diff" || fault "streamed: $(head -n 4 "$dir/diff")"
-finish
 
 # The bootstrap of 2SLS: both kinds of coefficients, and what is not one.
 boot() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" boot "$wages" "$@" --method pairs --cluster age --reps 999; }
@@ -85,7 +84,9 @@ for word in percentile basic normal bca "  t  "; do holds "$word"; done
 holds "iq                      0.0278009"
 holds "expr                     0.047083"
 boot 2 "med is an instrument" "$model" --coef med
-boot 2 "expr stands in two parts of the formula" 'lw ~ expr | iq ~ expr + kww' --coef iq
+"$P" boot "$wages" 'lw ~ expr | iq ~ expr + kww' --coef iq --method pairs --cluster age 2>"$dir/stderr"
+[ $? = 2 ] || fault "a name in two parts of the formula is taken"
+holds "expr stands in two parts of the formula" "$dir/stderr"
 boot 4 "left out: age (absorbed by the effects)" 'lw ~ expr | age | iq ~ age' --coef iq
 expect 2 "takes no instruments" "$P" jackknife "$wages" 'lw ~ expr | year | iq ~ med' --cluster age
 
@@ -93,11 +94,29 @@ expect 2 "takes no instruments" "$P" jackknife "$wages" 'lw ~ expr | year | iq ~
 wild() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" boot "$wages" "$@" --cluster age --reps 999; }
 ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --reps 999 --quiet
 holds "of both stages: WRE"
-holds "iq                      0.0278009   0.00390189"
+holds "iq                      0.0278009    0.0039019      7.12495"
 ok "$P" boot "$wages" "$model" --cluster age --coef iq --reps 99999 --quiet --format json
 holds '"enumerated": true'
 wild 2 "the only endogenous variable" "$model" --coef expr
 wild 2 "the only endogenous variable" 'lw ~ expr | year | iq + s ~ med + kww' --coef iq
-for word in "--type 31" "--joint" "--bootcluster year" "--ci invert"; do
+for word in "--type 31" "--joint" "--bootcluster year"; do
     wild 2 "the wild bootstrap of 2SLS has none of that" "$model" --coef iq $word
 done
+
+# Its confidence set: null values outside are rejected, those inside are not; weak instruments leave it open.
+ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --quiet
+holds "invert                0.0194066    0.0375898"
+p_at() {
+    ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --quiet --ci none --format json --null "$1"
+    sed -n 's/.*"p_value": \([0-9.e-]*\).*/\1/p' "$dir/stdout" | head -1
+}
+for inside in 0.0194067 0.0375897; do
+    p_at $inside | awk '$1 < 0.05 {exit 1}' || fault "$inside is rejected"
+done
+for outside in 0.0194065 0.0375899; do
+    p_at $outside | awk '$1 >= 0.05 {exit 1}' || fault "$outside is not rejected"
+done
+ok "$P" boot "$wages" 'lw ~ expr | iq ~ mrt80' --cluster age --coef iq --weights-type webb --reps 499
+holds "invert                     -inf          inf"
+holds "the confidence set is unbounded" "$dir/stderr"
+finish
