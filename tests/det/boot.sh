@@ -9,12 +9,15 @@ panelfx=${PANELFX:-$PWD/panelfx}
 boot() {
     out=$1
     shift
-    "$panelfx" boot "$dir/panel.h5" 'EXPY ~ IDC + ROA + TobinQ | firm + year' --coef IDC,ROA --reps 1000 --quiet \
+    "$panelfx" boot "$dir/panel.h5" "$formula" --coef "$coef" --reps 1000 --quiet \
         -o "$dir/$out" --force "$@" --format json | grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"' \
         >"$dir/$out.json"
 }
 
-for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --family TS~IDC+ROA|firm+year" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300"; do
+for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --family TS~IDC+ROA|firm+year" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300" \
+    "iv pairs" "iv wild"; do
+    formula='EXPY ~ IDC + ROA + TobinQ | firm + year' coef=IDC,ROA
+    case $method in "iv "*) formula='EXPY ~ ROA | firm + year | IDC ~ TobinQ + Top1' coef=IDC method=${method#iv } ;; esac
     boot one --threads 1 --method $method
     for t in 2 3 7; do
         boot other --threads $t --method $method
@@ -25,7 +28,7 @@ for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --famil
     for n in 2 7; do
         rm -f "$dir"/part.*
         for k in $(seq $n); do
-            set -- "$dir/panel.h5" 'EXPY ~ IDC + ROA + TobinQ | firm + year' --coef IDC,ROA --reps 1000 --quiet \
+            set -- "$dir/panel.h5" "$formula" --coef "$coef" --reps 1000 --quiet \
                 --shard "$k/$n" -o "$dir/part.%k" --resume --threads $((k % 3 + 1)) --method $method
             "$panelfx" boot "$@" --checkpoint 0.001 >/dev/null 2>&1 &
             pid=$!

@@ -121,14 +121,13 @@ static void test_pairs_same_bits(void **state)
 }
 
 /* An instrument that moves in a few firms alone: NaN exactly where none of them is drawn, for every term. */
-static void test_lost_identification(void **state)
+static void lost_identification(int effects, int n_terms)
 {
-    (void)state;
     made_panel a = iv_panel_new(20, 1, 1);
     for (pfx_idx i = 0; i < a.n; i++)
         if (a.firm[i] != 4 && a.firm[i] != 9) a.Z[i * a.p + EXOG + 1] = 0.1;
-    pfx_design *d = iv_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE, 1, 1);
-    pfx_clusterstat *s = iv_statistics(d, 2, both, 1, pfx_cpu_best());
+    pfx_design *d = iv_design(&a, effects, FIRM, PFX_W_NONE, 1, 1);
+    pfx_clusterstat *s = iv_statistics(d, n_terms, both, 1, pfx_cpu_best());
     static iv_kept k;
     int lost = 0;
     draw_pairs(s, 0, 300, 1, pfx_cpu_best(), &k);
@@ -137,20 +136,27 @@ static void test_lost_identification(void **state)
         counts(r, 20, count);
         bool none = count[4] + count[9] == 0;
         lost += none;
-        for (int t = 0; t < 2; t++) {
-            assert_int_equal(isnan(k.out[PFX_DRAW_ESTIMATE][2 * r + t]), none);
-            assert_int_equal(isnan(k.out[PFX_DRAW_STD_ERROR][2 * r + t]), none);
+        for (int t = 0; t < n_terms; t++) {
+            assert_int_equal(isnan(k.out[PFX_DRAW_ESTIMATE][n_terms * r + t]), none);
+            assert_int_equal(isnan(k.out[PFX_DRAW_STD_ERROR][n_terms * r + t]), none);
         }
         if (r % 20) continue;
         pfx_fit *f = refit(resample_design(d, count));
         assert_int_equal(f == NULL, none);
-        if (f) assert_rel(k.out[PFX_DRAW_ESTIMATE][2 * r], ref_coef(f, "x2")->estimate, 1e-9);
+        if (f) assert_rel(k.out[PFX_DRAW_ESTIMATE][n_terms * r], ref_coef(f, "x2")->estimate, 1e-9);
         pfx_fit_free(f);
     }
     assert_in_range(lost, 20, 80);
     pfx_clusterstat_free(s);
     ref_design_free(d);
     made_panel_free(&a);
+}
+
+static void test_lost_identification(void **state)
+{
+    (void)state;
+    lost_identification(FIRM | YEAR, 2);
+    lost_identification(FIRM, 1);
 }
 
 /* Without each firm in turn, refitted. */
