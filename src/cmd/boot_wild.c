@@ -80,6 +80,7 @@ static pfx_status check_instruments(const rep_run *r, pfx_err *err)
     const char *option = o->type                   ? "--type"
                          : o->joint                ? "--joint"
                          : o->bootcluster          ? "--bootcluster"
+                         : r->n_specs              ? "a family of specifications"
                          : r->vcov.n_clusters == 2 ? "two cluster variables"
                                                    : NULL;
     if (!option) return PFX_OK;
