@@ -56,8 +56,10 @@ static void test_vcov_refused(void **state)
         const pfx_panel_spec *panel;
         const char *says;
     } cases[] = {
-        {"CRV3", NULL, &firm_year, "this version offers iid, hetero (HC1), cluster (CRV1) and twoway"},
-        {"nw(2)", NULL, &firm_year, "this version offers"},
+        {"CRV4", NULL, &firm_year, "choose from iid, hetero (HC1), cluster (CRV1), twoway, CRV3, CV3J, CR2"},
+        {"CRV3", "a+b", &firm_year, "one cluster variable"},
+        {"nw(2)", NULL, &firm_only, "the panel has no time"},
+        {"dk", "firm", &firm_year, "takes no --cluster"},
         {"iid", "firm", &firm_year, "takes no --cluster"},
         {"HC1", "firm", &firm_year, "takes no --cluster"},
         {"twoway", "firm", &firm_year, "needs two cluster variables"},
