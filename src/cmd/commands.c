@@ -18,6 +18,8 @@ const pfx_command *const pfx_commands[] = {
     &pfx_cmd_jackknife,
     &pfx_cmd_inference,
     &pfx_cmd_plot,
+    &pfx_cmd_plan,
+    &pfx_cmd_run_plan,
     &pfx_cmd_merge,
     &pfx_cmd_bench,
     &pfx_cmd_help,

@@ -17,6 +17,8 @@ extern const pfx_command pfx_cmd_placebo;
 extern const pfx_command pfx_cmd_jackknife;
 extern const pfx_command pfx_cmd_inference;
 extern const pfx_command pfx_cmd_plot;
+extern const pfx_command pfx_cmd_plan;
+extern const pfx_command pfx_cmd_run_plan;
 extern const pfx_command pfx_cmd_merge;
 extern const pfx_command pfx_cmd_bench;
 extern const pfx_command pfx_cmd_help;

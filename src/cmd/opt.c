@@ -78,6 +78,19 @@ static const pfx_opt *find_letter(const pfx_command *c, char letter)
     return NULL;
 }
 
+const pfx_opt *pfx_opt_find(const pfx_command *c, const char *word, const char **value)
+{
+    *value = NULL;
+    if (word[0] != '-' || !word[1]) return NULL;
+    if (word[1] != '-') {
+        if (word[2]) *value = word + 2;
+        return find_letter(c, word[1]);
+    }
+    size_t n = strcspn(word + 2, "=");
+    if (word[2 + n] == '=') *value = word + 2 + n + 1;
+    return find_long(c, word + 2, n);
+}
+
 /* True if the word is one of the command's options, so that it can hardly be meant as another one's value. */
 static bool is_option(const pfx_command *c, const char *word)
 {
@@ -191,16 +204,7 @@ static pfx_status take_option(const pfx_command *c, int argc, char **argv, int *
                               pfx_err *err)
 {
     const char *word = argv[*i], *value = NULL;
-    const pfx_opt *o;
-
-    if (word[1] == '-') {
-        size_t n = strcspn(word + 2, "=");
-        o = find_long(c, word + 2, n);
-        if (word[2 + n] == '=') value = word + 2 + n + 1;
-    } else {
-        o = find_letter(c, word[1]);
-        if (word[2]) value = word + 2;
-    }
+    const pfx_opt *o = pfx_opt_find(c, word, &value);
     if (!o) return unknown_option(c, word, err);
     if (o->kind == PFX_OPT_FLAG) {
         if (value) return pfx_fail(err, PFX_EUSAGE, "--%s takes no value, but %s gives one", o->name, word);

@@ -65,6 +65,10 @@ const pfx_opt *pfx_opt_table(const pfx_command *c, int i);
 /* The command of that name, or NULL. */
 const pfx_command *pfx_command_find(const char *name);
 
+/* The option that a word names: --name, --name=value, -o, -oVALUE; NULL: none of the command's. *value: what
+ * follows in the word itself, or NULL. */
+const pfx_opt *pfx_opt_find(const pfx_command *c, const char *word, const char **value);
+
 /* Parse argv[1..] of a command into its options struct: `--name value`, `--name=value`, `-o value`, `--` ends
  * options. Positional arguments go to pos [max_pos] and *n_pos. Resolves the common ones, sets up log and
  * progress. --help prints and sets o->help, the caller then returns PFX_OK. USAGE: unknown option (suggests

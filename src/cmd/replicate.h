@@ -186,6 +186,25 @@ pfx_status rep_output_begin(rep_run *r, pfx_err *err) PFX_MUST;
  * there belongs to another run; says what differs. */
 pfx_status rep_output_resume(rep_run *r, bool *whole, pfx_err *err) PFX_MUST;
 
+/* A run for a plan. Set before the command is run in this process, NULL again after it. `plan` is filled by a
+ * run with --estimate, which then prints nothing: isa, seed, reps, draws, digests, threads, start_s, draw_s,
+ * bytes; isa is a new string. `want`: the run must be of these digests, else DATA (the panel) or USAGE, before
+ * a row is read; name is the plan's, for the message. */
+typedef struct rep_for_plan {
+    struct pfx_plan *plan;
+    const struct pfx_plan *want;
+    const char *name;
+} rep_for_plan;
+void rep_run_for_plan(const rep_for_plan *p);
+/* After rep_open: is it what the plan, if any, wants? */
+pfx_status rep_check_plan(const rep_run *r, pfx_err *err) PFX_MUST;
+/* What a run needs. */
+typedef struct rep_need {
+    double bytes, start_s, draw_s; /* resident; seconds before the draws, and of one */
+} rep_need;
+/* To the plan, if any; *done: there is one. */
+pfx_status rep_fill_plan(const rep_run *r, const rep_need *need, bool *done, pfx_err *err) PFX_MUST;
+
 /* first and last from shard and reps. */
 void rep_bounds(rep_run *r);
 

@@ -300,18 +300,21 @@ pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err)
     return st;
 }
 
-/* The --estimate answer, from some batches. */
+/* The --estimate answer, from some batches; to a plan, if there is one. */
 static pfx_status print_need(rep_run *r, pfx_err *err)
 {
     const pfx_rep_method *m = r->method->draws(r);
     int nth = (int)r->o->common.threads;
     char text[160];
-    double seconds = 0;
-    pfx_status st = pfx_rep_measure(m, nth, &seconds, err);
+    bool planned = false;
+    rep_need need = {0};
+    pfx_status st = pfx_rep_measure(m, nth, &need.draw_s, err);
     if (st != PFX_OK) return st;
-    double bytes = (double)pfx_peak_rss() + pfx_rep_bytes(m, nth) + kept_bytes(r);
-    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", bytes / 1048576.0,
-                     pfx_run_s() + seconds * (double)(r->last - r->first));
+    need.bytes = (double)pfx_peak_rss() + pfx_rep_bytes(m, nth) + kept_bytes(r);
+    need.start_s = pfx_run_s();
+    if ((st = rep_fill_plan(r, &need, &planned, err)) != PFX_OK || planned) return st;
+    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", need.bytes / 1048576.0,
+                     need.start_s + need.draw_s * (double)(r->last - r->first));
     return pfx_file_write_text(NULL, text, (size_t)n, false, err);
 }
 
@@ -337,6 +340,7 @@ static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pf
     double t0 = pfx_wall_s();
     if (st == PFX_OK) st = rep_open(r, panel, formula, err);
     r->read_s += pfx_wall_s() - t0;
+    if (st == PFX_OK) st = rep_check_plan(r, err);
     if (st == PFX_OK) st = rep_output_resume(r, &whole, err);
     if (st != PFX_OK || whole) return st;
     st = rep_load(r, err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/cmd/plan.h"
 
 static const char *const ssc_choices[] = {"fixest", "reghdfe", "stata", "none", NULL};
 static const char *const kind_choices[] = {"analytic", "frequency", "probability", NULL};
@@ -75,6 +76,16 @@ static pfx_status bad_shard(const char *text, pfx_err *err)
     return pfx_fail(err, PFX_EUSAGE, "--shard %s: want K/N with K from 1 to N, or slurm/N", text);
 }
 
+const char *pfx_shard_of_slurm(const char *asked, pfx_err *err)
+{
+    const char *k = getenv("SLURM_ARRAY_TASK_ID");
+    if (k && *k) return k;
+    (void)!pfx_fail(err, PFX_EUSAGE,
+                    "--shard %s: SLURM_ARRAY_TASK_ID is not set; run it in an array job, or name the shard",
+                    asked);
+    return NULL;
+}
+
 /* "K/N" or "slurm/N". */
 static pfx_status parse_shard(rep_run *r, pfx_err *err)
 {
@@ -84,11 +95,7 @@ static pfx_status parse_shard(rep_run *r, pfx_err *err)
     if (!slash || !pfx_text_idx(slash + 1, strlen(slash + 1), &r->n_shards) || r->n_shards < 1)
         return bad_shard(text, err);
     if (n_k == 5 && strncmp(text, "slurm", 5) == 0) {
-        if (!(k = getenv("SLURM_ARRAY_TASK_ID")) || !*k)
-            return pfx_fail(
-                err, PFX_EUSAGE,
-                "--shard %s: SLURM_ARRAY_TASK_ID is not set; run it in an array job, or name the shard",
-                text);
+        if (!(k = pfx_shard_of_slurm(text, err))) return PFX_EUSAGE;
         n_k = strlen(k);
     }
     if (!pfx_text_idx(k, n_k, &r->shard)) return bad_shard(text, err);
@@ -98,35 +105,33 @@ static pfx_status parse_shard(rep_run *r, pfx_err *err)
     return PFX_OK;
 }
 
-/* Replicates of shard k: floor((k - 1) R / n) .. floor(k R / n) - 1. */
-static pfx_idx bound(pfx_idx k, pfx_idx reps, pfx_idx n)
+pfx_idx pfx_shard_bound(pfx_idx k, pfx_idx reps, pfx_idx n)
 {
     return (pfx_idx)((__int128)k * reps / n);
 }
 
 void rep_bounds(rep_run *r)
 {
-    r->first = bound(r->shard - 1, r->reps, r->n_shards);
-    r->last = bound(r->shard, r->reps, r->n_shards);
+    r->first = pfx_shard_bound(r->shard - 1, r->reps, r->n_shards);
+    r->last = pfx_shard_bound(r->shard, r->reps, r->n_shards);
 }
 
-/* The output's name, with the shard's number for %k, as wide as the number of shards. */
-static pfx_status name_output(rep_run *r, pfx_err *err)
+char *pfx_shard_name(const char *output, pfx_idx shard, pfx_idx n_shards, pfx_err *err)
 {
     char number[32], width[32];
     pfx_str name = {0};
-    const char *s = r->o->output, *at;
-    if (!s) return PFX_OK;
-    int digits = snprintf(width, sizeof width, "%lld", (long long)r->n_shards);
-    snprintf(number, sizeof number, "%0*lld", digits, (long long)r->shard);
+    const char *s = output, *at;
+    int digits = snprintf(width, sizeof width, "%lld", (long long)n_shards);
+    snprintf(number, sizeof number, "%0*lld", digits, (long long)shard);
     for (; (at = strstr(s, "%k")); s = at + 2) {
         pfx_str_addn(&name, s, (size_t)(at - s));
         pfx_str_add(&name, number);
     }
     pfx_str_add(&name, s);
-    r->output = name.failed ? NULL : pfx_mem_strdup(name.s, err);
+    char *copy = name.failed ? NULL : pfx_mem_strdup(name.s, err);
     pfx_str_free(&name);
-    return r->output ? PFX_OK : pfx_fail(err, PFX_ENOMEM, "out of memory for a file name");
+    if (!copy) (void)!pfx_fail(err, PFX_ENOMEM, "out of memory for a file name");
+    return copy;
 }
 
 static pfx_status check_draw_options(const rep_options *o, pfx_err *err)
@@ -171,5 +176,7 @@ pfx_status rep_choose_draws(rep_run *r, pfx_err *err)
     r->shard = r->n_shards = 1;
     if (o->shard && (st = parse_shard(r, err)) != PFX_OK) return st;
     rep_bounds(r);
-    return name_output(r, err);
+    if (!o->output) return PFX_OK;
+    r->output = pfx_shard_name(o->output, r->shard, r->n_shards, err);
+    return r->output ? PFX_OK : PFX_ENOMEM;
 }

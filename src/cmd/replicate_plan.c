@@ -1,0 +1,48 @@
+/* A run for a plan: what it says of itself to plan, and whether it is the run that run-plan means. */
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/cmd/plan.h"
+#include "src/cmd/replicate.h"
+
+/* Of the command that plan or run-plan has begun in this process: commands take words alone. */
+static const rep_for_plan *planned;
+
+void rep_run_for_plan(const rep_for_plan *p)
+{
+    planned = p;
+}
+
+pfx_status rep_check_plan(const rep_run *r, pfx_err *err)
+{
+    const struct pfx_plan *want = planned ? planned->want : NULL;
+    if (!want) return PFX_OK;
+    if (strcmp(r->panel_digest, want->panel_digest) != 0)
+        return pfx_fail(err, PFX_EDATA,
+                        "%s: the panel has changed since %s was made: its digest is %.12s..., the plan's "
+                        "%.12s...; make the plan anew",
+                        pfx_panel_path(r->panel), planned->name, r->panel_digest, want->panel_digest);
+    if (strcmp(r->spec_digest, want->spec_digest) != 0)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "%s: its arguments are not those of its spec_digest; make the plan anew",
+                        planned->name);
+    return PFX_OK;
+}
+
+pfx_status rep_fill_plan(const rep_run *r, const rep_need *need, bool *done, pfx_err *err)
+{
+    struct pfx_plan *p = planned ? planned->plan : NULL;
+    *done = p != NULL;
+    if (!p) return PFX_OK;
+    p->seed = r->o->seed;
+    p->reps = r->o->reps;
+    p->draws = r->reps;
+    p->threads = (int)r->o->common.threads;
+    p->start_s = need->start_s;
+    p->draw_s = need->draw_s;
+    p->bytes = need->bytes;
+    memcpy(p->spec_digest, r->spec_digest, sizeof p->spec_digest);
+    memcpy(p->panel_digest, r->panel_digest, sizeof p->panel_digest);
+    p->isa = pfx_mem_strdup(pfx_isa_name((pfx_isa)r->o->common.isa), err);
+    return p->isa ? PFX_OK : PFX_ENOMEM;
+}

@@ -1,0 +1,311 @@
+/* The run-plan command: one shard of a plan in this process, or all of them in processes of their own and
+ * then the merge. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hdf5_io/draws.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/stop.h"
+#include "src/base/version.h"
+#include "src/cmd/commands.h"
+#include "src/cmd/plan.h"
+#include "src/cmd/replicate.h"
+
+typedef struct run_plan_options {
+    pfx_common common;
+    pfx_idx jobs;
+    const char *shard;
+} run_plan_options;
+
+#define AT(field) offsetof(run_plan_options, field)
+static const pfx_opt run_plan_table[] = {
+    {"jobs", 0, PFX_OPT_INT, AT(jobs), "N",
+     "run all shards, N processes at a time among which --threads and --memory are divided, and merge", NULL,
+     "Run"},
+    {"shard", 0, PFX_OPT_TEXT, AT(shard), "K", "run shard K alone, or slurm: that of SLURM_ARRAY_TASK_ID",
+     NULL, NULL},
+    {0},
+};
+
+static const char *const progress_words[] = {"auto", "always", "never"};
+
+typedef struct plan_run {
+    run_plan_options o;
+    const char *name; /* of the plan's file */
+    pfx_plan plan;
+} plan_run;
+
+/* ---- one shard ---- */
+
+/* The planned command's words, with what every shard of the plan shares, and the shard's own. */
+static pfx_status shard_words(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_str *text, int *argc,
+                              char ***argv, pfx_err *err)
+{
+    const pfx_plan *p = &r->plan;
+    const pfx_common *c = &r->o.common;
+    pfx_idx threads = c->threads / jobs > 0 ? c->threads / jobs : 1;
+    /* One option a line, cut apart below; names may hold anything but what ends a string. */
+    pfx_str_addf(text, "--reps=%lld%c--seed=%lld%c--isa=%s%c--shard=%lld/%lld%c--resume%c--threads=%lld%c",
+                 (long long)p->reps, '\n', (long long)p->seed, '\n', p->isa, '\n', (long long)k,
+                 (long long)p->n_shards, '\n', '\n', (long long)threads, '\n');
+    pfx_str_addf(text, "--memory=%zu\n--progress=%s", c->memory / (size_t)jobs,
+                 jobs > 1 ? "never" : progress_words[c->progress]);
+    if (c->quiet) pfx_str_add(text, "\n--quiet");
+    if (text->failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for a command");
+    char **v = *argv = pfx_mem_calloc(p->n_args + 16, sizeof *v, err);
+    if (!v) return PFX_ENOMEM;
+    v[(*argc)++] = p->command;
+    for (int i = 0; i < p->n_args; i++) v[(*argc)++] = p->args[i];
+    for (char *s = text->s, *end; s; s = end) {
+        if ((end = strchr(s, '\n'))) *end++ = '\0';
+        v[(*argc)++] = s;
+    }
+    static char output[] = "--output", tmpdir[] = "--tmpdir";
+    v[(*argc)++] = output;
+    v[(*argc)++] = p->output;
+    v[(*argc)++] = tmpdir;
+    v[(*argc)++] = (char *)c->tmpdir;
+    return PFX_OK;
+}
+
+static pfx_status run_shard(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_err *err)
+{
+    const rep_for_plan f = {.want = &r->plan, .name = r->name};
+    pfx_str text = {0};
+    char **argv = NULL;
+    int argc = 0;
+    pfx_status st = shard_words(r, k, jobs, &text, &argc, &argv, err);
+    rep_run_for_plan(&f);
+    if (st == PFX_OK) st = pfx_command_find(r->plan.command)->run(argc, argv, err);
+    rep_run_for_plan(NULL);
+    pfx_mem_free(argv);
+    pfx_str_free(&text);
+    return st;
+}
+
+static pfx_status one_shard(const plan_run *r, pfx_err *err)
+{
+    const char *text = r->o.shard;
+    pfx_idx k = 0;
+    if (strcmp(text, "slurm") == 0 && !(text = pfx_shard_of_slurm(text, err))) return PFX_EUSAGE;
+    if (!pfx_text_idx(text, strlen(text), &k) || k < 1 || k > r->plan.n_shards)
+        return pfx_fail(err, PFX_EUSAGE, "--shard %s: want a shard of the plan, 1 to %lld, or slurm", text,
+                        (long long)r->plan.n_shards);
+    return run_shard(r, k, 1, err);
+}
+
+/* ---- all of them ---- */
+
+typedef struct crew {
+    pid_t *pid;     /* [jobs], 0: idle */
+    pfx_idx *shard; /* [jobs] what it runs */
+    pfx_idx jobs, begun, done, running;
+    int failed; /* exit status of the first shard that failed, 0: none */
+    pfx_idx failed_shard;
+    bool told; /* the signal was passed on */
+} crew;
+
+/* In a process of its own, which never returns. What it prints on stderr is the shard's error. */
+static void work(const plan_run *r, pfx_idx k, pfx_idx jobs, pid_t parent)
+{
+    pfx_err err = {0};
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a checkpoint, also where run-plan was killed */
+    pfx_stop_defer(false);
+    if (getppid() != parent) _exit(75);
+    pfx_status st = freopen("/dev/null", "w", stdout) ? run_shard(r, k, jobs, &err)
+                                                      : pfx_fail(&err, PFX_EIO, "/dev/null: cannot open it");
+    if (st != PFX_OK) fprintf(stderr, "panelfx run-plan: shard %lld: %s\n", (long long)k, err.msg);
+    fflush(stderr);
+    _exit(pfx_status_exit_code(st));
+}
+
+static pfx_status begin_shard(const plan_run *r, crew *c, pfx_err *err)
+{
+    pfx_idx i = 0, k = c->begun + 1;
+    pid_t parent = getpid();
+    while (c->pid[i]) i++;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) return pfx_fail(err, PFX_ENOMEM, "cannot start a process for shard %lld", (long long)k);
+    if (pid == 0) work(r, k, c->jobs, parent);
+    c->pid[i] = pid;
+    c->shard[i] = k;
+    c->begun = k;
+    c->running++;
+    return PFX_OK;
+}
+
+/* Note which processes have ended. */
+static void reap(crew *c)
+{
+    for (pfx_idx i = 0; i < c->jobs; i++) {
+        int how;
+        if (!c->pid[i] || waitpid(c->pid[i], &how, WNOHANG) != c->pid[i]) continue;
+        int code = WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
+        c->pid[i] = 0;
+        c->running--;
+        if (code == 0) pfx_progress_set((double)++c->done);
+        if (code != 0 && c->failed == 0) {
+            c->failed = code;
+            c->failed_shard = c->shard[i];
+        }
+    }
+}
+
+static void tell(crew *c)
+{
+    for (pfx_idx i = 0; i < c->jobs && !c->told; i++)
+        if (c->pid[i]) kill(c->pid[i], SIGTERM);
+    c->told = true;
+}
+
+static pfx_status crew_result(const crew *c, pfx_idx n, pfx_err *err)
+{
+    if (pfx_stop_requested() || c->failed == 75)
+        return pfx_fail(
+            err, PFX_EINTR,
+            "stopped after %lld of %lld shards; the others keep their checkpoints: the same command "
+            "goes on",
+            (long long)c->done, (long long)n);
+    if (c->failed == 0) return PFX_OK;
+    pfx_status st = c->failed == 2   ? PFX_EUSAGE
+                    : c->failed == 3 ? PFX_EDATA
+                    : c->failed == 4 ? PFX_ENOCONV
+                                     : PFX_EIO;
+    return pfx_fail(err, st,
+                    "shard %lld ended with status %d: nothing is merged; %lld of %lld shards are whole",
+                    (long long)c->failed_shard, c->failed, (long long)c->done, (long long)n);
+}
+
+/* A shard that fails lets those that run end; no other is begun. */
+static pfx_status run_crew(const plan_run *r, crew *c, pfx_err *err)
+{
+    const struct timespec wait = {.tv_nsec = 5000000};
+    pfx_status st = PFX_OK;
+    for (;;) {
+        bool stop = st != PFX_OK || c->failed != 0 || pfx_stop_requested();
+        while (!stop && c->running < c->jobs && c->begun < r->plan.n_shards) {
+            st = begin_shard(r, c, err);
+            stop = st != PFX_OK || pfx_stop_requested();
+        }
+        if (pfx_stop_requested()) tell(c);
+        if (c->running == 0 && (stop || c->begun == r->plan.n_shards)) break;
+        nanosleep(&wait, NULL);
+        reap(c);
+    }
+    return st == PFX_OK ? crew_result(c, r->plan.n_shards, err) : st;
+}
+
+/* Is the merged file there, and of this plan? */
+static pfx_status look_at_merged(const plan_run *r, bool *whole, pfx_err *err)
+{
+    const pfx_plan *p = &r->plan;
+    pfx_draws *d = NULL;
+    *whole = false;
+    if (r->o.common.force || access(p->merged, F_OK) != 0) return PFX_OK;
+    pfx_status st = pfx_draws_open(p->merged, &d, err);
+    if (st != PFX_OK) return st;
+    const pfx_draw_spec *s = pfx_draws_spec(d);
+    *whole = strcmp(s->spec_digest, p->spec_digest) == 0 && strcmp(s->panel_digest, p->panel_digest) == 0 &&
+             s->seed == (uint64_t)p->seed && strcmp(s->numerics, p->isa) == 0 && s->first == 0 &&
+             s->last == s->reps && strcmp(pfx_draws_engine(d), PFX_VERSION) == 0;
+    pfx_draws_close(d);
+    if (!*whole)
+        return pfx_fail(err, PFX_EUSAGE, "%s exists and is of another run; give --force to replace it",
+                        p->merged);
+    pfx_note("%s is whole: nothing to do", p->merged);
+    return PFX_OK;
+}
+
+static pfx_status merge(const plan_run *r, pfx_err *err)
+{
+    const pfx_plan *p = &r->plan;
+    static char name[] = "merge", output[] = "-o", force[] = "--force", quiet[] = "--quiet", end[] = "--";
+    int argc = 0, first;
+    char **argv = pfx_mem_calloc(p->n_shards + 8, sizeof *argv, err);
+    if (!argv) return PFX_ENOMEM;
+    argv[argc++] = name;
+    argv[argc++] = output;
+    argv[argc++] = p->merged;
+    if (r->o.common.force) argv[argc++] = force;
+    if (r->o.common.quiet) argv[argc++] = quiet;
+    argv[argc++] = end;
+    first = argc;
+    pfx_status st = PFX_OK;
+    for (pfx_idx k = 1; k <= p->n_shards && st == PFX_OK; k++)
+        if ((argv[argc] = pfx_shard_name(p->output, k, p->n_shards, err)))
+            argc++;
+        else
+            st = PFX_ENOMEM;
+    if (st == PFX_OK) st = pfx_cmd_merge.run(argc, argv, err);
+    while (argc > first) pfx_mem_free(argv[--argc]);
+    pfx_mem_free(argv);
+    return st;
+}
+
+static pfx_status all_shards(const plan_run *r, pfx_err *err)
+{
+    crew c = {.jobs = r->o.jobs < r->plan.n_shards ? r->o.jobs : r->plan.n_shards};
+    bool whole;
+    pfx_status st = look_at_merged(r, &whole, err);
+    if (st != PFX_OK || whole) return st;
+    pfx_stop_install("panelfx run-plan");
+    pfx_stop_defer(true);
+    c.pid = pfx_mem_calloc(c.jobs, sizeof *c.pid, err);
+    if (c.pid) c.shard = pfx_mem_calloc(c.jobs, sizeof *c.shard, err);
+    if (!c.shard) st = PFX_ENOMEM;
+    pfx_progress_begin("running", "shards", (double)r->plan.n_shards);
+    if (st == PFX_OK) st = run_crew(r, &c, err);
+    pfx_progress_end();
+    pfx_mem_free(c.pid);
+    pfx_mem_free(c.shard);
+    if (st != PFX_OK) return st;
+    pfx_stop_defer(false);
+    return merge(r, err);
+}
+
+/* ---- the plan ---- */
+
+static pfx_status read_plan(plan_run *r, pfx_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    pfx_status st = pfx_file_read_text(r->name, (size_t)64 << 20, &text, &n, err);
+    if (st == PFX_OK) st = pfx_plan_parse(r->name, text, n, &r->plan, err);
+    pfx_mem_free(text);
+    if (st == PFX_OK && strcmp(r->plan.version, PFX_VERSION) != 0)
+        st = pfx_fail(err, PFX_EUSAGE,
+                      "%s: planned by panelfx %s, this is %s; run it with that version, or make it anew",
+                      r->name, r->plan.version, PFX_VERSION);
+    return st;
+}
+
+static pfx_status run_plan_command(int argc, char **argv, pfx_err *err)
+{
+    plan_run r = {0};
+    const char *pos[1];
+    int n_pos = 0;
+    pfx_status st = pfx_opt_parse(&pfx_cmd_run_plan, argc, argv, &r.o, 1, 1, pos, &n_pos, err);
+    if (st || r.o.common.help) return st;
+    if (!r.o.shard == !r.o.jobs)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "run-plan needs --jobs N for all shards, or --shard K for one of them");
+    if (!r.o.shard && (r.o.jobs < 1 || r.o.jobs > 1024))
+        return pfx_fail(err, PFX_EUSAGE, "--jobs %lld: want 1 to 1024", (long long)r.o.jobs);
+    r.name = pos[0];
+    st = read_plan(&r, err);
+    if (st == PFX_OK) st = r.o.shard ? one_shard(&r, err) : all_shards(&r, err);
+    pfx_plan_free(&r.plan);
+    return st;
+}
+
+const pfx_command pfx_cmd_run_plan = {
+    "run-plan",     "PLAN.yaml",      "run the shards of a plan, and merge them",
+    run_plan_table, run_plan_command, NULL};
