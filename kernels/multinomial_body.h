@@ -37,11 +37,12 @@ PFX_INLINE uint32_t singles(uint64_t seed, uint32_t purpose, uint64_t index, uin
     return bad;
 }
 
-static void draw_pairs(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx G, uint8_t *count)
+static void draw_pairs(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx G, pfx_idx draws,
+                       uint8_t *count)
 {
     const u8x g = u8x_set1((uint64_t)G), floor = u8x_set1((UINT64_C(1) << 32) % ((uint64_t)G * (uint64_t)G));
     uint64_t out[WORDS];
-    pfx_idx left = G;
+    pfx_idx left = draws;
     for (uint32_t block = 0; left > 0; block += 8) {
         uint32_t bad = pairs(seed, purpose, index, block, g, floor, out);
         if (!bad && left >= 2 * WORDS) { /* all are taken: their order does not matter */
@@ -63,11 +64,12 @@ static void draw_pairs(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx 
     }
 }
 
-static void draw_singles(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx G, uint8_t *count)
+static void draw_singles(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx G, pfx_idx draws,
+                         uint8_t *count)
 {
     const u8x g = u8x_set1((uint64_t)G), floor = u8x_set1((UINT64_C(1) << 32) % (uint64_t)G);
     uint64_t out[WORDS];
-    pfx_idx left = G;
+    pfx_idx left = draws;
     for (uint32_t block = 0; left > 0; block += 8) {
         uint32_t bad = singles(seed, purpose, index, block, g, floor, out);
         for (int i = 0; i < WORDS && left > 0; i++) {
@@ -78,11 +80,12 @@ static void draw_singles(uint64_t seed, uint32_t purpose, uint64_t index, pfx_id
     }
 }
 
-void PFX_K(pfx_k_multinomial)(uint64_t seed, uint32_t purpose, uint64_t replicate, pfx_idx G, uint8_t *count)
+void PFX_K(pfx_k_multinomial)(uint64_t seed, uint32_t purpose, uint64_t replicate, pfx_idx G, pfx_idx draws,
+                              uint8_t *count)
 {
     memset(count, 0, (size_t)G);
     if (G < 65536)
-        draw_pairs(seed, purpose, replicate, G, count);
+        draw_pairs(seed, purpose, replicate, G, draws, count);
     else
-        draw_singles(seed, purpose, replicate, G, count);
+        draw_singles(seed, purpose, replicate, G, draws, count);
 }

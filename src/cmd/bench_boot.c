@@ -132,7 +132,7 @@ static pfx_status check(const job *j, const bench_case *c, double *digits, doubl
             memset(count, 1, (size_t)G);
             count[at] = 0;
         } else {
-            pfx_k_multinomial(j->isa, SEED, PFX_RNG_PAIRS, (uint64_t)r, G, count);
+            pfx_k_multinomial(j->isa, SEED, PFX_RNG_PAIRS, (uint64_t)r, G, G, count);
         }
         if ((st = refit(j, count, &b, &se, err))) break;
         *digits = fmin(
@@ -157,7 +157,9 @@ static pfx_status prepare(job *j, const bench_case *c, pfx_idx rows, pfx_err *er
         st = pfx_pairs_create(j->s,
                               &(pfx_pairs_options){.std_error = c->kind == BENCH_PAIRS_SE, .isa = j->isa},
                               &j->pairs, err);
-        if (st == PFX_OK) st = pfx_draw_keep_init(&j->keep, 1, 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STD_ERROR, 0, j->reps, err);
+        if (st == PFX_OK)
+            st = pfx_draw_keep_init(&j->keep, 1, 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STD_ERROR, 0,
+                                    j->reps, err);
     }
     return st;
 }

@@ -7,6 +7,7 @@ static const rep_method *const boot_methods[] = {&boot_wild, &boot_pairs};
 static const char *const method_choices[] = {"wild", "pairs", NULL};
 static const char *const type_choices[] = {"11", "13", "31", "33", NULL};
 static const char *const weights_choices[] = {"rademacher", "webb", "mammen", "normal", "gamma", NULL};
+static const char *const draw_choices[] = {"multinomial", "bayes", NULL};
 static const char *const p_choices[] = {"symmetric", "equal-tailed", "left", "right", NULL};
 
 #define AT(field) offsetof(boot_options, field)
@@ -22,6 +23,13 @@ static const pfx_opt boot_table[] = {
     {"family", 0, PFX_OPT_LIST, AT(rep.family), "SPEC,SPEC",
      "further formulas: with FORMULA's models one family, on the same draws, with Romano-Wolf and "
      "Westfall-Young p-values",
+     NULL, NULL},
+    {"draw", 0, PFX_OPT_CHOICE, AT(draw), "KIND",
+     "multinomial: clusters with replacement; bayes: exponential weights of all clusters (default: "
+     "multinomial)",
+     draw_choices, "Pairs bootstrap"},
+    {"subsample", 0, PFX_OPT_INT, AT(subsample), "M",
+     "draw M clusters, not as many as there are; standard errors and intervals are rescaled by sqrt(M/G)",
      NULL, NULL},
     {"type", 0, PFX_OPT_CHOICE, AT(type), "TYPE",
      "11, 13, 31 or 33: first digit the residuals, second the variance; 3 leaves the cluster out (default: "
@@ -55,12 +63,15 @@ static pfx_status check_method(const boot_options *o, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "boot needs --coef NAME: the coefficient to bootstrap");
     if (boot_methods[o->method] == &boot_pairs && wild_only)
         return pfx_fail(err, PFX_EUSAGE, "%s is of --method wild; pairs has no such thing", wild_only);
+    const char *pairs_only = o->draw ? "--draw" : o->subsample != BOOT_ALL ? "--subsample" : NULL;
+    if (boot_methods[o->method] != &boot_pairs && pairs_only)
+        return pfx_fail(err, PFX_EUSAGE, "%s is of --method pairs; wild has no such thing", pairs_only);
     return PFX_OK;
 }
 
 static pfx_status boot_run_command(int argc, char **argv, pfx_err *err)
 {
-    boot_options o = {.rep = rep_defaults()};
+    boot_options o = {.rep = rep_defaults(), .subsample = BOOT_ALL};
     const char *pos[2];
     int n_pos = 0;
     pfx_status st = pfx_opt_parse(&pfx_cmd_boot, argc, argv, &o, 2, 2, pos, &n_pos, err);

@@ -41,6 +41,34 @@ pfx_status boot_choose_intervals(const pfx_opt_list *names, bool *ci, pfx_err *e
     return PFX_OK;
 }
 
+static const boot_options *options(const rep_run *r)
+{
+    return r->own;
+}
+
+/* Clusters in a replicate, 0: as many as there are. */
+static pfx_idx n_drawn(const rep_run *r)
+{
+    return options(r)->subsample == BOOT_ALL ? 0 : options(r)->subsample;
+}
+
+static pfx_status check_subsample(const rep_run *r, pairs_state *s, pfx_err *err)
+{
+    long long m = (long long)options(r)->subsample;
+    if (options(r)->subsample == BOOT_ALL) return PFX_OK;
+    if (m < 2) return pfx_fail(err, PFX_EUSAGE, "--subsample %lld: a replicate needs at least 2 clusters", m);
+    if (options(r)->draw)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--subsample: --draw bayes weights all clusters; use one of the two");
+    if (r->n_specs)
+        return pfx_fail(err, PFX_EUSAGE, "--subsample is for one specification, not for a family");
+    if (s->ci[PFX_CI_BCA] && options(r)->ci.n)
+        return pfx_fail(err, PFX_EUSAGE, "--ci bca: not with --subsample; its corrections are for %s",
+                        "replicates of as many clusters as the sample has");
+    s->ci[PFX_CI_BCA] = false;
+    return PFX_OK;
+}
+
 static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
 {
     pairs_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
@@ -51,7 +79,8 @@ static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cl
                         pfx_panel_path(r->panel));
     if (r->vcov.n_clusters > 1)
         return pfx_fail(err, PFX_EUSAGE, "--cluster %s: pairs resamples one cluster variable", r->o->cluster);
-    return boot_choose_intervals(&((const boot_options *)r->own)->ci, s->ci, err);
+    pfx_status st = boot_choose_intervals(&options(r)->ci, s->ci, err);
+    return st == PFX_OK ? check_subsample(r, s, err) : st;
 }
 
 /* Draws have standard errors, which take half of the time, where an interval needs them, or a family's
@@ -66,6 +95,9 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     pairs_state *s = r->state;
     pfx_isa isa = (pfx_isa)r->o->common.isa;
     pfx_status st = PFX_OK;
+    if (n_drawn(r) > r->stat->G)
+        return pfx_fail(err, PFX_EUSAGE, "--subsample %lld: the sample has %lld clusters",
+                        (long long)n_drawn(r), (long long)r->stat->G);
     for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
         pfx_idx switching;
         st = rep_warn_switching(r, design, r->terms[t], &switching, err);
@@ -75,7 +107,11 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
         st = pfx_pairs_create(r->stat,
-                              &(pfx_pairs_options){.std_error = studentised(r), .isa = isa, .all = r->all},
+                              &(pfx_pairs_options){.std_error = studentised(r),
+                                                   .isa = isa,
+                                                   .bayes = options(r)->draw == 1,
+                                                   .draws = n_drawn(r),
+                                                   .all = r->all},
                               &s->pairs, err);
     return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
 }
@@ -90,10 +126,22 @@ static unsigned pairs_keep(const rep_run *r)
     return 1u << PFX_DRAW_ESTIMATE | (unsigned)studentised(r) << PFX_DRAW_STATISTIC;
 }
 
+static const char *draw_name(bool bayes)
+{
+    return bayes ? "bayes" : "multinomial";
+}
+
+double boot_pairs_scale(pfx_idx n_drawn, pfx_idx n_clusters)
+{
+    return n_drawn ? sqrt((double)n_drawn / (double)n_clusters) : 1;
+}
+
 /* The standard errors of the draws are there only where they are of use. */
 static void pairs_describe(const rep_run *r, pfx_str *spec)
 {
     pfx_str_addf(spec, "studentised=%d\n", studentised(r));
+    pfx_str_addf(spec, "draw=%s\n", draw_name(options(r)->draw == 1));
+    pfx_str_addf(spec, "subsample=%lld\n", (long long)n_drawn(r)); /* 0: all */
 }
 
 /* As pfx_boot_summarise counts. */
@@ -102,7 +150,8 @@ static int pairs_extreme(const rep_run *r, int t, const double *const *field, pf
     const pairs_state *s = r->state;
     pfx_idx at = i * r->n_terms + t;
     double b = field[PFX_DRAW_ESTIMATE][at], full = r->stat->b[t];
-    double x = studentised(r) ? field[PFX_DRAW_STATISTIC][at] : b - full;
+    double x = studentised(r) ? field[PFX_DRAW_STATISTIC][at]
+                              : boot_pairs_scale(n_drawn(r), r->stat->G) * (b - full);
     double edge = fabs((full - r->o->null) / (studentised(r) ? s->full_se[t] : 1));
     return !isfinite(b) ? -1 : fabs(x) >= edge * (1 - 1e-9);
 }
@@ -113,6 +162,8 @@ static void pairs_full(const rep_run *r, int t, pfx_rep_values *v)
     pfx_rep_add_real(v, NULL, "estimate", NULL, r->stat->b[t]);
     pfx_rep_add_real(v, NULL, "std_error", NULL, s->full_se[t]);
     pfx_rep_add_real(v, NULL, "acceleration", NULL, s->jack ? s->jack->acceleration[t] : NAN);
+    pfx_rep_add_text(v, NULL, "draw", NULL, draw_name(options(r)->draw == 1));
+    if (n_drawn(r)) pfx_rep_add_count(v, NULL, "subsample", NULL, n_drawn(r));
 }
 
 pfx_status boot_pairs_term(const char *term, const pfx_boot_in *in, const bool *ci, pfx_rep_term *out,
@@ -141,6 +192,21 @@ void boot_pairs_note(const rep_options *o, bool studentised, pfx_str *note)
                  100 * o->level, o->null, studentised ? "t" : "the coefficient");
 }
 
+void boot_pairs_say_draw(bool bayes, pfx_idx n_drawn, pfx_idx n_clusters, pfx_rep_report *report)
+{
+    pfx_rep_add_text(&report->more, NULL, "draw", NULL, draw_name(bayes));
+    if (bayes)
+        pfx_str_add(&report->note,
+                    "Bayesian bootstrap: every cluster has an exponential weight (Rubin 1981).\n");
+    if (!n_drawn) return;
+    pfx_rep_add_count(&report->more, NULL, "subsample", NULL, n_drawn);
+    pfx_str_addf(
+        &report->note,
+        "Replicates of M = %lld of G = %lld clusters: deviations of the draws, so standard errors and "
+        "intervals, are\nrescaled by sqrt(M/G) = %.6g; t needs none.\n",
+        (long long)n_drawn, (long long)n_clusters, boot_pairs_scale(n_drawn, n_clusters));
+}
+
 static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
 {
     const pairs_state *s = r->state;
@@ -153,6 +219,7 @@ static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_re
                                 .std_error = s->full_se[t],
                                 .null = r->o->null,
                                 .level = r->o->level,
+                                .scale = boot_pairs_scale(n_drawn(r), r->stat->G),
                                 .acceleration = s->jack ? s->jack->acceleration[t] : 0};
         pfx_status st = boot_pairs_term(r->terms[t], &in, s->ci, &report->term[t], err);
         if (st != PFX_OK) return st;
@@ -161,6 +228,7 @@ static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_re
                      (long long)s->jack->n_lost[t]);
     }
     boot_pairs_note(r->o, studentised(r), &report->note);
+    boot_pairs_say_draw(options(r)->draw == 1, n_drawn(r), r->stat->G, report);
     return PFX_OK;
 }
 

@@ -132,6 +132,18 @@ static pfx_status choose(inference_run *r, pfx_err *err)
     return st;
 }
 
+/* Clusters in a replicate, 0: as many as there are. */
+static pfx_idx drawn_of(const inference_run *r)
+{
+    return (pfx_idx)json_integer_value(json_object_get(full_of(r, 0), "subsample"));
+}
+
+static pfx_idx clusters_of(const inference_run *r)
+{
+    const json_t *model = json_array_get(json_object_get(r->fit, "models"), 0);
+    return (pfx_idx)number(json_array_get(json_object_get(model, "clusters"), 0), "levels");
+}
+
 static pfx_status infer_term(const inference_run *r, int t, pfx_rep_term *out, pfx_err *err)
 {
     const pfx_draw_spec *s = r->spec;
@@ -145,6 +157,7 @@ static pfx_status infer_term(const inference_run *r, int t, pfx_rep_term *out, p
                             .std_error = number(full, "std_error"),
                             .null = r->o->rep.null,
                             .level = r->o->rep.level,
+                            .scale = boot_pairs_scale(drawn_of(r), clusters_of(r)),
                             .acceleration = isfinite(acceleration) ? acceleration : 0};
     if (!isfinite(in.estimate))
         return pfx_fail(err, PFX_EFORMAT, "%s:/fit: no estimate of %s", pfx_draws_path(r->file), s->terms[t]);
@@ -182,7 +195,7 @@ static void fill_head(const inference_run *r, pfx_rep_report *p)
     p->formula = text_of(model, "formula");
     p->outcome = text_of(model, "outcome");
     p->cluster = text_of(cluster, "name");
-    p->n_clusters = (pfx_idx)number(cluster, "levels");
+    p->n_clusters = clusters_of(r);
     p->n_obs = (pfx_idx)number(model, "n_obs");
     p->reps = r->spec->reps;
     p->seed = r->spec->seed;
@@ -233,6 +246,9 @@ static pfx_status infer(inference_run *r, const char *path, pfx_err *err)
     if (st == PFX_OK) fill_head(r, &p);
     for (int i = 0; i < n && st == PFX_OK; i++) st = infer_term(r, term[i], &p.term[i], err);
     boot_pairs_note(&r->o->rep, r->studentised, &p.note);
+    if (st == PFX_OK)
+        boot_pairs_say_draw(strcmp(text_of(full_of(r, 0), "draw"), "bayes") == 0, drawn_of(r), clusters_of(r),
+                            &p);
     if (st == PFX_OK) st = infer_family(r, &p, err);
     p.read_s = t1 - t0;
     p.compute_s = pfx_wall_s() - t1;

@@ -64,12 +64,18 @@ static void bca(const pfx_boot_in *in, pfx_idx n, const double *sorted, double t
     out->high[PFX_CI_BCA] = quantile(n, sorted, high);
 }
 
+static double scale_of(const pfx_boot_in *in)
+{
+    return in->scale > 0 ? in->scale : 1;
+}
+
 static void count_extreme(const pfx_boot_in *in, pfx_boot_out *out)
 {
     bool by_t = in->t != NULL;
     double edge = fabs(by_t ? out->statistic : in->estimate - in->null) * (1 - TIE);
     for (pfx_idx r = 0; r < in->reps; r++) {
-        double b = in->b[r * in->stride], x = by_t ? in->t[r * in->stride] : b - in->estimate;
+        double b = in->b[r * in->stride];
+        double x = by_t ? in->t[r * in->stride] : scale_of(in) * (b - in->estimate);
         if (isfinite(b) && fabs(x) >= edge) out->count++;
     }
     out->p_value = (double)(1 + out->count) / (double)(1 + out->valid);
@@ -82,6 +88,8 @@ pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err 
     *out = (pfx_boot_out){.std_error = NAN, .statistic = NAN, .p_value = NAN};
     for (int k = 0; k < PFX_CI_KINDS; k++) out->low[k] = out->high[k] = NAN;
     pfx_idx n = out->valid = collect(in->reps, in->stride, in->b, v);
+    for (pfx_idx i = 0; i < n && scale_of(in) != 1; i++)
+        v[i] = in->estimate + scale_of(in) * (v[i] - in->estimate);
     if (n >= 2) {
         double z = -pfx_normal_quantile(tail), lo = quantile(n, v, tail), hi = quantile(n, v, 1 - tail);
         out->std_error = deviation(n, v);

@@ -23,6 +23,8 @@ typedef struct pfx_boot_in {
     double estimate, std_error; /* full sample; std_error by the rule of the draws */
     double null, level;
     double acceleration; /* of BCa */
+    double scale; /* b_r - estimate is taken this many times: sqrt(M / G) for draws of M of G clusters; 0: 1.
+                     t_r has its own scale */
 } pfx_boot_in;
 
 typedef struct pfx_boot_out {

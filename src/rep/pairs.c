@@ -29,9 +29,17 @@ struct pfx_pairs {
     pfx_patterns pattern;
     pfx_idx lead;       /* of them, the first that the cluster's pattern gives, else 0 */
     double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
-    double factor;      /* G / (G - 1) */
+    double factor;      /* G / (G - 1), G the clusters of a replicate */
     pfx_idx iv_room;    /* of two-stage least squares, for a panel; else 0 */
 };
+
+/* Weights of the clusters in a batch: counts, or those of the Bayesian bootstrap, drawn where they are used.
+ */
+typedef struct draw {
+    const uint8_t *count; /* [WIDTH x ldc], or NULL */
+    uint64_t seed;
+    pfx_idx first; /* replicate of the batch's first lane */
+} draw;
 
 /* Where things lie in a thread's scratch. */
 typedef struct work {
@@ -89,8 +97,50 @@ static pfx_k_ahead ask_ahead(const pfx_pairs *p, pfx_idx g, int i)
     return (pfx_k_ahead){p->s->M + next * p->s->ld + from * 8, lines * (i + 1) / PANELS - from};
 }
 
+void pfx_pairs_exponentials(uint64_t seed, uint64_t replicate, pfx_idx first, pfx_idx n, double *out)
+{
+    pfx_rng r;
+    pfx_rng_start(&r, seed, PFX_RNG_BAYES, replicate);
+    r.block = (uint32_t)(first / 2); /* two uniforms of a block */
+    if (first % 2) pfx_rng_uniform(&r);
+    for (pfx_idx i = 0; i < n; i++) out[i] = -log(pfx_rng_uniform(&r));
+}
+
+/* Exponential weights of clusters g .. g + n - 1 in the replicates of a panel, or their squares: W [n x
+ * LANES]. */
+static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, bool square,
+                              double *W)
+{
+    const pfx_union *all = &p->o.all;
+    pfx_idx own = g + n < p->s->G ? n : p->s->G - g; /* beyond the clusters: zero */
+    memset(W, 0, (size_t)(n * LANES) * sizeof *W);
+    for (int l = 0; l < LANES; l++) {
+        uint64_t replicate = (uint64_t)(d->first + (pfx_idx)panel * LANES + l);
+        for (pfx_idx i = 0; i < own; i += 8) {
+            double e[8];
+            pfx_idx m = own - i < 8 ? own - i : 8;
+            if (!all->of) pfx_pairs_exponentials(d->seed, replicate, g + i, m, e);
+            for (pfx_idx j = 0; j < m; j++) {
+                if (all->of) pfx_pairs_exponentials(d->seed, replicate, all->of[g + i + j], 1, e + j);
+                W[(i + j) * LANES + l] = square ? e[j] * e[j] : e[j];
+            }
+        }
+    }
+}
+
+/* W of a block in a panel: what multiplies statistics; with `square`, what multiplies squared scores. A
+ * cluster drawn twice has two scores, a cluster of weight 2 has one that is twice as large. */
+static void fill_weights(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, bool square,
+                         double *W)
+{
+    if (d->count)
+        pfx_k_rep_pack(p->o.isa, n, p->ldc, d->count + panel * LANES * p->ldc + g, W);
+    else
+        fill_exponentials(p, d, panel, g, n, square, W);
+}
+
 /* Sums of the statistics over the clusters, in all replicates. */
-static void sum_products(const pfx_pairs *p, const uint8_t *count, work *w)
+static void sum_products(const pfx_pairs *p, const draw *d, work *w)
 {
     const pfx_clusterstat *s = p->s;
     const pfx_patterns *t = &p->pattern;
@@ -100,7 +150,7 @@ static void sum_products(const pfx_pairs *p, const uint8_t *count, work *w)
     for (pfx_idx g = 0; g < s->rows; g += p->block)
         for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            pfx_k_rep_pack(p->o.isa, n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            fill_weights(p, d, i, g, n, false, w->W);
             if (p->lead) pfx_k_rep_tally(p->o.isa, n, w->W, t->pattern + g, w->P + i * table);
             pfx_k_rep_sums(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                            ask_ahead(p, g, i), w->C + (i * s->ld + p->lead) * LANES);
@@ -162,7 +212,7 @@ static void prepare_scores(const pfx_pairs *p, int t, work *w)
 }
 
 /* Sums of squared scores of term t, into v. */
-static void sum_squares(const pfx_pairs *p, const uint8_t *count, int t, work *w)
+static void sum_squares(const pfx_pairs *p, const draw *d, int t, work *w)
 {
     const pfx_clusterstat *s = p->s;
     prepare_scores(p, t, w);
@@ -170,7 +220,7 @@ static void sum_squares(const pfx_pairs *p, const uint8_t *count, int t, work *w
     for (pfx_idx g = 0; g < s->rows; g += p->block)
         for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            pfx_k_rep_pack(p->o.isa, n, p->ldc, count + i * LANES * p->ldc + g, w->W);
+            fill_weights(p, d, i, g, n, true, w->W);
             pfx_k_rep_squares(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                               w->Q + (i * s->ld + p->lead) * LANES, p->lead ? p->pattern.pattern + g : NULL,
                               p->lead ? w->P + i * p->pattern.rows * LANES : NULL, ask_ahead(p, g, i),
@@ -192,16 +242,16 @@ static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out
                  w->x + panel * kl + lane, w->term, out);
 }
 
-static void compute(const pfx_pairs *p, const uint8_t *count, int panels, void *scratch, double *const *field)
+static void compute(const pfx_pairs *p, const draw *d, int panels, void *scratch, double *const *field)
 {
     work w = lay_out(p, panels, scratch);
     int n = p->n_terms;
-    sum_products(p, count, &w);
+    sum_products(p, d, &w);
     for (int i = 0; i < panels; i++) solve(p, &w, i);
     for (int r = 0; r < panels * LANES; r++)
         coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
     for (int t = 0; t < n; t++) {
-        if (p->o.std_error) sum_squares(p, count, t, &w);
+        if (p->o.std_error) sum_squares(p, d, t, &w);
         for (int r = 0; r < panels * LANES; r++) {
             pfx_idx at = (pfx_idx)r * n + t;
             double b = field[PFX_DRAW_ESTIMATE][at];
@@ -214,18 +264,23 @@ static void compute(const pfx_pairs *p, const uint8_t *count, int panels, void *
 
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
 {
-    compute(p, count, PANELS, scratch, field);
+    compute(p, &(draw){.count = count}, PANELS, scratch, field);
 }
 
 static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
 {
     const pfx_pairs *p = ctx;
     work w = lay_out(p, PANELS, scratch);
+    if (p->o.bayes) {
+        compute(p, &(draw){.seed = seed, .first = first}, PANELS, scratch, field);
+        return;
+    }
     for (int r = 0; r < WIDTH; r++) {
         uint8_t *count = w.count + r * p->ldc;
         const pfx_union *all = &p->o.all;
-        pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), all->n ? all->n : p->s->G,
-                          all->n ? w.all : count);
+        pfx_idx units = all->n ? all->n : p->s->G;
+        pfx_k_multinomial(p->o.isa, seed, PFX_RNG_PAIRS, (uint64_t)(first + r), units,
+                          p->o.draws ? p->o.draws : units, all->n ? w.all : count);
         for (pfx_idx g = 0; all->n && g < p->s->G; g++) count[g] = w.all[all->of ? all->of[g] : g];
         memset(count + p->s->G, 0, (size_t)(p->ldc - p->s->G));
     }
@@ -236,6 +291,7 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
                             pfx_err *err)
 {
     int n = s->n_terms, k = s->k;
+    pfx_idx drawn = o->draws ? o->draws : s->G;
     pfx_pairs *p = pfx_mem_calloc(1, sizeof *p, err);
     if (!p) return PFX_ENOMEM;
     p->s = s;
@@ -246,7 +302,7 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     p->block = BLOCK_BYTES / ((pfx_idx)sizeof(double) * s->ld) / 8 * 8;
     if (p->block < 8) p->block = 8;
     p->n_stats = (pfx_idx)k * (k + 1) / 2 + k;
-    p->factor = (double)s->G / (double)(s->G - 1);
+    p->factor = (double)drawn / (double)(drawn - 1);
     p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
     if (!p->functional || pfx_patterns_find(s, &p->pattern, err) != PFX_OK) {
         pfx_pairs_free(p);
@@ -292,6 +348,7 @@ pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err)
     int n = p->n_terms;
     pfx_pairs with = *p;
     with.o.std_error = true;
+    with.factor = (double)p->s->G / (double)(p->s->G - 1);
     char *scratch = pfx_mem_alloc(lay_out(&with, 1, NULL).bytes, 1, err);
     uint8_t *count = pfx_mem_calloc(LANES * p->ldc, 1, err);
     double *values = pfx_mem_alloc((pfx_idx)PFX_DRAW_FIELDS * LANES * n, sizeof *values, err);
@@ -299,7 +356,7 @@ pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err)
     double *field[PFX_DRAW_FIELDS];
     for (int f = 0; f < PFX_DRAW_FIELDS; f++) field[f] = values + (pfx_idx)f * LANES * n;
     memset(count, 1, (size_t)p->s->G);
-    compute(&with, count, 1, scratch, field);
+    compute(&with, &(draw){.count = count}, 1, scratch, field);
     memcpy(se, field[PFX_DRAW_STD_ERROR], (size_t)n * sizeof *se);
     st = PFX_OK;
 done:

@@ -1,6 +1,7 @@
 /* Pairs cluster bootstrap: whole clusters drawn with replacement, as weights on cluster statistics. Equal to
- * resampling rows with fresh identifiers for each copy and fitting again. Source: methods.md section 3;
- * Cameron, Gelbach and Miller (2008). */
+ * resampling rows with fresh identifiers for each copy and fitting again; of the Bayesian bootstrap, to
+ * fitting with each row's weight times that of its cluster. Source: methods.md section 3; Cameron, Gelbach
+ * and Miller (2008); Rubin (1981); Bickel, Goetze and van Zwet (1997). */
 #ifndef PFX_REP_PAIRS_H
 #define PFX_REP_PAIRS_H
 
@@ -16,14 +17,19 @@ typedef struct pfx_pairs pfx_pairs;
 typedef struct pfx_pairs_options {
     bool std_error; /* standard error and t of each draw; without, they are NaN and the draw costs half */
     pfx_isa isa;
+    bool bayes; /* independent exponential(1) weights of the clusters in place of counts: a Dirichlet(1 .. 1)
+                   draw, as nothing depends on the weights' sum. The standard error is that of the weighted
+                   fit: squared scores times squared weights */
+    pfx_idx draws; /* clusters in a replicate, 2 .. G, without bayes and all; 0: as many as there are. The
+                      factor of the standard error is then draws/(draws-1) */
     pfx_union all; /* clusters are drawn from these; n 0: from the statistics' own. Must outlive the method. A
                       replicate then has as many of its own as fall to it, on average G. */
 } pfx_pairs_options;
 
 /* A draw is, for each tested term, the coefficient b_r; its cluster-robust standard error with the factor
- * G/(G-1) alone; and (b_r - b) over it. A nuisance column that vanishes or turns collinear in a replicate is
- * left out of it, as a refit would; a term that is not identified in a replicate is NaN. s must outlive the
- * method. NOMEM. */
+ * G/(G-1) alone, G the clusters of a replicate; and (b_r - b) over it. A nuisance column that vanishes or
+ * turns collinear in a replicate is left out of it, as a refit would; a term that is not identified in a
+ * replicate is NaN. s must outlive the method. NOMEM. */
 pfx_status pfx_pairs_create(const struct pfx_clusterstat *s, const pfx_pairs_options *o, pfx_pairs **out,
                             pfx_err *err) PFX_MUST;
 void pfx_pairs_free(pfx_pairs *p);
@@ -33,6 +39,10 @@ const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p);
  * cluster, zero beyond the clusters; scratch and field as the method's batch. For enumerations and tests. */
 pfx_idx pfx_pairs_ld(const pfx_pairs *p);
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field);
+
+/* Weights of clusters first .. first + n - 1 in a replicate of the Bayesian bootstrap, out [n]: of cluster g,
+ * -log of the uniform of words 2g and 2g + 1 of the stream (seed, PFX_RNG_BAYES, replicate). */
+void pfx_pairs_exponentials(uint64_t seed, uint64_t replicate, pfx_idx first, pfx_idx n, double *out);
 
 /* The full sample's standard error of each term by the rule of the draws, se [n_terms]. NOMEM. */
 pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err) PFX_MUST;

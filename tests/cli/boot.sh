@@ -51,7 +51,41 @@ ok "$P" info "$dir/draws.h5" --format json
 holds '"format": "panelfx-draws"'
 expect 2 "--force" "$P" boot "$panel" 'y ~ x' --coef x --reps 9 -o "$dir/draws.h5" --method pairs
 
+# Bayesian and m-out-of-n draws: said, with draws of their own; inference of stored draws says what boot said.
+steady <"$dir/x.json" | grep -q '"draw": "multinomial"' || fault "no draw in JSON"
+body() { grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"' "$1" | sed '/"warnings"/,$d'; }
+for how in "--draw bayes" "--subsample 5 --ci t,basic" "--subsample 5 --ci percentile"; do
+    rm -f "$dir/v.h5"
+    json 'y ~ x + z | firm + year' --coef x --reps 499 $how -o "$dir/v.h5" >"$dir/v.json"
+    [ "$(se "$dir/v.json")" = "$(se "$dir/x.json")" ] && fault "$how changes nothing"
+    ok "$P" inference "$dir/v.h5" --format json $(echo "$how" | grep -o -- "--ci.*")
+    mv "$dir/stdout" "$dir/i.json"
+    body "$dir/v.json" >"$dir/v"
+    body "$dir/i.json" | diff "$dir/v" - >"$dir/diff" || fault "inference after $how: $(cat "$dir/diff")"
+done
+holds '"subsample": 5' "$dir/v.json"
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 99 --draw bayes
+holds "Bayesian bootstrap"
+holds "  bca "
+ok "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 99 --subsample 4
+holds "M = 4 of G = 8 clusters"
+holds "sqrt(M/G) = 0.707107"
+grep -q "  bca " "$dir/stdout" && fault "BCa of fewer clusters"
+json 'y ~ x + z | firm + year' --coef x --reps 999 --subsample 8 --ci t,basic | grep '"p_value"' >"$dir/m"
+json 'y ~ x + z | firm + year' --coef x --reps 999 --ci t,basic | grep '"p_value"' | cmp -s - "$dir/m" || fault "M = G is another bootstrap"
+rm -f "$dir/v.h5"
+cp "$dir/draws.h5" "$dir/v.h5"
+expect 2 "draw" "$P" boot "$panel" 'y ~ x + z | firm + year' --method pairs --coef x --reps 999 --draw bayes -o "$dir/v.h5" --resume
+
 # Bad input.
+expect 2 "--subsample 1: a replicate needs at least 2" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --subsample 1 -o "$dir/out/d.h5"
+expect 2 "--subsample 0" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --subsample 0
+expect 2 "the sample has 8 clusters" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --subsample 9 -o "$dir/out/d.h5"
+expect 2 "weights all clusters" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --subsample 4 --draw bayes
+expect 2 "--ci bca" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --subsample 4 --ci bca
+expect 2 "not for a family" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --method pairs --subsample 4
+expect 2 "--draw is of --method pairs" "$P" boot "$panel" 'y ~ x' --coef x --draw bayes
+expect 2 "--draw" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --draw normal
 expect 2 "the file that is read" "$P" boot "$panel" 'y ~ x' --coef x -o "$panel" --force --method pairs
 expect 2 "needs --coef" "$P" boot "$panel" 'y ~ x' --method pairs
 expect 2 "--type is of --method wild" "$P" boot "$panel" 'y ~ x' --coef x --method pairs --type 31

@@ -36,7 +36,7 @@ static void draw_pairs(const pfx_clusterstat *s, pfx_idx first, pfx_idx last, in
 
 static void counts(pfx_idx replicate, pfx_idx G, uint8_t *count)
 {
-    pfx_k_multinomial(PFX_ISA_PORTABLE, 5, PFX_RNG_PAIRS, (uint64_t)replicate, G, count);
+    pfx_k_multinomial(PFX_ISA_PORTABLE, 5, PFX_RNG_PAIRS, (uint64_t)replicate, G, G, count);
 }
 
 /* Every coefficient, standard error and t in some replicates; and the full sample's. */

@@ -45,6 +45,45 @@ static void test_known_quantiles(void **state)
     assert_rel(o.high[PFX_CI_BCA], 1000 * hi, 1e-10);
 }
 
+/* Draws of 1 in 4 clusters: everything but t is that of draws half as far from the estimate. */
+static void test_scale(void **state)
+{
+    double b[N], half[N], t[N];
+    pfx_err err = {0};
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        b[i] = 1 + i * 7 % N;
+        half[i] = 450 + (b[i] - 450) / 2;
+        t[i] = (b[i] - 450) / 100;
+    }
+    for (int by_t = 0; by_t < 2; by_t++) {
+        pfx_boot_in in = {.reps = N,
+                          .stride = 1,
+                          .b = b,
+                          .t = by_t ? t : NULL,
+                          .estimate = 450,
+                          .std_error = 50,
+                          .null = 300,
+                          .level = 0.95,
+                          .scale = 0.5};
+        pfx_boot_in other = in;
+        pfx_boot_out x, y;
+        other.b = half;
+        other.scale = 0;
+        assert_ok(pfx_boot_summarise(&in, &x, &err));
+        assert_ok(pfx_boot_summarise(&other, &y, &err));
+        assert_rel(x.std_error, sqrt(N * (N + 1) / 12.0) / 2, 1e-12);
+        assert_int_equal(x.count, y.count);
+        assert_in_range(x.count, 100, 900);
+        assert_rel(x.statistic, y.statistic, 1e-12);
+        for (int k = 0; k < PFX_CI_KINDS; k++) {
+            if (isnan(y.low[k]) && isnan(x.low[k])) continue;
+            assert_rel(x.low[k], y.low[k], 1e-12);
+            assert_rel(x.high[k], y.high[k], 1e-12);
+        }
+    }
+}
+
 static void test_missing(void **state)
 {
     double b[10] = {1, NAN, 3, 2, NAN, 5, 4, 7, 6, NAN};
@@ -67,7 +106,7 @@ static void test_missing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_quantiles),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_quantiles), cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_missing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
