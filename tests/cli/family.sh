@@ -88,7 +88,7 @@ expect 2 "no column 'q'" "$P" boot "$panel" 'y ~ x' --family 'q ~ x' --coef x --
 expect 2 "x is no regressor" "$P" boot "$panel" 'y ~ x' --family 'y ~ z' --coef x --method pairs -o "$dir/out/d.h5"
 expect 2 "names no further" "$P" boot "$panel" 'y ~ x' --family '' --coef x --method pairs
 ok "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x --method pairs --reps 99
-expect 2 "takes no instruments" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x
+expect 2 "a family of specifications: the wild bootstrap of 2SLS has none" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x
 expect 2 "at most 64 tests" "$P" boot "$panel" 'c(y,z,w,two,Emp,y+z,y+w,y+x) ~ sw(x, x+w, x+Emp, x+w+Emp, x+two:w) | sw(firm, year)' --coef x \
     --method pairs
 finish
