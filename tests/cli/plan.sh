@@ -61,22 +61,22 @@ same d/draws.h5 placebo
 [ -e d/draws.01.h5 ] && [ -e d/draws.10.h5 ] || fault "names: $(ls d)"
 
 # Stopped, killed, and given again.
-ok "$P" boot "$panel" "$F" --method pairs --coef x --ci t --reps 200000 -o whole.h5 --force --quiet
-ok "$P" plan boot "$panel" "$F" --method pairs --coef x --ci t --reps 200000 --checkpoint 0.02 --shards 3 -o k.yaml
+ok "$P" boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 -o whole.h5 --force --quiet
+ok "$P" plan boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 --checkpoint 0.02 --shards 3 -o k.yaml
 for sig in TERM KILL; do
     "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
     pid=$!
     n=0
     until [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || [ $n -ge 2000 ]; do n=$((n + 1)); sleep 0.005; done
     kill -$sig $pid
-    wait $pid
+    wait $pid 2>/dev/null
     got=$?
     [ $sig = KILL ] || [ $got = 75 ] || fault "SIGTERM: exit $got: $(cat stderr)"
     [ $sig = KILL ] || holds "the same command goes on" stderr
     [ ! -e k.h5 ] || fault "merged though stopped"
     [ -n "$(ls k.?.h5.part)" ] || fault "$sig: no checkpoint: $(ls)"
-    sleep 0.3 # the shards of the one that was killed stop by themselves
-    [ $sig = TERM ] || { ls -l k.?.h5* >before; sleep 0.3; ls -l k.?.h5* | diff before - >diff || fault "shards run on"; }
+    sleep 0.5 # shards of a run-plan that was killed stop by themselves, with their checkpoint
+    [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || fault "$sig: shards ran on to the end"
     [ $sig = KILL ] || rm -f k.?.h5*
 done
 ok "$P" run-plan k.yaml --jobs 2 --quiet
