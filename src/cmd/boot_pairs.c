@@ -184,12 +184,12 @@ pfx_status boot_pairs_term(const char *term, const pfx_boot_in *in, const bool *
     return PFX_OK;
 }
 
-void boot_pairs_note(const rep_options *o, bool studentised, pfx_str *note)
+void boot_pairs_note(double level, double null, bool studentised, pfx_str *note)
 {
     pfx_str_addf(note,
                  "Intervals at %g %%. Std. error: standard deviation of the valid draws. p-value: of the "
                  "coefficient against %g,\nby the bootstrap distribution of %s.\n",
-                 100 * o->level, o->null, studentised ? "t" : "the coefficient");
+                 100 * level, null, studentised ? "t" : "the coefficient");
 }
 
 void boot_pairs_say_draw(bool bayes, pfx_idx n_drawn, pfx_idx n_clusters, pfx_rep_report *report)
@@ -227,7 +227,7 @@ static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_re
             pfx_warn("%s is not identified without %lld of the clusters; BCa leaves them out", r->terms[t],
                      (long long)s->jack->n_lost[t]);
     }
-    boot_pairs_note(r->o, studentised(r), &report->note);
+    boot_pairs_note(r->o->level, r->o->null, studentised(r), &report->note);
     boot_pairs_say_draw(options(r)->draw == 1, n_drawn(r), r->stat->G, report);
     return PFX_OK;
 }

@@ -7,12 +7,12 @@
 #include "src/cmd/boot.h"
 #include "src/model/design.h"
 #include "src/rep/wild_cells.h"
-#include "src/rep/wild_summary.h"
 
 /* Fewer clusters that carry a treatment: said (MacKinnon and Webb 2017, 2018). */
 enum { FEW_TREATED = 10 };
 /* Of --memory, what the route of effects that cross the clusters may take beside the statistics. */
 static const double CROSSING_SHARE = 0.4;
+static const char *const type_names[] = {"11", "13", "31", "33"};
 
 typedef struct wild_state {
     bool invert;           /* by polynomials of the null; */
@@ -40,26 +40,10 @@ static void wild_release(void *state)
     pfx_mem_free(s);
 }
 
-static pfx_status choose_ci(const boot_options *o, bool *invert, pfx_err *err)
-{
-    *invert = !o->joint;
-    if (o->ci.n == 0) return PFX_OK;
-    if (o->ci.n > 1 || (strcmp(o->ci.v[0], "invert") && strcmp(o->ci.v[0], "none")))
-        return pfx_fail(err, PFX_EUSAGE, "--ci %s: the wild bootstrap has invert or none", o->ci.v[0]);
-    *invert = strcmp(o->ci.v[0], "invert") == 0;
-    if (*invert && o->joint)
-        return pfx_fail(err, PFX_EUSAGE,
-                        "--ci invert: a joint test has no confidence interval; use --ci none");
-    return PFX_OK;
-}
-
 /* What a family of tests cannot be asked for. */
 static pfx_status check_family(const rep_run *r, pfx_err *err)
 {
     const boot_options *o = r->own;
-    if (o->ptype > PFX_P_SYMMETRIC)
-        return pfx_fail(err, PFX_EUSAGE, "--ptype %s: the p-values of a family are symmetric",
-                        pfx_wild_p_names[o->ptype]);
     if (r->vcov.n_clusters == 2 && !o->bootcluster)
         return pfx_fail(err, PFX_EUSAGE,
                         "--cluster %s: a family needs --bootcluster VAR, what shares one weight in every "
@@ -103,9 +87,8 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
         return pfx_fail(err, PFX_EUSAGE,
                         "--type leaves out one cluster at a time: it takes one cluster variable, not %s",
                         r->o->cluster);
-    if (o->joint && o->ptype > PFX_P_SYMMETRIC)
-        return pfx_fail(err, PFX_EUSAGE, "--ptype %s: a joint test has no tails", pfx_wild_p_names[o->ptype]);
-    pfx_status st = r->n_specs ? check_family(r, err) : PFX_OK;
+    pfx_status st = boot_wild_check_p((pfx_wild_p)o->ptype, o->joint, r->n_specs > 0, err);
+    if (st == PFX_OK && r->n_specs) st = check_family(r, err);
     if (st == PFX_OK && has_instruments(r)) st = check_instruments(r, err);
     if (st != PFX_OK) return st;
     s->boot = -1;
@@ -117,7 +100,7 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
         cluster[d->n_clusters++] = s->boot_name;
     }
     r->drawn_by = s->boot < 0 ? 0 : s->boot;
-    st = choose_ci(o, &s->invert, err);
+    st = boot_wild_choose_ci(&o->ci, o->joint, &s->invert, err);
     s->search = s->invert && has_instruments(r);
     s->invert &= !s->search;
     return st;
@@ -259,9 +242,8 @@ static void wild_describe(const rep_run *r, pfx_str *spec)
 {
     const boot_options *o = r->own;
     const wild_state *s = r->state;
-    static const char *const types[] = {"11", "13", "31", "33"};
     pfx_str_addf(spec, "type=%s\nunrestricted=%d\njoint=%d\nweights-type=%s\nnull=%.17g\nssc=%d\n",
-                 types[o->type], o->unrestricted, o->joint, pfx_wild_weights_names[o->weights_type],
+                 type_names[o->type], o->unrestricted, o->joint, pfx_wild_weights_names[o->weights_type],
                  r->o->null, r->o->ssc);
     for (int t = 0; t < o->coef.n && o->joint; t++) pfx_str_addf(spec, "coef=%s\n", o->coef.v[t]);
     if (s->boot_name) pfx_str_addf(spec, "bootcluster=%s\n", s->boot_name);
@@ -338,113 +320,61 @@ static pfx_status p_under(void *ctx, double null, double *p, pfx_err *err)
     return st;
 }
 
-/* The confidence set, and what is odd about it. */
-static void add_set(const rep_run *r, int t, const pfx_wild_out *w, pfx_rep_term *out)
-{
-    for (int i = 0; i < w->n_sets; i++) pfx_rep_add_interval(out, "invert", w->low[i], w->high[i]);
-    bool two_sided = ((const boot_options *)r->own)->ptype <= PFX_P_EQUAL_TAILED;
-    bool open = w->n_sets && (isinf(w->low[0]) || isinf(w->high[w->n_sets - 1]));
-    pfx_rep_add_count(&out->more, NULL, "n_sets", NULL, w->n_sets);
-    pfx_rep_add_flag(&out->more, NULL, "unbounded", NULL, open);
-    if (w->n_sets == 0)
-        pfx_warn("%s: every null value is rejected; the confidence set is empty", r->terms[t]);
-    if (w->n_sets > 1)
-        pfx_warn("%s: the confidence set is disjoint, %d intervals; all are listed", r->terms[t], w->n_sets);
-    if (open && two_sided) pfx_warn("%s: the confidence set is unbounded", r->terms[t]);
-}
-
-static pfx_status summarise_term(rep_run *r, const pfx_draw_keep *d, int t, double other, pfx_rep_term *out,
-                                 pfx_err *err)
+static boot_wild_about about(const rep_run *r)
 {
     const boot_options *o = r->own;
     const wild_state *s = r->state;
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
-    pfx_wild_in in = summary_in(r, s->wild, d, t);
-    pfx_wild_out w;
-    if (s->invert) {
-        double *const *extra = d->field + PFX_DRAW_FIELDS;
-        in.n0 = extra[PFX_WILD_N0] + t;
-        in.n1 = extra[PFX_WILD_N1] + t;
-        in.d0 = extra[PFX_WILD_D0] + t;
-        in.d1 = extra[PFX_WILD_D1] + t;
-        in.d2 = extra[PFX_WILD_D2] + t;
-    }
-    if (s->search) {
-        in.p_at = p_under;
-        in.p_ctx = r;
-    }
-    pfx_status st = pfx_wild_summarise(&in, &w, err);
-    if (st == PFX_OK) st = rep_check_lost(r->terms[t], w.valid, d->n, err);
-    if (st != PFX_OK) return st;
-    out->estimate = in.estimate;
-    out->std_error = in.std_error;
-    out->statistic = in.statistic;
-    out->valid = w.valid;
-    out->count = w.count;
-    out->p_value = w.p_value;
-    if (!info->enumerated) {
-        out->p_low = w.p_low;
-        out->p_high = w.p_high;
-    }
-    if (s->invert || s->search) add_set(r, t, &w, out);
-    if (info->enumerated || w.ties) {
-        pfx_rep_add_real(&out->more, NULL, "p_value_ties", "p-value, ties counted", w.p_value_ties);
-        pfx_rep_add_count(&out->more, NULL, "ties", NULL, w.ties);
-    }
-    if (!o->joint) {
-        pfx_rep_add_real(&out->more, NULL, "p_symmetric", NULL, w.p[PFX_P_SYMMETRIC]);
-        pfx_rep_add_real(&out->more, NULL, "p_equal_tailed", NULL, w.p[PFX_P_EQUAL_TAILED]);
-        pfx_rep_add_real(&out->more, NULL, "p_left", NULL, w.p[PFX_P_LEFT]);
-        pfx_rep_add_real(&out->more, NULL, "p_right", NULL, w.p[PFX_P_RIGHT]);
-        if (s->treated[t].binary) {
-            pfx_rep_add_count(&out->more, NULL, "n_switching", "switching clusters",
-                              s->treated[t].n_switching);
-            pfx_rep_add_count(&out->more, NULL, "n_treated", NULL, s->treated[t].n_treated);
-            pfx_rep_add_count(&out->more, NULL, "n_control", NULL, s->treated[t].n_control);
-        }
-    }
-    if (s->other) {
-        pfx_rep_add_real(&out->more, NULL, "p_wcr", "p-value, restricted (WCR)",
-                         o->unrestricted ? other : w.p_value);
-        pfx_rep_add_real(&out->more, NULL, "p_wcu", "p-value, unrestricted (WCU)",
-                         o->unrestricted ? w.p_value : other);
-    }
-    return PFX_OK;
+    return (boot_wild_about){.type = type_names[o->type],
+                             .weights = pfx_wild_weights_names[o->weights_type],
+                             .bootcluster = s->boot_name,
+                             .unrestricted = o->unrestricted,
+                             .joint = o->joint,
+                             .enumerated = info->enumerated,
+                             .crossing = info->crossing,
+                             .n_boot = info->n_boot,
+                             .null = r->o->null,
+                             .level = r->o->level,
+                             .kind = (pfx_wild_p)o->ptype,
+                             .instruments = has_instruments(r),
+                             .invert = s->invert || s->search};
+}
+
+static boot_wild_test test_of(const rep_run *r, int t)
+{
+    const wild_state *s = r->state;
+    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    return (boot_wild_test){.estimate = ((const boot_options *)r->own)->joint ? NAN : r->stat->b[t],
+                            .std_error = info->std_error[t],
+                            .statistic = info->statistic[t],
+                            .treated = s->treated[t]};
+}
+
+static void wild_full(const rep_run *r, int t, pfx_rep_values *v)
+{
+    const boot_wild_about a = about(r);
+    const boot_wild_test test = test_of(r, t);
+    boot_wild_store(&a, &test, v);
 }
 
 static pfx_status wild_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
 {
-    const boot_options *o = r->own;
     const wild_state *s = r->state;
-    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    const boot_wild_about a = about(r);
     double other[64] = {0};
     pfx_status st = s->other ? other_p(r, s->other, "boot", other, err) : PFX_OK;
-    for (int t = 0; t < r->n_terms && st == PFX_OK; t++)
-        st = summarise_term(r, d, t, other[t], &report->term[t], err);
-    if (st != PFX_OK) return st;
-    pfx_rep_add_text(&report->more, NULL, "type", NULL,
-                     (const char *const[]){"11", "13", "31", "33"}[o->type]);
-    pfx_rep_add_flag(&report->more, NULL, "restricted", NULL, !o->unrestricted);
-    pfx_rep_add_text(&report->more, NULL, "weights_type", NULL, pfx_wild_weights_names[o->weights_type]);
-    pfx_rep_add_text(&report->more, NULL, "p_value_type", NULL, pfx_wild_p_names[o->ptype]);
-    pfx_rep_add_flag(&report->more, NULL, "enumerated", NULL, info->enumerated);
-    pfx_rep_add_flag(&report->more, NULL, "effects_cross_clusters", NULL, info->crossing);
-    pfx_rep_add_count(&report->more, NULL, "n_boot_clusters", NULL, info->n_boot);
-    pfx_str_addf(
-        &report->note,
-        "%s residuals (%s%s), type %s, %s weights of %lld clusters%s%s%s%s. Std. error: %s.\np-value: %s, %s "
-        "against %g, by the share of replicates beyond the statistic.\n",
-        o->unrestricted ? "Unrestricted" : "Restricted", o->unrestricted ? "WCU" : "WCR",
-        has_instruments(r) ? ", of both stages: WRE" : "",
-        (const char *const[]){"11", "13", "31", "33"}[o->type], pfx_wild_weights_names[o->weights_type],
-        (long long)info->n_boot, s->boot_name ? " (" : "", s->boot_name ? s->boot_name : "",
-        s->boot_name ? ")" : "", info->enumerated ? ", all patterns of signs" : "",
-        o->type % 2 ? "CV3, by the jackknife" : "clustered", pfx_wild_p_names[o->ptype],
-        o->joint ? "F of all coefficients" : "t", r->o->null);
-    if (s->invert || s->search)
-        pfx_str_addf(&report->note, "invert: null values that are not rejected at %g %%.\n",
-                     100 * (1 - r->o->level));
-    return PFX_OK;
+    for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
+        const boot_wild_test test = test_of(r, t);
+        pfx_wild_in in = summary_in(r, s->wild, d, t);
+        if (s->invert) boot_wild_polynomials(&in, (const double *const *)d->field + PFX_DRAW_FIELDS, t);
+        if (s->search) {
+            in.p_at = p_under;
+            in.p_ctx = r;
+        }
+        st = boot_wild_term(r->terms[t], &a, &test, &in, s->other ? &other[t] : NULL, &report->term[t], err);
+    }
+    if (st == PFX_OK) boot_wild_head(&a, report);
+    return st;
 }
 
 const rep_method boot_wild = {.command = "boot",
@@ -460,6 +390,7 @@ const rep_method boot_wild = {.command = "boot",
                               .release = wild_release,
                               .draws = wild_draws,
                               .describe = wild_describe,
+                              .full = wild_full,
                               .keep = wild_keep,
                               .extreme = wild_extreme,
                               .summarise = wild_summarise};

@@ -33,10 +33,8 @@ static pfx_status check_options(const placebo_options *o, pfx_err *err)
     if (!o->treatment)
         return pfx_fail(err, PFX_EUSAGE,
                         "placebo needs --treatment VAR: the treatment that is assigned anew");
-    if (o->rep.null != 0 && o->stat == PLACEBO_T)
-        return pfx_fail(err, PFX_EUSAGE,
-                        "--null %g: t of a draw is of no effect; test another effect with --stat b",
-                        o->rep.null);
+    pfx_status st = placebo_check_null(o->rep.null, o->stat, (pfx_placebo_scheme)o->scheme, err);
+    if (st != PFX_OK) return st;
     if (o->periods < 1 || o->periods > 1000)
         return pfx_fail(err, PFX_EUSAGE, "--periods %lld: want 1 to 1000", (long long)o->periods);
     if (o->assignments && o->scheme != PFX_PLACEBO_PERMUTE)

@@ -53,6 +53,29 @@ pfx_status placebo_in_time_report(const rep_run *r, pfx_rep_report *report, pfx_
 /* The user's draws from --assignments into the state's assignment. USAGE, FORMAT: the line at fault. */
 pfx_status placebo_file(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
 
+/* What placebo draws say, for placebo and for inference. */
+typedef struct placebo_about {
+    pfx_placebo_scheme scheme;
+    const char *treatment, *kind, *assigned_by, *strata;
+    pfx_idx n_units, n_treated, n_always, n_switch, n_strata, n_idle;
+    double assignments;
+    bool enumerated;
+} placebo_about;
+typedef struct placebo_test {
+    double estimate, std_error, statistic, df_t; /* of the full sample */
+    double null, level;
+    bool by_t;
+} placebo_test;
+
+/* --null and --stat. USAGE: t of another effect than none; rows that exchange values, which carry no effect. */
+pfx_status placebo_check_null(double null, int stat, pfx_placebo_scheme scheme, pfx_err *err) PFX_MUST;
+/* What the draws file keeps of both: nothing that depends on null, level or by_t. */
+void placebo_store(const placebo_about *a, const placebo_test *test, pfx_rep_values *v);
+/* report->term[0], what is said of the assignment, and the note. field [PFX_PLACEBO_FIELDS][reps], the standard
+ * errors not read. IDENT: more than half of the draws are lost. */
+pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
+                        const double *const *field, pfx_rep_report *report, pfx_err *err) PFX_MUST;
+
 extern const rep_method placebo_methods[PFX_PLACEBO_SCHEMES];
 
 #endif

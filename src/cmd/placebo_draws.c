@@ -7,7 +7,6 @@
 #include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/model/design.h"
-#include "src/rep/placebo_summary.h"
 
 /* The two ways to the full-sample coefficient differ by rounding; beyond this the draws cannot be compared
  * with it. */
@@ -192,106 +191,56 @@ static int placebo_extreme(const rep_run *r, int t, const double *const *field, 
     return fabs(x) >= fabs(x0) * (1 - 1e-9);
 }
 
-static const char *const kind_text[] = {"adoption (stays on)", "constant within units", "switches on and off",
-                                        "values"};
-
-static const char *claim(const placebo_state *s)
+static placebo_about about(const placebo_state *s)
 {
-    switch ((pfx_placebo_scheme)s->o->scheme) {
-    case PFX_PLACEBO_PERMUTE:
-        return "Units exchange whole treatment paths within strata. The p-value is exact for the sharp "
-               "hypothesis of no\n"
-               "effect on any unit if, within strata, any unit could have had any of the paths.\n";
-    case PFX_PLACEBO_RANDOM_DATE:
-        return "Units are drawn at random within strata, each with a date drawn from the stratum's dates of "
-               "adoption. The\n"
-               "p-value is a comparison with such draws; it is exact only if treatment came about that "
-               "way.\n";
-    case PFX_PLACEBO_WITHIN:
-        return "Rows exchange values within periods: a unit's treatment is no path any more and serial "
-               "correlation is\n"
-               "ignored. This p-value is not a valid test; it is here because tables print it. Use --scheme "
-               "permute.\n";
-    default:
-        return "Draws are the user's own. The p-value is exact if they are drawn as treatment was.\n";
-    }
+    static const char *const kinds[] = {"adoption (stays on)", "constant within units", "switches on and off",
+                                        "values"};
+    const pfx_assign *a = s->assign;
+    bool units = a->scheme != PFX_PLACEBO_WITHIN;
+    return (placebo_about){.scheme = a->scheme,
+                           .treatment = s->o->treatment,
+                           .kind = kinds[a->kind],
+                           .assigned_by = units ? s->unit_name : "row",
+                           .strata = a->scheme == PFX_PLACEBO_FILE ? "of the file"
+                                     : s->o->strata                ? s->o->strata
+                                     : units                       ? "same first and last period"
+                                                                   : "period",
+                           .n_units = a->n_units,
+                           .n_treated = a->n_treated,
+                           .n_always = a->n_always,
+                           .n_switch = a->n_switch,
+                           .n_strata = a->n_strata,
+                           .n_idle = a->n_idle,
+                           .assignments = a->assignments,
+                           .enumerated = a->enumerate};
 }
 
-static void add_about(const placebo_state *s, pfx_rep_report *report)
+static placebo_test test_of(const rep_run *r)
 {
-    const pfx_assign *a = s->assign;
-    pfx_rep_values *v = &report->more;
-    bool units = a->scheme != PFX_PLACEBO_WITHIN;
-    pfx_rep_add_text(v, NULL, "treatment", "treatment", s->o->treatment);
-    if (units) pfx_rep_add_text(v, NULL, "treatment_kind", "its paths", kind_text[a->kind]);
-    pfx_rep_add_text(v, NULL, "assigned_by", "assigned by", units ? s->unit_name : "row");
-    pfx_rep_add_count(v, NULL, "n_units", NULL, a->n_units);
-    pfx_rep_add_count(v, NULL, "n_treated", units ? "treated units" : "treated rows", a->n_treated);
-    if (units) pfx_rep_add_count(v, NULL, "n_always_treated", "of them from the start, kept", a->n_always);
-    if (units) pfx_rep_add_count(v, NULL, "n_switchers", "units that switch", a->n_switch);
-    pfx_rep_add_text(v, NULL, "strata", "strata",
-                     a->scheme == PFX_PLACEBO_FILE ? "of the file"
-                     : s->o->strata                ? s->o->strata
-                     : units                       ? "same first and last period"
-                                                   : "period");
-    if (a->scheme == PFX_PLACEBO_FILE) return;
-    pfx_rep_add_count(v, NULL, "n_strata", "strata with variation", a->n_strata);
-    pfx_rep_add_count(v, NULL, "n_strata_without_variation", "without, units kept", a->n_idle);
-    pfx_rep_add_real(v, NULL, "assignments", NULL, a->assignments);
-    pfx_rep_add_flag(v, NULL, "enumerated", "all assignments enumerated", a->enumerate);
+    const placebo_state *s = r->state;
+    return (placebo_test){.estimate = s->estimate,
+                          .std_error = s->std_error,
+                          .statistic = s->statistic,
+                          .df_t = r->fit->df_t,
+                          .null = r->o->null,
+                          .level = r->o->level,
+                          .by_t = s->o->stat == PLACEBO_T};
+}
+
+static void placebo_full(const rep_run *r, int t, pfx_rep_values *v)
+{
+    const placebo_about a = about(r->state);
+    const placebo_test test = test_of(r);
+    (void)t;
+    placebo_store(&a, &test, v);
 }
 
 static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_report *report, pfx_err *err)
 {
     const placebo_state *s = r->state;
-    pfx_rep_term *t = &report->term[0];
-    bool units = s->assign->scheme != PFX_PLACEBO_WITHIN, by_t = s->o->stat == PLACEBO_T;
-    pfx_placebo_result x, other;
-    pfx_placebo_draws d = {.reps = k->n,
-                           .b = k->field[PFX_DRAW_ESTIMATE],
-                           .t = k->field[PFX_DRAW_STATISTIC],
-                           .slope = units ? k->field[PFX_PLACEBO_SLOPE] : NULL,
-                           .switchers = units ? k->field[PFX_PLACEBO_SWITCHERS] : NULL,
-                           .estimate = s->estimate,
-                           .statistic = s->statistic,
-                           .null = r->o->null,
-                           .level = r->o->level,
-                           .df_t = r->fit->df_t,
-                           .by_t = by_t,
-                           .all = s->assign->enumerate};
-    pfx_status st = pfx_placebo_summarise(&d, &x, err);
-    if (st == PFX_OK) st = rep_check_lost(s->term[0], x.valid, k->n, err);
-    d.by_t = !by_t;
-    d.slope = r->o->null != 0 ? d.slope : NULL;
-    if (st == PFX_OK) st = pfx_placebo_summarise(&d, &other, err);
-    if (st != PFX_OK) return st;
-    add_about(s, report);
-    t->estimate = s->estimate;
-    t->std_error = s->std_error;
-    t->statistic = s->statistic;
-    t->valid = x.valid;
-    t->count = x.count;
-    t->p_value = x.p_value;
-    t->p_low = x.p_low;
-    t->p_high = x.p_high;
-    if (units) pfx_rep_add_interval(t, "inverted", x.conf_low, x.conf_high);
-    pfx_rep_add_text(&t->more, NULL, "stat", "p-value by", by_t ? "t" : "b");
-    pfx_rep_add_real(&t->more, NULL, by_t ? "p_value_b" : "p_value_t", by_t ? "p-value by b" : "p-value by t",
-                     other.p_value);
-    pfx_rep_add_real(&t->more, NULL, "p_left", "p left", x.p_left);
-    pfx_rep_add_real(&t->more, NULL, "p_right", "p right", x.p_right);
-    pfx_rep_add_real(&t->more, "share_significant", "0.10", "draws significant at 10 %", x.significant[0]);
-    pfx_rep_add_real(&t->more, "share_significant", "0.05", "at 5 %", x.significant[1]);
-    pfx_rep_add_real(&t->more, "share_significant", "0.01", "at 1 %", x.significant[2]);
-    pfx_rep_add_real(&t->more, "draws", "mean", "mean of the draws' estimates", x.mean);
-    pfx_rep_add_real(&t->more, "draws", "sd", "their standard deviation", x.sd);
-    if (units)
-        pfx_rep_add_real(&t->more, NULL, "switchers_mean", "units that switch, mean of draws", x.switchers);
-    pfx_str_add(&report->note, claim(s));
-    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)))
-        pfx_str_add(&report->note,
-                    "The interval is unbounded where no effect can be rejected with so few draws.\n");
-    return PFX_OK;
+    const placebo_about a = about(s);
+    const placebo_test test = test_of(r);
+    return placebo_term(s->term[0], &a, &test, k->n, (const double *const *)k->field, report, err);
 }
 
 #define SCHEME(number, text, head)                                                                           \
@@ -304,6 +253,7 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
                 .release = placebo_release,                                                                  \
                 .draws = placebo_draws,                                                                      \
                 .describe = placebo_describe,                                                                \
+                .full = placebo_full,                                                                        \
                 .keep = placebo_keep,                                                                        \
                 .extreme = placebo_extreme,                                                                  \
                 .summarise = placebo_summarise}

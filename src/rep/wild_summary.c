@@ -39,6 +39,12 @@ int pfx_wild_beyond(double draw, double t, pfx_wild_p kind)
     return draw * draw > b.above;
 }
 
+double pfx_wild_t(double n0, double n1, double d0, double d1, double d2, double x)
+{
+    double var = d0 + x * (d1 + x * d2);
+    return var > 0 ? (n0 + x * n1) / sqrt(var) : NAN;
+}
+
 static void p_values(const double count[4], double p[PFX_P_KINDS])
 {
     double n = count[ALL];

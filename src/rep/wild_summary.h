@@ -50,6 +50,9 @@ typedef struct pfx_wild_out {
 /* 1 where a draw t* is beyond t in the way of `kind` (equal-tailed: as symmetric), else 0. */
 int pfx_wild_beyond(double draw, double t, pfx_wild_p kind);
 
+/* t* of a draw at the null estimate + x by its polynomials; NaN where its variance is not positive. */
+double pfx_wild_t(double n0, double n1, double d0, double d1, double d2, double x);
+
 /* A draw is beyond t where |t*| > |t| (1 + 1e-9), and alike in either tail. The set is what is not rejected
  * at 1 - level: searched on a grid of a quarter of a standard error over 8 of them, then doubling up to
  * 1,000, beyond which it is taken as unbounded; its ends to 1e-9 standard errors, by p_at to 1e-6. NOMEM, and

@@ -1,0 +1,55 @@
+/* Inference from placebo draws. */
+#include <math.h>
+#include <string.h>
+
+#include "src/cmd/inference_private.h"
+#include "src/cmd/placebo.h"
+
+static const rep_method *placebo_find(const pfx_draw_spec *s)
+{
+    for (int i = 0; i < PFX_PLACEBO_SCHEMES; i++)
+        if (strcmp(s->command, "placebo") == 0 && strcmp(s->method, placebo_methods[i].name) == 0)
+            return &placebo_methods[i];
+    return NULL;
+}
+
+static pfx_status placebo_choose(inference_run *r, pfx_err *err)
+{
+    if (inference_field(r, "slope") != PFX_PLACEBO_SLOPE ||
+        inference_field(r, "switchers") != PFX_PLACEBO_SWITCHERS || r->spec->n_terms != 1 ||
+        !isfinite(inference_number(inference_full(r, 0), "df_t")))
+        return pfx_fail(err, PFX_EFORMAT, "%s: does not say what the draws are of; run placebo again",
+                        pfx_draws_path(r->file));
+    return placebo_check_null(r->null, r->o->stat, (pfx_placebo_scheme)(r->shown - placebo_methods), err);
+}
+
+static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p, pfx_rep_term *out,
+                                pfx_err *err)
+{
+    const json_t *full = inference_full(r, t);
+    double assignments = inference_number(full, "assignments");
+    const placebo_about a = {.scheme = (pfx_placebo_scheme)(r->shown - placebo_methods),
+                             .treatment = inference_text(full, "treatment"),
+                             .kind = inference_text(full, "treatment_kind"),
+                             .assigned_by = inference_text(full, "assigned_by"),
+                             .strata = inference_text(full, "strata"),
+                             .n_units = inference_count(full, "n_units"),
+                             .n_treated = inference_count(full, "n_treated"),
+                             .n_always = inference_count(full, "n_always_treated"),
+                             .n_switch = inference_count(full, "n_switchers"),
+                             .n_strata = inference_count(full, "n_strata"),
+                             .n_idle = inference_count(full, "n_strata_without_variation"),
+                             .assignments = isnan(assignments) ? INFINITY : assignments,
+                             .enumerated = json_is_true(json_object_get(full, "enumerated"))};
+    const placebo_test test = {.estimate = inference_number(full, "estimate"),
+                               .std_error = inference_number(full, "std_error"),
+                               .statistic = inference_number(full, "statistic"),
+                               .df_t = inference_number(full, "df_t"),
+                               .null = r->null,
+                               .level = r->o->rep.level,
+                               .by_t = r->o->stat == PLACEBO_T};
+    (void)out; /* the only one */
+    return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, (const double *const *)r->field, p, err);
+}
+
+const inference_method inference_placebo = {placebo_find, placebo_choose, placebo_infer, NULL};
