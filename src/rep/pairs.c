@@ -52,6 +52,7 @@ typedef struct work {
     double *Q;      /* [PANELS][ld x LANES] */
     double *P;      /* [PANELS][patterns x LANES] weights, then scores, of patterns */
     double *v;      /* [PANELS][LANES] */
+    double *total;  /* [PANELS][LANES] sums of exponential weights */
     double *term;   /* [2 n_terms + k], or as iv_lanes.h says */
     double *iv;     /* [PANELS][iv_room] */
     uint8_t *count; /* [WIDTH x ldc] */
@@ -73,6 +74,7 @@ static work lay_out(const pfx_pairs *p, int panels, void *scratch)
     TAKE(Q, p->o.std_error ? panels * ld * LANES : 0);
     TAKE(P, panels * p->pattern.rows * LANES);
     TAKE(v, panels * LANES);
+    TAKE(total, panels * LANES);
     TAKE(term, p->s->iv ? pfx_iv_lanes_work(p->s) : 2 * p->n_terms + k);
     TAKE(iv, panels * p->iv_room);
 #undef TAKE
@@ -106,10 +108,9 @@ void pfx_pairs_exponentials(uint64_t seed, uint64_t replicate, pfx_idx first, pf
     for (pfx_idx i = 0; i < n; i++) out[i] = -log(pfx_rng_uniform(&r));
 }
 
-/* Exponential weights of clusters g .. g + n - 1 in the replicates of a panel, or their squares: W [n x
+/* Exponential weights of clusters g .. g + n - 1 in the replicates of a panel: W [n x
  * LANES]. */
-static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, bool square,
-                              double *W)
+static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, double *W)
 {
     const pfx_union *all = &p->o.all;
     pfx_idx own = g + n < p->s->G ? n : p->s->G - g; /* beyond the clusters: zero */
@@ -122,21 +123,19 @@ static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_
             if (!all->of) pfx_pairs_exponentials(d->seed, replicate, g + i, m, e);
             for (pfx_idx j = 0; j < m; j++) {
                 if (all->of) pfx_pairs_exponentials(d->seed, replicate, all->of[g + i + j], 1, e + j);
-                W[(i + j) * LANES + l] = square ? e[j] * e[j] : e[j];
+                W[(i + j) * LANES + l] = e[j];
             }
         }
     }
 }
 
-/* W of a block in a panel: what multiplies statistics; with `square`, what multiplies squared scores. A
- * cluster drawn twice has two scores, a cluster of weight 2 has one that is twice as large. */
-static void fill_weights(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, bool square,
-                         double *W)
+/* Weights of a block of clusters in a panel. */
+static void fill_weights(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, double *W)
 {
     if (d->count)
         pfx_k_rep_pack(p->o.isa, n, p->ldc, d->count + panel * LANES * p->ldc + g, W);
     else
-        fill_exponentials(p, d, panel, g, n, square, W);
+        fill_exponentials(p, d, panel, g, n, W);
 }
 
 /* Sums of the statistics over the clusters, in all replicates. */
@@ -145,12 +144,14 @@ static void sum_products(const pfx_pairs *p, const draw *d, work *w)
     const pfx_clusterstat *s = p->s;
     const pfx_patterns *t = &p->pattern;
     pfx_idx table = t->rows * LANES;
+    memset(w->total, 0, (size_t)(w->panels * LANES) * sizeof *w->total);
     memset(w->C, 0, (size_t)(w->panels * s->ld * LANES) * sizeof *w->C);
     memset(w->P, 0, (size_t)(w->panels * table) * sizeof *w->P);
     for (pfx_idx g = 0; g < s->rows; g += p->block)
         for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            fill_weights(p, d, i, g, n, false, w->W);
+            fill_weights(p, d, i, g, n, w->W);
+            for (pfx_idx c = 0; c < n * LANES && !d->count; c++) w->total[i * LANES + c % LANES] += w->W[c];
             if (p->lead) pfx_k_rep_tally(p->o.isa, n, w->W, t->pattern + g, w->P + i * table);
             pfx_k_rep_sums(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                            ask_ahead(p, g, i), w->C + (i * s->ld + p->lead) * LANES);
@@ -220,7 +221,7 @@ static void sum_squares(const pfx_pairs *p, const draw *d, int t, work *w)
     for (pfx_idx g = 0; g < s->rows; g += p->block)
         for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            fill_weights(p, d, i, g, n, true, w->W);
+            fill_weights(p, d, i, g, n, w->W);
             pfx_k_rep_squares(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                               w->Q + (i * s->ld + p->lead) * LANES, p->lead ? p->pattern.pattern + g : NULL,
                               p->lead ? w->P + i * p->pattern.rows * LANES : NULL, ask_ahead(p, g, i),
@@ -255,7 +256,8 @@ static void compute(const pfx_pairs *p, const draw *d, int panels, void *scratch
         for (int r = 0; r < panels * LANES; r++) {
             pfx_idx at = (pfx_idx)r * n + t;
             double b = field[PFX_DRAW_ESTIMATE][at];
-            double se = p->o.std_error && !isnan(b) ? sqrt(p->factor * w.v[r]) : NAN;
+            double v = d->count ? w.v[r] : w.v[r] * (w.total[r] / (double)p->s->G); /* weights to sum G */
+            double se = p->o.std_error && !isnan(b) ? sqrt(p->factor * v) : NAN;
             field[PFX_DRAW_STD_ERROR][at] = se;
             field[PFX_DRAW_STATISTIC][at] = se > 0 ? (b - p->s->b[t]) / se : NAN;
         }

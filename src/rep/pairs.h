@@ -17,9 +17,10 @@ typedef struct pfx_pairs pfx_pairs;
 typedef struct pfx_pairs_options {
     bool std_error; /* standard error and t of each draw; without, they are NaN and the draw costs half */
     pfx_isa isa;
-    bool bayes; /* independent exponential(1) weights of the clusters in place of counts: a Dirichlet(1 .. 1)
-                   draw, as nothing depends on the weights' sum. The standard error is that of the weighted
-                   fit: squared scores times squared weights */
+    bool bayes;    /* independent exponential(1) weights of the clusters in place of counts, to the sum G:
+                      Dirichlet.    The standard error is the sample's in the weighted sample: squared scores times
+                      weights, as    with counts. (Squared weights, as in a weighted fit's sandwich, have mean 2 and
+                      would halve    t's variance.) */
     pfx_idx draws; /* clusters in a replicate, 2 .. G, without bayes and all; 0: as many as there are. The
                       factor of the standard error is then draws/(draws-1) */
     pfx_union all; /* clusters are drawn from these; n 0: from the statistics' own. Must outlive the method. A
