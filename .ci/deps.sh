@@ -24,6 +24,8 @@ build   jansson.h               jansson       -ljansson     libjansson-dev      
 build   nettle/sha2.h           nettle        -lnettle      nettle-dev                   Nettle
 test    cmocka.h                cmocka        -lcmocka      libcmocka-dev                cmocka
 test    gnuplot                 -             -             gnuplot-nox                  gnuplot
+test    python3                 -             -             python3                      Python
+test    groff                   -             -             groff                        groff
 test    h5dump                  -             -             hdf5-tools                   HDF5
 slurm   slurmctld               -             -             slurm-wlm                    Slurm
 slurm   munged                  -             -             munge                        munge

@@ -47,7 +47,8 @@ static pfx_status start(pfx_err *err)
 {
     pfx_status st;
     hold_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is then a write error like any other */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is then a write error like any other, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow further */
     gsl_set_error_handler_off();
     if ((st = pfx_h5_init(err))) return st;
     if ((st = pfx_par_single_thread_blas(err))) return st;

@@ -24,13 +24,16 @@ static int affinity_cpus(void)
     return 1;
 }
 
+/* What --threads allows too. */
+enum { MAX_THREADS = 1024 };
+
 int pfx_par_threads(int asked)
 {
     if (asked > 0) return asked;
     const char *slurm = getenv("SLURM_CPUS_PER_TASK");
     pfx_idx given = 0;
     int n = affinity_cpus();
-    if (slurm && pfx_text_idx(slurm, strlen(slurm), &given) && given > 0 && given <= 1 << 20) n = (int)given;
+    if (slurm && pfx_text_idx(slurm, strlen(slurm), &given) && given > 0) n = given < MAX_THREADS ? (int)given : MAX_THREADS;
     int quota = pfx_cgroup_cpus("");
     return quota > 0 && quota < n ? quota : n;
 }

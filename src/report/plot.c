@@ -308,18 +308,29 @@ static pfx_status set_date(const char *path, pfx_err *err)
     return st;
 }
 
+/* gnuplot says nothing where the disk is full: the end of the file tells. */
+static bool is_whole(const char *path, pfx_plot_format format)
+{
+    static const char *const mark[] = {[PFX_PLOT_SVG] = "</svg>", [PFX_PLOT_PNG] = "IEND", [PFX_PLOT_PDF] = "%%EOF"};
+    char tail[64];
+    FILE *f = fopen(path, "rb");
+    size_t n = 0;
+    if (f && fseek(f, -(long)sizeof tail, SEEK_END) == 0) n = fread(tail, 1, sizeof tail, f);
+    if (f) fclose(f);
+    return n == sizeof tail && memmem(tail, n, mark[format], strlen(mark[format]));
+}
+
 pfx_status pfx_plot_write(const pfx_plot *p, const char *path, bool force, pfx_err *err)
 {
     pfx_str script = {0};
     pfx_out out = {0};
-    struct stat st_file;
     pfx_plot_format format = PFX_PLOT_SVG;
     pfx_status st = pfx_plot_format_of(path, &format, err);
     if (st == PFX_OK) st = pfx_out_begin(&out, path, force, err);
     if (st == PFX_OK) st = pfx_plot_script(p, format, out.tmp, &script, err);
     if (st == PFX_OK) st = run_gnuplot(script.s, script.len, err);
-    if (st == PFX_OK && (stat(out.tmp, &st_file) || st_file.st_size == 0))
-        st = pfx_fail(err, PFX_EIO, "%s: gnuplot wrote nothing", path);
+    if (st == PFX_OK && !is_whole(out.tmp, format))
+        st = pfx_fail(err, PFX_EIO, "%s: gnuplot did not write the whole figure; is the disk full?", path);
     if (st == PFX_OK && format == PFX_PLOT_PDF) st = set_date(out.tmp, err);
     if (st == PFX_OK) st = pfx_out_commit(&out, err);
     pfx_out_abort(&out);
