@@ -126,3 +126,20 @@ const char *pfx_text_nearest(const char *name, pfx_idx n, const char *const *can
     }
     return found;
 }
+
+size_t pfx_text_item(const char *s)
+{
+    int depth = 0;
+    char quote = 0;
+    for (size_t i = 0;; i++) {
+        if (!s[i] || (s[i] == ',' && depth <= 0 && !quote)) return i;
+        if (quote)
+            quote = s[i] == quote ? 0 : quote;
+        else if (s[i] == '"' || s[i] == '`')
+            quote = s[i];
+        else if (strchr("([", s[i]))
+            depth++;
+        else if (strchr(")]", s[i]))
+            depth--;
+    }
+}

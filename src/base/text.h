@@ -32,6 +32,9 @@ bool pfx_text_size(const char *s, size_t *out);
  * case; at most one third of the length, at least 1); NULL otherwise. */
 const char *pfx_text_nearest(const char *name, pfx_idx n, const char *const *candidates);
 
+/* The length of the first item of a list: it ends at a comma outside brackets, "texts" and `names`, or with s. */
+size_t pfx_text_item(const char *s);
+
 /* Columns a UTF-8 string takes on a terminal (wide East Asian characters count two). */
 int pfx_text_width(const char *s);
 /* True if the n bytes are well-formed UTF-8. */

@@ -126,7 +126,7 @@ static pfx_status list_add(const pfx_opt *o, pfx_opt_list *list, const char *val
     return PFX_OK;
 }
 
-/* Cut "a, b,c" into names without the blanks around them. */
+/* Cut "a, l(b, 1),c" into names without the blanks around them. */
 static pfx_status names_add(const pfx_opt *o, pfx_opt_list *list, const char *value, pfx_err *err)
 {
     size_t n = strlen(value) + 1;
@@ -137,8 +137,8 @@ static pfx_status names_add(const pfx_opt *o, pfx_opt_list *list, const char *va
     memcpy(cut->text, value, n);
 
     for (char *s = cut->text, *end; s; s = end) {
-        end = strchr(s, ',');
-        if (end) *end++ = '\0';
+        end = s + pfx_text_item(s);
+        end = *end ? (*end = '\0', end + 1) : NULL;
         while (isspace((unsigned char)*s)) s++;
         size_t len = strlen(s);
         while (len && isspace((unsigned char)s[len - 1])) s[--len] = '\0';

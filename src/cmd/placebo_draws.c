@@ -161,7 +161,7 @@ static pfx_status placebo_prepare(rep_run *r, pfx_design *design, pfx_err *err)
             s->statistic = r->fit->coef[i].statistic;
         }
     if (isnan(s->estimate))
-        return pfx_fail(err, PFX_EUSAGE, "%s was left out as collinear: there is nothing to test",
+        return pfx_fail(err, PFX_EIDENT, "%s was left out as collinear: there is nothing to test",
                         s->term[0]);
     return s->o->scheme == PFX_PLACEBO_IN_TIME ? placebo_in_time(r, design, err) : make_draws(r, design, err);
 }

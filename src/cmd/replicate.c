@@ -36,13 +36,14 @@ static pfx_status parse_formula(rep_run *r, const char *text, pfx_err *err)
     if (st != PFX_OK) return st;
     if ((st = rep_family_parse(r, err)) != PFX_OK) return st;
     if (r->formula->n_models != 1 && !r->method->family)
-        return pfx_fail(err, PFX_EUSAGE, "%s: %s by %s takes one model, not %d", text, r->method->command,
-                        r->method->name, r->formula->n_models);
+        return pfx_fail(err, PFX_EUSAGE, "%s: %s%s%s takes one model, not %d", text, r->method->command,
+                        r->method->name ? " by " : "", r->method->name ? r->method->name : "", r->formula->n_models);
     for (int m = 0; m < r->formula->n_models; m++)
         if (r->formula->models[m].n_endogenous && !r->method->instruments)
             return pfx_fail(err, PFX_EUSAGE,
-                            "%s: %s (%s) takes no instruments in this version; leave them out of the formula",
-                            r->formula->models[m].text, r->method->command, r->method->name);
+                            "%s: %s%s%s takes no instruments in this version; leave them out of the formula",
+                            r->formula->models[m].text, r->method->command, r->method->name ? " by " : "",
+                            r->method->name ? r->method->name : "");
     return r->formula->n_models > 1 ? rep_family_begin(r, err) : PFX_OK;
 }
 

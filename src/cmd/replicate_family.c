@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/text.h"
 #include "src/cmd/replicate.h"
 
 enum { MAX_TERMS = REP_FAMILY_TESTS };
@@ -64,24 +65,6 @@ pfx_fit *const *rep_fits(const rep_run *r, int *n)
 
 /* ---- formulas ---- */
 
-/* The length of the first specification of a list: commas in brackets and quotes are its own. */
-static size_t first_spec(const char *s)
-{
-    int depth = 0;
-    char quote = 0;
-    for (size_t i = 0;; i++) {
-        if (!s[i] || (s[i] == ',' && depth <= 0 && !quote)) return i;
-        if (quote)
-            quote = s[i] == quote ? 0 : quote;
-        else if (s[i] == '"' || s[i] == '`')
-            quote = s[i];
-        else if (strchr("([", s[i]))
-            depth++;
-        else if (strchr(")]", s[i]))
-            depth--;
-    }
-}
-
 /* Models of a formula go behind those of another. */
 static pfx_status append_models(pfx_formula *to, const char *text, pfx_err *err)
 {
@@ -106,7 +89,7 @@ pfx_status rep_family_parse(rep_run *r, pfx_err *err)
     const pfx_opt_list *list = &r->o->family;
     for (int i = 0; i < list->n; i++)
         for (const char *s = list->v[i]; *s;) {
-            size_t n = first_spec(s);
+            size_t n = pfx_text_item(s);
             char *one = pfx_mem_strndup(s, n, err);
             if (!one) return PFX_ENOMEM;
             pfx_status st = append_models(r->formula, one, err);

@@ -83,7 +83,7 @@ enum { PFX_CLUSTERSTAT_MAX_COLUMNS = 512 };
 
 /* Statistics of the first cluster variable of d, which is not changed; with instruments where d has
  * endogenous columns. Memory: a copy of the design, then O(G p^2).
- * USAGE: a term that is no regressor (suggests the nearest) or was left out; effects neither nested in the
+ * USAGE: a term that is no regressor (suggests the nearest); effects neither nested in the
  * clusters nor few. DATA: fewer than two clusters. NOCONV: a tested term is not identified beside the
  * effects. NOMEM, also beyond max_bytes. The same bits at any nth. */
 pfx_status pfx_clusterstat_create(const struct pfx_design *d, const pfx_clusterstat_options *o,

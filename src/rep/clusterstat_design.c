@@ -38,7 +38,7 @@ static pfx_status unknown_term(const plan *l, const char *name, pfx_err *err)
 {
     const char *near = pfx_text_nearest(name, l->d->p - 1, (const char *const *)l->d->name);
     if (listed(name, l->o->n_collinear, l->o->collinear))
-        return pfx_fail(err, PFX_EUSAGE, "%s was left out as collinear: there is nothing to test", name);
+        return pfx_fail(err, PFX_EIDENT, "%s was left out as collinear: there is nothing to test", name);
     if (near)
         return pfx_fail(err, PFX_EUSAGE, "%s is no regressor of the formula; did you mean %s?", name, near);
     return pfx_fail(err, PFX_EUSAGE, "%s is no regressor of the formula", name);

@@ -69,16 +69,21 @@ static double scale_of(const pfx_boot_in *in)
     return in->scale > 0 ? in->scale : 1;
 }
 
+/* Of the draws that have what is compared; where the estimate has none there is nothing to compare with. */
 static void count_extreme(const pfx_boot_in *in, pfx_boot_out *out)
 {
     bool by_t = in->t != NULL;
+    pfx_idx n = 0;
+    if (!isfinite(out->statistic)) return;
     double edge = fabs(by_t ? out->statistic : in->estimate - in->null) * (1 - TIE);
     for (pfx_idx r = 0; r < in->reps; r++) {
         double b = in->b[r * in->stride];
         double x = by_t ? in->t[r * in->stride] : scale_of(in) * (b - in->estimate);
-        if (isfinite(b) && fabs(x) >= edge) out->count++;
+        if (!isfinite(b) || !isfinite(x)) continue;
+        n++;
+        out->count += fabs(x) >= edge;
     }
-    out->p_value = (double)(1 + out->count) / (double)(1 + out->valid);
+    if (n) out->p_value = (double)(1 + out->count) / (double)(1 + n);
 }
 
 pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err *err)

@@ -18,8 +18,13 @@ enum { BLOCK_BYTES = 192 * 1024 };
 /* In whitened columns a dependent one leaves a pivot of rounding noise, about 1e-16 of its diagonal. */
 static const double DEPENDENT = 1e-11;
 
+/* A draw of few distinct clusters may fit them without error: what is then left of the standard error, less than this
+ * share of the full sample's, is rounding. */
+static const double ZERO_SE = 1e-10;
+
 struct pfx_pairs {
     const pfx_clusterstat *s;
+    double *floor; /* [n_terms] standard errors at or below it are none: NaN, and so is t */
     pfx_pairs_options o;
     pfx_rep_method method;
     int k, n_terms;
@@ -258,8 +263,9 @@ static void compute(const pfx_pairs *p, const draw *d, int panels, void *scratch
             double b = field[PFX_DRAW_ESTIMATE][at];
             double v = d->count ? w.v[r] : w.v[r] * (w.total[r] / (double)p->s->G); /* weights to sum G */
             double se = p->o.std_error && !isnan(b) ? sqrt(p->factor * v) : NAN;
+            if (se <= p->floor[t]) se = NAN;
             field[PFX_DRAW_STD_ERROR][at] = se;
-            field[PFX_DRAW_STATISTIC][at] = se > 0 ? (b - p->s->b[t]) / se : NAN;
+            field[PFX_DRAW_STATISTIC][at] = (b - p->s->b[t]) / se;
         }
     }
 }
@@ -306,7 +312,8 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     p->n_stats = (pfx_idx)k * (k + 1) / 2 + k;
     p->factor = (double)drawn / (double)(drawn - 1);
     p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
-    if (!p->functional || pfx_patterns_find(s, &p->pattern, err) != PFX_OK) {
+    p->floor = pfx_mem_calloc(n, sizeof *p->floor, err);
+    if (!p->functional || !p->floor || pfx_patterns_find(s, &p->pattern, err) != PFX_OK) {
         pfx_pairs_free(p);
         return PFX_ENOMEM;
     }
@@ -315,6 +322,14 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     for (int t = 0; t < n && !s->iv; t++) {
         p->functional[t * n + t] = 1;
         pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
+    }
+    if (o->std_error) {
+        pfx_status st = pfx_pairs_full(p, p->floor, err);
+        if (st != PFX_OK) {
+            pfx_pairs_free(p);
+            return st;
+        }
+        for (int t = 0; t < n; t++) p->floor[t] = p->floor[t] > 0 ? p->floor[t] * ZERO_SE : 0;
     }
     p->method = (pfx_rep_method){.name = "pairs",
                                  .width = WIDTH,
@@ -330,6 +345,7 @@ void pfx_pairs_free(pfx_pairs *p)
 {
     if (!p) return;
     pfx_mem_free(p->functional);
+    pfx_mem_free(p->floor);
     pfx_patterns_free(&p->pattern);
     pfx_mem_free(p);
 }

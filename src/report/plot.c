@@ -311,7 +311,8 @@ static pfx_status set_date(const char *path, pfx_err *err)
 /* gnuplot says nothing where the disk is full: the end of the file tells. */
 static bool is_whole(const char *path, pfx_plot_format format)
 {
-    static const char *const mark[] = {[PFX_PLOT_SVG] = "</svg>", [PFX_PLOT_PNG] = "IEND", [PFX_PLOT_PDF] = "%%EOF"};
+    static const char *const mark[] = {
+        [PFX_PLOT_SVG] = "</svg>", [PFX_PLOT_PNG] = "IEND", [PFX_PLOT_PDF] = "%%EOF"};
     char tail[64];
     FILE *f = fopen(path, "rb");
     size_t n = 0;

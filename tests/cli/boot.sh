@@ -96,6 +96,14 @@ expect 2 "--ci median" "$P" boot "$panel" 'y ~ x' --coef x --ci median --method 
 expect 2 "one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year --method pairs
 expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"' --method pairs
 "$P" boot "$panel" 'y ~ x + two' --coef two --quiet >"$dir/stdout" 2>"$dir/stderr"
-[ $? = 2 ] || fault "a collinear coefficient is not refused"
+[ $? = 4 ] || fault "a collinear coefficient is not refused"
 holds "left out as collinear" "$dir/stderr"
+# A lag's comma is no separator; where nothing varies there is no p-value; what was left out is not identified.
+ok "$P" boot "$panel" 'y ~ l(x, 1) + z | firm' --method pairs --coef 'l(x, 1),z' --reps 99 --format json
+holds '"term": "l(x, 1)"'
+ok "$P" boot "$panel" 'one ~ x | firm + year' --method pairs --coef x --reps 99 --format json
+holds '"p_value": null'
+"$P" boot "$panel" 'y ~ x + two | firm' --method pairs --coef two --reps 9 --quiet >"$dir/stdout" 2>"$dir/stderr"
+[ $? = 4 ] || fault "a coefficient that was left out: not exit 4"
+
 finish

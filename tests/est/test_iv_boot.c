@@ -204,7 +204,7 @@ static void test_refusals(void **state)
     o.terms = unknown;
     assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EUSAGE, "x9 is no regressor");
     o.terms = fine, o.n_collinear = 1, o.collinear = fine;
-    assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EUSAGE, "left out as collinear");
+    assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EIDENT, "left out as collinear");
     o.collinear = instrument;
     assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EIDENT, "0 instruments");
     ref_design_free(d);

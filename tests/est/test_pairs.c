@@ -384,7 +384,7 @@ static void test_refusals(void **state)
     o.n_terms = 1, o.terms = nested;
     assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_ENOCONV, "x1 is not identified");
     o.n_collinear = 1, o.collinear = nested;
-    assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EUSAGE, "left out as collinear");
+    assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_EIDENT, "left out as collinear");
     o = (pfx_clusterstat_options){
         .n_terms = 1, .terms = twice, .tol = 1e-10, .maxiter = 100, .nth = 1, .max_bytes = 100};
     assert_fails(pfx_clusterstat_create(d, &o, &s, &err), PFX_ENOMEM, "40 clusters");
