@@ -89,16 +89,17 @@ $(BUILD)/packages:
 	@mkdir -p $(@D)
 	@touch $@
 
+# Objects that single programs ask for besides stand before the library, whatever the linker.
 $(TESTS): %: %.o $(TEST_HELP) $(LIB)
 	@echo "  link $@"
-	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LINK_LIBS)
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $(filter-out $(LIB),$^) $(LIB) $(TEST_LIBS) $(LINK_LIBS)
 
 # Designs that the test of accuracy uses too.
 $(BUILD)/bench/bench_accuracy: $(addprefix $(BUILD)/tests/est/,hard_designs.o wide_ols.o)
 
 $(BENCHES): %: %.o $(BENCH_HELP) $(LIB)
 	@echo "  link $@"
-	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LINK_LIBS)
 
 # The simulation of coverage, and its test, which has a main of its own.
 $(BUILD)/bench/coverage/coverage: $(COVERAGE_OBJ) $(LIB)
