@@ -1,5 +1,6 @@
 /* Bodies of the replicate kernels, compiled once for each ISA. */
 #include "kernels/replicate.h"
+#include "kernels/turn.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -162,33 +163,12 @@ void PFX_K(pfx_k_rep_tally)(pfx_idx n, const double *W, const int32_t *pattern, 
     }
 }
 
-/* Eight clusters of eight replicates, turned from rows of replicates to rows of clusters. */
-PFX_INLINE void turn(pfx_idx ld, const uint8_t *count, uint8_t out[8][8])
-{
-#if defined(__SSE2__)
-#define ROW_OF(r) _mm_loadl_epi64((const __m128i *)(const void *)(count + (r)*ld))
-    __m128i a = _mm_unpacklo_epi8(ROW_OF(0), ROW_OF(1)), b = _mm_unpacklo_epi8(ROW_OF(2), ROW_OF(3));
-    __m128i c = _mm_unpacklo_epi8(ROW_OF(4), ROW_OF(5)), d = _mm_unpacklo_epi8(ROW_OF(6), ROW_OF(7));
-    __m128i e = _mm_unpacklo_epi16(a, b), f = _mm_unpackhi_epi16(a, b);
-    __m128i g = _mm_unpacklo_epi16(c, d), h = _mm_unpackhi_epi16(c, d);
-    __m128i *to = (__m128i *)(void *)out;
-    _mm_storeu_si128(to, _mm_unpacklo_epi32(e, g));
-    _mm_storeu_si128(to + 1, _mm_unpackhi_epi32(e, g));
-    _mm_storeu_si128(to + 2, _mm_unpacklo_epi32(f, h));
-    _mm_storeu_si128(to + 3, _mm_unpackhi_epi32(f, h));
-#undef ROW_OF
-#else
-    for (int r = 0; r < 8; r++)
-        for (int g = 0; g < 8; g++) out[g][r] = count[r * ld + g];
-#endif
-}
-
 void PFX_K(pfx_k_rep_pack)(pfx_idx n, pfx_idx ld, const uint8_t *count, double *W)
 {
     for (pfx_idx g = 0; g < n; g += 8)
         for (int l = 0; l < N; l += 8) {
             uint8_t t[8][8];
-            turn(ld, count + l * ld + g, t);
+            pfx_k_turn8(ld, count + l * ld + g, t);
             PFX_UNROLL
             for (int i = 0; i < 8; i++) v8_store(W + (g + i) * N + l, v8_from_u8(t[i]));
         }
