@@ -69,10 +69,9 @@ static pfx_status check_subsample(const rep_run *r, pairs_state *s, pfx_err *err
     return PFX_OK;
 }
 
-static pfx_status pairs_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+static pfx_status pairs_open(rep_run *r, pfx_err *err)
 {
     pairs_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
-    (void)d, (void)cluster;
     if (!s) return PFX_ENOMEM;
     if (r->vcov.n_clusters == 0)
         return pfx_fail(err, PFX_EUSAGE, "%s has no unit to cluster by; name one with --cluster VAR",

@@ -75,7 +75,7 @@ static pfx_status check_instruments(const rep_run *r, pfx_err *err)
         option);
 }
 
-static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+static pfx_status wild_open(rep_run *r, pfx_err *err)
 {
     const boot_options *o = r->own;
     wild_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
@@ -94,11 +94,8 @@ static pfx_status wild_open(rep_run *r, pfx_dataset_options *d, const char **clu
     s->boot = -1;
     s->boot_name = o->bootcluster;
     for (int c = 0; c < r->vcov.n_clusters && s->boot_name; c++)
-        if (!strcmp(cluster[c], s->boot_name)) s->boot = c;
-    if (s->boot_name && s->boot < 0) {
-        s->boot = d->n_clusters;
-        cluster[d->n_clusters++] = s->boot_name;
-    }
+        if (!strcmp(r->factor[c], s->boot_name)) s->boot = c;
+    if (s->boot_name && s->boot < 0) s->boot = rep_add_factor(r, "--bootcluster", s->boot_name);
     r->drawn_by = s->boot < 0 ? 0 : s->boot;
     st = boot_wild_choose_ci(&o->ci, o->joint, &s->invert, err);
     s->search = s->invert && has_instruments(r);
@@ -204,6 +201,9 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     bool few = false;
     if (s->boot < 0) /* of two variables the one with more clusters */
         s->boot = r->vcov.n_clusters == 2 && design->clusters[1].n_levels > design->clusters[0].n_levels;
+    if (design->clusters[s->boot].n_levels < 2)
+        return pfx_fail(err, PFX_EDATA, "--bootcluster %s: one level in the %lld rows used; draws need two or more",
+                        s->boot_name, (long long)design->n);
     pfx_status st = pfx_wild_cells_create(design, r->vcov.n_clusters, s->boot, &s->cells, err);
     double t0 = pfx_wall_s();
     if (st == PFX_OK) st = make_stat(r, design, err);

@@ -54,16 +54,15 @@ static void release(void *state)
     pfx_mem_free(s);
 }
 
-static pfx_status open_method(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+static pfx_status open_method(rep_run *r, pfx_err *err)
 {
-    (void)cluster;
     if (r->vcov.n_clusters == 0)
         return pfx_fail(err, PFX_EUSAGE, "%s has no unit to cluster by; name one with --cluster VAR",
                         pfx_panel_path(r->panel));
     if (r->vcov.n_clusters > 1)
         return pfx_fail(err, PFX_EUSAGE, "--cluster %s: the jackknife leaves out clusters of one variable",
                         r->o->cluster);
-    d->want_rows = true;
+    r->dataset.want_rows = true;
     return (r->state = pfx_mem_calloc(1, sizeof(jackknife_state), err)) ? PFX_OK : PFX_ENOMEM;
 }
 

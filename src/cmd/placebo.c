@@ -1,6 +1,9 @@
 /* The placebo command: its options, and the run of schemes that draw and of the one that does not. */
 #include "src/cmd/placebo.h"
 
+#include <string.h>
+
+#include "src/base/mem.h"
 #include "src/cmd/commands.h"
 
 static const char *const scheme_choices[] = {"permute", "random-date", "in-time", "within-period", NULL};
@@ -64,6 +67,24 @@ static pfx_status in_time_command(rep_run *r, const char *panel, const char *for
     return st;
 }
 
+static pfx_status run_scheme(placebo_options *o, const char *const pos[2], pfx_err *err)
+{
+    rep_run r = {.o = &o->rep, .own = o, .method = &placebo_methods[o->scheme]};
+    if (o->scheme == PFX_PLACEBO_IN_TIME) return in_time_command(&r, pos[0], pos[1], err);
+    return rep_command(&r, pos[0], pos[1], err);
+}
+
+/* The treatment is a column, not a formula: its name stands bare or, as in the formula, in backticks. */
+static pfx_status bare_name(const char **name, char **copy, pfx_err *err)
+{
+    size_t n = strlen(*name);
+    if (n < 3 || (*name)[0] != '`' || (*name)[n - 1] != '`') return PFX_OK;
+    if (!(*copy = pfx_mem_strdup(*name + 1, err))) return PFX_ENOMEM;
+    (*copy)[n - 2] = '\0';
+    *name = *copy;
+    return PFX_OK;
+}
+
 static pfx_status placebo_run_command(int argc, char **argv, pfx_err *err)
 {
     placebo_options o = {.rep = rep_defaults(), .periods = 3};
@@ -73,9 +94,10 @@ static pfx_status placebo_run_command(int argc, char **argv, pfx_err *err)
     if (st || o.rep.common.help) return st;
     if ((st = check_options(&o, err)) != PFX_OK) return st;
     if (o.assignments) o.scheme = PFX_PLACEBO_FILE;
-    rep_run r = {.o = &o.rep, .own = &o, .method = &placebo_methods[o.scheme]};
-    if (o.scheme == PFX_PLACEBO_IN_TIME) return in_time_command(&r, pos[0], pos[1], err);
-    return rep_command(&r, pos[0], pos[1], err);
+    char *copy = NULL;
+    if ((st = bare_name(&o.treatment, &copy, err)) == PFX_OK) st = run_scheme(&o, pos, err);
+    pfx_mem_free(copy);
+    return st;
 }
 
 const pfx_command pfx_cmd_placebo = {

@@ -32,7 +32,7 @@ static void placebo_release(void *state)
     pfx_mem_free(s);
 }
 
-static pfx_status placebo_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+static pfx_status placebo_open(rep_run *r, pfx_err *err)
 {
     placebo_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
     const pfx_panel_spec *panel = pfx_panel_structure(r->panel);
@@ -47,18 +47,14 @@ static pfx_status placebo_open(rep_run *r, pfx_dataset_options *d, const char **
     if (s->o->scheme != PFX_PLACEBO_PERMUTE && !*panel->time)
         return pfx_fail(err, PFX_EUSAGE, "%s has no time; without it use --scheme permute",
                         pfx_panel_path(r->panel));
-    d->want_rows = true;
-    d->want_time = *panel->time != '\0';
+    r->dataset.want_rows = true;
+    r->dataset.want_time = *panel->time != '\0';
     s->unit_name = r->vcov.clusters[0];
     if (s->o->assign_by && strcmp(s->o->assign_by, s->unit_name) != 0) {
         s->unit_name = s->o->assign_by;
-        s->at_unit = d->n_clusters;
-        cluster[d->n_clusters++] = s->unit_name;
+        s->at_unit = rep_add_factor(r, "--assign-by", s->unit_name);
     }
-    if (s->o->strata) {
-        s->at_strata = d->n_clusters;
-        cluster[d->n_clusters++] = s->o->strata;
-    }
+    if (s->o->strata) s->at_strata = rep_add_factor(r, "--strata", s->o->strata);
     return PFX_OK;
 }
 

@@ -77,6 +77,20 @@ static pfx_status digests(rep_run *r, pfx_err *err)
     return pfx_panel_digest(r->panel, r->n_names, (const char *const *)r->names, r->panel_digest, err);
 }
 
+void rep_set_factor(rep_run *r, int k, const char *option, const char *name)
+{
+    r->factor[k] = name;
+    r->factor_option[k] = option;
+    r->dataset.clusters = r->factor;
+    r->dataset.cluster_options = r->factor_option;
+}
+
+int rep_add_factor(rep_run *r, const char *option, const char *name)
+{
+    rep_set_factor(r, r->dataset.n_clusters, option, name);
+    return r->dataset.n_clusters++;
+}
+
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err)
 {
     const rep_options *o = r->o;
@@ -94,12 +108,12 @@ pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err 
         .weights = o->weights,
         .weights_kind = o->weights ? (pfx_weights_kind)(PFX_W_ANALYTIC + o->weights_kind) : PFX_W_NONE,
         .n_clusters = r->vcov.n_clusters,
-        .clusters = r->factor,
+        .n_variance = r->vcov.n_clusters,
         .keep_singletons = o->keep_singletons,
         .nth = (int)o->common.threads,
     };
-    for (int c = 0; c < r->vcov.n_clusters; c++) r->factor[c] = r->vcov.clusters[c];
-    if (r->method->open) st = r->method->open(r, &r->dataset, r->factor, err);
+    for (int c = 0; c < r->vcov.n_clusters; c++) rep_set_factor(r, c, "--cluster", r->vcov.clusters[c]);
+    if (r->method->open) st = r->method->open(r, err);
     if (st == PFX_OK)
         st = pfx_dataset_columns(r->formula, &r->dataset, pfx_panel_structure(r->panel),
                                  pfx_panel_n_cols(r->panel), pfx_panel_cols(r->panel), &r->n_names, &r->names,

@@ -61,7 +61,7 @@ typedef struct rep_run {
     bool synthetic;
     fit_vcov vcov; /* n_clusters 0, 1 or 2 */
     pfx_dataset_options dataset;
-    const char *factor[REP_MAX_FACTORS]; /* dataset.clusters */
+    const char *factor[REP_MAX_FACTORS], *factor_option[REP_MAX_FACTORS]; /* dataset.clusters */
     int n_names;
     char **names; /* [n_names] columns of the panel that are read */
 
@@ -102,11 +102,9 @@ typedef struct rep_method {
     bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
 
     /* The panel is open and the variance chosen, no row is read. Refuse what the method cannot do, and ask
-     * the dataset for more: d->want_rows, d->want_time, and further factors (strata, bootcluster, the cluster
-     * of the assignment) behind d->clusters[0 .. n_clusters - 1] in cluster[], which has room for
-     * REP_MAX_FACTORS; they become design->clusters in the same order and do not change the fit's variance.
-     * May be NULL. */
-    pfx_status (*open)(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err);
+     * r->dataset for more: want_rows, want_time, and by rep_add_factor further factors (strata, bootcluster,
+     * the cluster of the assignment). May be NULL. */
+    pfx_status (*open)(rep_run *r, pfx_err *err);
 
     /* From r->fit, r->stat and the design (rows in the order that the fit left them in; freed after the call)
      * to r->state: all that draws are made of. */
@@ -169,6 +167,10 @@ pfx_status rep_check_options(const rep_options *o, pfx_err *err) PFX_MUST;
 pfx_status rep_choose_draws(rep_run *r, pfx_err *err) PFX_MUST;
 /* Formula, panel, variance, method->open, digests. USAGE: not one model. */
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
+/* Factor k that rows are read with, and the option that names it; the next one, whose index is returned. They
+ * become design->clusters in this order, at most REP_MAX_FACTORS, and do not change the fit's variance. */
+void rep_set_factor(rep_run *r, int k, const char *option, const char *name);
+int rep_add_factor(rep_run *r, const char *option, const char *name);
 /* Rows, full-sample fit, cluster statistics if method->needs_stat, and method->prepare. */
 pfx_status rep_load(rep_run *r, pfx_err *err) PFX_MUST;
 /* Cluster statistics of r->terms to r->stat, for a prepare that learns its terms from the fit. */

@@ -140,20 +140,24 @@ static pfx_status name_terms(rep_run *r, family *f, pfx_err *err)
 /* ---- the method that stands for all ---- */
 
 /* Each specification asks for the same rows. */
-static pfx_status family_open(rep_run *r, pfx_dataset_options *d, const char **cluster, pfx_err *err)
+static pfx_status family_open(rep_run *r, pfx_err *err)
 {
     const family *f = family_of(r);
-    const pfx_dataset_options before = *d;
+    const pfx_dataset_options before = r->dataset;
     for (int i = 0; i < f->n && f->base->open; i++) {
         rep_run *one = &f->spec[i].run;
         one->panel = r->panel;
         one->synthetic = r->synthetic;
         one->vcov = r->vcov;
-        *d = before;
-        pfx_status st = f->base->open(one, d, cluster, err);
+        one->dataset = before;
+        for (int k = 0; k < before.n_clusters; k++) rep_set_factor(one, k, r->factor_option[k], r->factor[k]);
+        pfx_status st = f->base->open(one, err);
         if (st != PFX_OK) return st;
+        r->dataset = one->dataset;
+        for (int k = 0; k < one->dataset.n_clusters; k++)
+            rep_set_factor(r, k, one->factor_option[k], one->factor[k]);
     }
-    d->want_rows = true;
+    r->dataset.want_rows = true;
     return PFX_OK;
 }
 

@@ -16,6 +16,9 @@ typedef struct pfx_dataset_options {
     const char *by; /* column, or NULL */
     int n_clusters;
     const char *const *clusters; /* [n_clusters] factor text: "firm", "industry^year" */
+    const char *const *cluster_options; /* [n_clusters] the option that names each, for messages; NULL: all are
+                                           --cluster's */
+    int n_variance; /* of them, the first ones, which need two levels each; 0: all do */
     bool keep_singletons;
     bool want_rows, want_time; /* fill design.row, design.time */
     bool want_origin;          /* fill design.cluster_origin; with --by */

@@ -2,7 +2,7 @@
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/base/text.h"
-#include "src/model/dataset.h"
+#include "src/model/dataset_private.h"
 #include "src/model/expr.h"
 #include "src/model/formula_private.h"
 
@@ -128,7 +128,7 @@ pfx_status pfx_dataset_columns(const pfx_formula *f, const pfx_dataset_options *
     if (st == PFX_OK) st = see_expression(&c, "--weights", o->weights, err);
     if (st == PFX_OK) st = see_group(&c, "--by", o->by, err);
     for (int k = 0; k < o->n_clusters && st == PFX_OK; k++)
-        st = see_group(&c, "--cluster", o->clusters[k], err);
+        st = see_group(&c, pfx_dataset_cluster_option(o, k), o->clusters[k], err);
     if (st == PFX_OK && (c.needs_time || o->want_time)) {
         if (panel->time && panel->time[0])
             st = put_time_first(&c, panel->time, err);

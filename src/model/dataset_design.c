@@ -331,7 +331,7 @@ pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pf
                                      pfx_err *err)
 {
     char buf[256];
-    if (d->clusters[c].n_levels >= 2) return PFX_OK;
+    if (c >= ds->n_variance || d->clusters[c].n_levels >= 2) return PFX_OK;
     return pfx_fail(
         err, PFX_EDATA,
         "--cluster %s: fewer than two clusters in the %lld rows of the sample%s: cluster by something else, "

@@ -245,6 +245,7 @@ static pfx_status plan_options(planner *pl, const pfx_dataset_options *o)
     pl->model = -1;
     ds->weights = ds->by = -1;
     ds->keep_singletons = o->keep_singletons;
+    ds->n_variance = o->n_variance ? o->n_variance : o->n_clusters;
     ds->want_rows = o->want_rows;
     ds->want_time = o->want_time;
     ds->want_origin = o->want_origin && o->by;
@@ -256,7 +257,7 @@ static pfx_status plan_options(planner *pl, const pfx_dataset_options *o)
     if (st == PFX_OK && !(ds->clusters = pfx_mem_calloc(o->n_clusters, sizeof *ds->clusters, pl->err)))
         st = PFX_ENOMEM;
     for (int c = 0; c < o->n_clusters && st == PFX_OK; c++) {
-        st = plan_group(pl, "--cluster", o->clusters[c], false, &ds->clusters[c]);
+        st = plan_group(pl, pfx_dataset_cluster_option(o, c), o->clusters[c], false, &ds->clusters[c]);
         ds->n_clusters = c + 1;
     }
     if (st == PFX_OK && o->want_time && (!pl->src->panel.time || !pl->src->panel.time[0]))

@@ -7,6 +7,11 @@
 #include "src/model/expr.h"
 #include "src/model/sample.h"
 
+static inline const char *pfx_dataset_cluster_option(const pfx_dataset_options *o, int c)
+{
+    return o->cluster_options ? o->cluster_options[c] : "--cluster";
+}
+
 /* A numeric expression that some model needs. */
 typedef struct pfx_ds_value {
     char *text;
@@ -79,7 +84,7 @@ struct pfx_dataset {
     int weights; /* in extras, -1: none */
     pfx_weights_kind weights_kind;
     int by; /* in factors, -1: none */
-    int n_clusters;
+    int n_clusters, n_variance;
     int *clusters; /* [n_clusters] in factors */
     bool keep_singletons, want_rows, want_time, want_origin;
     bool needs_time; /* something has lags */

@@ -52,7 +52,7 @@ static pfx_status read_unit(builder *b, pfx_idx u, int *first, int *last, pfx_er
             return pfx_fail(
                 err, PFX_EDATA,
                 "%s has two values in one period within a level of %s (one at row %lld of the panel): "
-                "assignment is by whole levels; choose it by --cluster",
+                "assignment is by whole levels; name a finer one with --assign-by or --cluster",
                 in->treatment_name, in->unit_name, panel_row(in, i));
         v[t] = in->treatment[i];
         if (t < *first) *first = t;

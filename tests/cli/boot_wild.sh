@@ -97,5 +97,6 @@ expect 2 "no tails" "$P" boot "$panel" 'y ~ x + z' --coef x,z --joint --ptype le
 expect 2 "takes one cluster variable" "$P" boot "$panel" 'y ~ x' --coef x --cluster firm+year --type 31
 expect 2 "q is no regressor" "$P" boot "$panel" 'y ~ x' --coef q -o "$dir/out/d.h5"
 expect 2 "no column" "$P" boot "$panel" 'y ~ x' --coef x --bootcluster nowhere
+expect 2 "panelfx boot: --bootcluster: no column 'nope'" "$P" boot "$panel" 'y ~ x' --coef x --bootcluster nope
 expect 3 "fewer than two clusters" "$P" boot "$panel" 'y ~ x' --coef x --where 'firm == "000001"'
 finish

@@ -38,6 +38,13 @@ holds "not a valid test"
 ok "$P" placebo "$panel" "$m" --treatment D --reps 199 --scheme random-date
 holds "only if treatment came about that way"
 
+# A name in backticks is the same column; strata of one level are no strata.
+json "$m" --treatment '`D`' --reps 1999 | steady >"$dir/quoted"
+steady <"$dir/d.json" | cmp -s - "$dir/quoted" || fault "a name in backticks differs"
+awk -F, 'NR == 1 {print $0 ",one"; next} {print $0 ",1"}' "$dir/p.csv" >"$dir/one.csv"
+ok "$P" import "$dir/one.csv" -o "$dir/one.h5" --unit firm --time year
+ok "$P" placebo "$dir/one.h5" "$m" --treatment D --strata one --reps 99
+
 # Threads, seeds; more draws begin with the same ones.
 json "$m" --treatment D --reps 1999 | steady >"$dir/one"
 for n in 2 3 7; do
@@ -97,6 +104,9 @@ expect 2 "--reps 0" "$P" placebo "$panel" "$m" --treatment D --reps 0
 expect 2 "hours" "$P" placebo "$panel" "$m" --treatment D --scheme random-date --reps 1000000000000 -o "$dir/out/d.h5"
 expect 3 "two values in one period" "$P" placebo "$panel" "$m" --treatment D --cluster prov
 expect 3 "cannot change anything" "$P" placebo "$panel" "$m" --treatment D --strata firm
+expect 2 "panelfx placebo: --strata: no column 'nope'" "$P" placebo "$panel" "$m" --treatment D --strata nope
+expect 2 "panelfx placebo: --assign-by: no column 'nope'" "$P" placebo "$panel" "$m" --treatment D --assign-by nope
+expect 3 "name a finer one with --assign-by" "$P" placebo "$panel" "$m" --treatment D --assign-by prov
 expect 3 "not constant within firm" "$P" placebo "$panel" "$m" --treatment D --strata post
 expect 2 "one cluster variable" "$P" placebo "$panel" "$m" --treatment D --cluster firm+year
 printf 'draw,firm\na,f01\n' >"$dir/bad.csv"
