@@ -26,7 +26,7 @@ static pfx_status check_format(const pfx_h5 *f, pfx_idx *version, pfx_err *err)
 {
     char *format = NULL;
     pfx_status st = pfx_h5_get_text(f, f->id, "", "format", &format, err);
-    if (st == PFX_OK && strcmp(format, PFX_DRAWS_FORMAT))
+    if (st == PFX_OK && strcmp(format, PFX_DRAWS_FORMAT) != 0)
         st = pfx_fail(err, PFX_EFORMAT, "%s: its format is \"%.64s\", not %s", f->path, format,
                       PFX_DRAWS_FORMAT);
     pfx_mem_free(format);
@@ -138,7 +138,7 @@ static bool is_extra(const char *name)
 {
     for (int f = 0; f < PFX_DRAW_FIELDS; f++)
         if (!strcmp(name, pfx_draw_field_names[f])) return false;
-    return strcmp(name, "replicate") && strcmp(name, "terms");
+    return strcmp(name, "replicate") != 0 && strcmp(name, "terms") != 0;
 }
 
 typedef struct names {

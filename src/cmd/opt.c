@@ -2,6 +2,7 @@
 #include "src/cmd/opt.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,16 @@ static pfx_status set_choice(const pfx_opt *o, int *slot, const char *value, pfx
     return st;
 }
 
+/* Digits, or with an exponent as 1e6, up to 2^53. */
+static bool whole_number(const char *s, size_t n, pfx_idx *out)
+{
+    double v;
+    if (pfx_text_idx(s, n, out)) return true;
+    if (!strpbrk(s, "eE") || !pfx_text_double(s, n, &v) || v != floor(v) || fabs(v) > 9007199254740992.0) return false;
+    *out = (pfx_idx)v;
+    return true;
+}
+
 static pfx_status set_value(const pfx_opt *o, void *options, const char *value, pfx_err *err)
 {
     void *slot = (char *)options + o->offset;
@@ -187,7 +198,7 @@ static pfx_status set_value(const pfx_opt *o, void *options, const char *value, 
     case PFX_OPT_CHOICE:
         return set_choice(o, slot, value, err);
     case PFX_OPT_INT:
-        if (pfx_text_idx(value, n, slot)) return PFX_OK;
+        if (whole_number(value, n, slot)) return PFX_OK;
         return pfx_fail(err, PFX_EUSAGE, "--%s %s: not a whole number", o->name, value);
     case PFX_OPT_REAL:
         if (pfx_text_double(value, n, slot)) return PFX_OK;

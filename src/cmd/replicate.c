@@ -192,10 +192,12 @@ pfx_status rep_check_lost(const char *term, pfx_idx valid, pfx_idx reps, pfx_err
     double lost = 1 - (double)valid / (double)reps;
     if (lost > LOST_FAIL)
         return pfx_fail(err, PFX_ENOCONV,
-                        "%s is not identified in %.1f %% of the replicates: too few clusters identify it",
+                        "%s, or its variance, is not identified in %.1f %% of the replicates: too few clusters identify it, "
+                        "or a two-way variance is negative",
                         term, 100 * lost);
     if (lost > LOST_WARN)
-        pfx_warn("%s is not identified in %.1f %% of the replicates; intervals and p-value are of the others",
+        pfx_warn("%s, or its variance, is not identified in %.1f %% of the replicates; intervals and p-value are of the "
+                 "others",
                  term, 100 * lost);
     return PFX_OK;
 }

@@ -83,6 +83,18 @@ static void test_every_kind(void **state)
     pfx_opt_cleanup();
 }
 
+static void test_exponents(void **state)
+{
+    (void)state;
+    char *words[][2] = {{"1e6", "1000000"}, {"2.5E3", "2500"}, {"-1e2", "-100"}, {"9007199254740993", "9007199254740993"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        PARSE("a", "--count", words[i][0]);
+        assert_parsed(p);
+        assert_true(p.o.count == strtoll(words[i][1], NULL, 10));
+        pfx_opt_cleanup();
+    }
+}
+
 static void test_defaults_stay(void **state)
 {
     (void)state;
@@ -146,6 +158,9 @@ static void test_wrong_lines(void **state)
         {{"try", "a", "--cou=3"}, "did you mean --count"},
         {{"try", "a", "-x"}, "unknown option -x"},
         {{"try", "a", "--count", "3x"}, "--count 3x: not a whole number"},
+        {{"try", "a", "--count", "1.5e0"}, "--count 1.5e0: not a whole number"},
+        {{"try", "a", "--count", "1e17"}, "--count 1e17: not a whole number"},
+        {{"try", "a", "--count", "2.0"}, "--count 2.0: not a whole number"},
         {{"try", "a", "--count"}, "--count needs a value: --count N"},
         {{"try", "a", "--output", "--flag"}, "--output needs a value"},
         {{"try", "a", "--real", "1,5"}, "not a number"},
@@ -209,7 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kind),
-        cmocka_unit_test(test_defaults_stay),
+        cmocka_unit_test(test_exponents), cmocka_unit_test(test_defaults_stay),
         cmocka_unit_test(test_places_and_spellings),
         cmocka_unit_test(test_after_the_dashes),
         cmocka_unit_test(test_numbers_are_no_options),
