@@ -44,6 +44,7 @@ static const bench_case cases[] = {
     {"two-way-weights", "memory", bench_fit, false, MEM(3) + 8, 0, BENCH_TWO_WAY, 0, true, 0},
     {"two-way-large", "memory", bench_fit, true, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
     {"two-way-2sls", "memory", bench_fit_2sls, false, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
+    {"two-way-2sls-large", "memory", bench_fit_2sls, true, MEM(3), 0, BENCH_TWO_WAY, 0, false, 0},
     {"industry-region", "memory", bench_fit, false, MEM(4), 0, BENCH_INDUSTRY, 0, false, 0},
     {"worker-firm-1", "memory", bench_fit, false, MEM(3) + 200, 0, BENCH_WORKERS, 0.01, false, 0},
     {"worker-firm-5", "memory", bench_fit, false, MEM(3) + 400, 0, BENCH_WORKERS, 0.05, false, 0},

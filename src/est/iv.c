@@ -21,7 +21,7 @@ static void release(pfx_ivm *v)
     pfx_mem_free(v->column);
     pfx_mem_free(v->P);
     pfx_mem_free(v->pair);
-    pfx_mem_free(v->sum);
+    pfx_mem_free(v->base);
     pfx_mem_free(v->meat[0]);
 }
 
@@ -73,6 +73,7 @@ static pfx_status structural_solver(pfx_ivm *v, const pfx_solve *x, pfx_err *err
     s->pivot_ratio = fmax(x->pivot_ratio, v->z->pivot_ratio);
     s->condition = fmax(x->condition, v->z->condition);
     s->qr = x->qr || v->z->qr;
+    v->delicate = x->whitened;
     return PFX_OK;
 }
 
@@ -346,7 +347,7 @@ static pfx_status run(pfx_ivm *v, pfx_factor *both, pfx_err *err)
         cluster[1] = &d->clusters[1];
         cluster[2] = both;
     }
-    if ((st = allocate(v, err)) != PFX_OK || (st = pfx_iv_reduced_form(v, err)) != PFX_OK ||
+    if ((st = allocate(v, err)) != PFX_OK || (st = pfx_iv_reduced_form(v, cluster, err)) != PFX_OK ||
         (st = pfx_iv_least_squares(v, err)) != PFX_OK || (st = pfx_iv_check_rank(v, err)) != PFX_OK ||
         (st = pfx_iv_second_stage(v, err)) != PFX_OK || (st = pfx_iv_collect(v, cluster, err)) != PFX_OK ||
         (st = results(v, both->n_levels, err)) != PFX_OK)

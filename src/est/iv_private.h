@@ -12,24 +12,29 @@
 #include "src/est/vcov.h"
 
 struct pfx_factor;
+struct pfx_hac;
 
-/* Columns of the pass over the rows: q (L), r (n + 1: the endogenous, then the outcome), a constant, and
- * further ones that are combinations of q2 and r. */
+/* Scores of a pass over the rows: n_left columns, and a constant where one is estimated, times n_right residuals,
+ * those of a residual together. The columns are the design's `column`, or, whitened, q and r. */
 typedef struct pfx_iv_rows {
     const pfx_solve *z;
-    int p, L, n_excluded, n; /* n: endogenous variables */
-    const int *column;       /* [n + 1] in the design: the endogenous, the outcome */
-    const double *P;         /* [L x (n + 1)] */
-    double *inverse;         /* [L] reciprocals of the pivots of z->R times scale */
-    int n_made;
-    const double *made; /* [n_made x (n_excluded + n + 1)] */
-    int n_pairs;
-    const int (*pair)[2]; /* [n_pairs] a score is the product of two columns */
+    const pfx_absorber *a;
+    int p, L;
+    const int *column;      /* [n_left] in the design: the kept instruments, the endogenous, the outcome */
+    const double *P;        /* [L x (n + 1)] */
+    const double *inverse;  /* [L] reciprocals of the pivots of z->R: rows are whitened; NULL: as they are */
+    bool constant;
+    int n_left, n_right;
+    const double *right;       /* [n_right x n_left] residuals, as combinations of the columns */
+    const double *combination; /* [n_right x p] the same of the design's, for whole levels */
+    const double *shift;       /* [n_right x pfx_absorber_n_shift] of these */
 } pfx_iv_rows;
 
 pfx_idx pfx_iv_rows_scratch(const pfx_iv_rows *r);
-/* A pfx_score_map's fill, ctx a pfx_iv_rows. */
+/* A pfx_score_map's fill and levels, ctx a pfx_iv_rows. */
 void pfx_iv_rows_fill(const void *ctx, pfx_idx n, const double *rows, double *scores, double *scratch);
+pfx_idx pfx_iv_rows_levels(const void *ctx, pfx_idx block, double *e, pfx_idx lds, double *S,
+                           const pfx_idx **start, double *scratch);
 
 /* Where the combinations stand among those made: residual of the structural equation, the same with the
  * first-stage residuals among the regressors, the residual of least squares; then the endogenous variables
@@ -55,30 +60,34 @@ typedef struct pfx_ivm {
     double *made;        /* [(PFX_IV_PARTIAL + n) x (n_excluded + n + 1)] */
     bool singular;       /* some combination of the endogenous variables has no first-stage residual */
     int n_scores, (*pair)[2];
-    int at_u, at_r, at_partial, at_augmented, at_least, at_square; /* first pair of each kind */
-    double *sum;                                                   /* [n_scores + 1] of scores */
-    int n_meats;
-    double *meat[PFX_MAX_MEATS]; /* [(n_scores + 1)^2] */
+    int at_u, at_r, at_partial, at_augmented, at_least; /* first pair of each kind */
+    bool delicate;             /* rows are whitened: products of columns would cost digits */
+    int n_meats, n_right;      /* residuals of the pass that made base */
+    const struct pfx_hac *hac; /* or NULL */
+    double *base;              /* meats of the pass */
+    double *meat[PFX_MAX_MEATS]; /* [n_scores x n_scores] */
     double left;                 /* N - L */
     double ratio;                /* F is chi2 / df1 times this */
     double df2;                  /* of those F */
 } pfx_ivm;
 
-/* P and O: a pass over the rows, or more where they are ill-conditioned. NOMEM. */
-pfx_status pfx_iv_reduced_form(pfx_ivm *v, pfx_err *err) PFX_MUST;
-/* U, R, b_least, b_v. NOMEM. */
+/* P and O: a pass over the rows, which has the meats of all scores too unless they are delicate, or more where one step
+ * of refinement does not do. cluster [n_meats], NULL for single rows. NOMEM. */
+pfx_status pfx_iv_reduced_form(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
+/* U, R, b_least, b_v, singular. NOMEM. */
 pfx_status pfx_iv_least_squares(pfx_ivm *v, pfx_err *err) PFX_MUST;
 /* IDENT: the instruments explain some combination of the endogenous variables not at all. */
 pfx_status pfx_iv_check_rank(const pfx_ivm *v, pfx_err *err) PFX_MUST;
 /* b, H, gap, and the coefficients of m.s. NOMEM. */
 pfx_status pfx_iv_second_stage(pfx_ivm *v, pfx_err *err) PFX_MUST;
-/* made, the list of scores, and the pass that sums them; cluster [n_meats], NULL for single rows. NOMEM. */
-
+/* made, ssr, the list of scores and their meats; of delicate rows by a pass of its own. cluster as above. NOMEM. */
 pfx_status pfx_iv_collect(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
 
 /* Variance of the sums of n scores: their pairs at[]. Clustered or robust from the meats, each times factor
  * (NULL: 1, 1, -1), else from independence with N as the divisor. M [n x n]. */
 void pfx_iv_meat(const pfx_ivm *v, const double *factor, int n, const int *at, double *M);
+/* Sum of squares of the structural residual, from gap, b and O. */
+double pfx_iv_structural_ssr(const pfx_ivm *v);
 /* Factors of a small-sample rule for pfx_iv_meat. */
 void pfx_iv_factors(const pfx_ivm *v, const pfx_ssc_out *ssc, double factor[3]);
 /* Pair of q2's column a with column c of the kind that begins at `at`. */

@@ -72,7 +72,7 @@ void pfx_iv_meat(const pfx_ivm *v, const double *factor, int n, const int *at, d
 {
     static const double plain[3] = {1, 1, -1};
     const double *f = factor ? factor : plain;
-    pfx_idx q = v->n_scores + 1;
+    pfx_idx q = v->n_scores;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
             double s = 0;
@@ -81,6 +81,17 @@ void pfx_iv_meat(const pfx_ivm *v, const double *factor, int n, const int *at, d
             for (int c = 0; c < v->n_meats; c++) s += f[c] * v->meat[c][at[i] * q + at[j]];
             M[(pfx_idx)i * n + j] = s;
         }
+}
+
+double pfx_iv_structural_ssr(const pfx_ivm *v)
+{
+    int n = v->n, m = n + 1;
+    double ssr = 0;
+    for (int a = 0; a < v->n_excluded; a++) ssr += v->gap[a] * v->gap[a];
+    for (int c = 0; c < m; c++)
+        for (int e = 0; e < m; e++)
+            ssr += (c < n ? -v->b[c] : 1) * v->O[c * m + e] * (e < n ? -v->b[e] : 1);
+    return ssr;
 }
 
 void pfx_iv_factors(const pfx_ivm *v, const pfx_ssc_out *ssc, double factor[3])

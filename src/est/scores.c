@@ -213,7 +213,11 @@ static void take_block(const pass *ps, const block *b, chunk *c)
 static double score_levels(const pass *ps, pfx_idx i, double *rows, double *e, block *b)
 {
     const pfx_scores *s = ps->s;
-    double ssr;
+    double ssr = 0;
+    if (s->map) {
+        b->n = s->map->levels(s->map->ctx, i, e, b->ld, rows, &b->level, b->spare);
+        return ssr;
+    }
     b->n = pfx_absorber_level_scores(s->a, i, s->c, ps->shift, e, b->ld, rows, &b->level, &ssr);
     return ssr;
 }
@@ -337,7 +341,7 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
     ps->shift = pfx_mem_alloc(pfx_absorber_n_shift(s->a), sizeof *ps->shift, err);
     if (!ps->open || !ps->shift) return PFX_ENOMEM;
     if (!s->map) pfx_absorber_shift(s->a, s->c, ps->shift);
-    ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten && !s->map;
+    ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten && (!s->map || s->map->levels);
     for (int m = 0; m < s->n_meats && st == PFX_OK; m++) st = choose_route(ps, m, err);
     /* As many clusters as levels, each level in one of them: one each. */
     for (int m = 0; m < s->n_meats && ps->levels && st == PFX_OK; m++)
@@ -377,7 +381,7 @@ static pfx_status make_buffers(pass *ps, pfx_err *err)
     free_buffers(ps);
     ps->max_wave = fit, ps->chunk_rows = rows, ps->max_rows = max_rows;
     /* rows, e, f, g, and S, which also holds take_rows' [p x p + p] */
-    ps->n_spare = s->map ? max_rows * s->d->p + s->map->n_scratch : 0;
+    ps->n_spare = s->map ? max_rows * ((s->d->p + 7) / 8 * 8) + s->map->n_scratch : 0;
     ps->stride = max_rows * (ps->ldp + 2) + (1 + (max_rows > q ? max_rows : q)) * q + ps->n_spare;
     ps->chunks = pfx_mem_calloc(fit, sizeof *ps->chunks, err);
     ps->memory = pfx_mem_alloc(fit * ps->per_chunk, sizeof *ps->memory, err);

@@ -20,9 +20,14 @@ typedef struct pfx_meat {
 enum { PFX_MAX_MEATS = 3 };
 
 /* Scores that are not a residual times a column. fill turns n demeaned rows [n x p] into rows of scores without their
- * weights [n x width], with scratch [n_scratch]; threads: any at once. */
+ * weights [n x width], with scratch [n_scratch]. levels, or NULL, has the scores of a block's whole levels at once,
+ * weights and all, where the absorber has levels: S [levels x lds], their first rows *start as
+ * pfx_absorber_level_scores gives them, with scratch [rows of the block] e and [rows x p in whole lanes]; returns the
+ * number of levels. Threads: any at once. */
 typedef struct pfx_score_map {
     void (*fill)(const void *ctx, pfx_idx n, const double *rows, double *scores, double *scratch);
+    pfx_idx (*levels)(const void *ctx, pfx_idx block, double *e, pfx_idx lds, double *S, const pfx_idx **start,
+                      double *scratch);
     const void *ctx;
     int width;
     pfx_idx n_scratch;

@@ -449,9 +449,30 @@ static void test_weak(void **state)
     }
 }
 
+/* Where products of the columns would cost digits: exogenous columns that are nearly one, a structural equation
+ * with hardly a residual, a first stage with hardly one. */
+static void test_delicate(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        made_panel a = make_data(40, 1);
+        for (pfx_idx i = 0; i < a.n; i++) {
+            double *x = a.Z + i * a.p, *d = x + N_X, *z = d + N_D, u = test_uniform(78, (uint64_t)i) - 0.5;
+            if (kind == 0) x[1] = x[0] + 0.004 * x[1];
+            if (kind == 1) x[N_P - 1] = x[0] + 2 * d[0] + d[1] + (0.05 + 1e-3 * fabs(z[0] - 40)) * u;
+            if (kind == 2) d[0] = z[0] + z[1] + 4e-3 * u;
+        }
+        each_size(&a, 0, 0, PFX_W_NONE, PFX_VCOV_IID);
+        each_size(&a, FIRM | YEAR, 0, PFX_W_NONE, PFX_VCOV_HC1);
+        each_size(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, PFX_VCOV_CLUSTER);
+        each_size(&a, 0, GROUP, PFX_W_NONE, PFX_VCOV_CLUSTER);
+        made_panel_free(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_effects), cmocka_unit_test(test_effects),
-                                       cmocka_unit_test(test_weak)};
+                                       cmocka_unit_test(test_weak), cmocka_unit_test(test_delicate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
