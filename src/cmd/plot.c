@@ -1,4 +1,4 @@
-/* The plot command: figures of stored draws, and of the JSON of fit and event. */
+/* The plot command: figures of stored draws, and of the JSON of fit, event and match. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,13 +19,13 @@ typedef struct plot_options {
     const char *coef, *title, *output;
 } plot_options;
 
-enum { AUTO, DENSITY, SCATTER, COEF, EVENT };
-static const char *const kind_choices[] = {"auto", "density", "scatter", "coef", "event", NULL};
+enum { AUTO, DENSITY, SCATTER, COEF, EVENT, LOVE };
+static const char *const kind_choices[] = {"auto", "density", "scatter", "coef", "event", "love", NULL};
 
 #define AT(field) offsetof(plot_options, field)
 static const pfx_opt plot_table[] = {
     {"kind", 0, PFX_OPT_CHOICE, AT(kind), "KIND",
-     "density, scatter (p-values) of draws; coef, event of JSON (default: auto, the first that fits)",
+     "density, scatter (p-values) of draws; coef, event, love of JSON (default: auto, the first that fits)",
      kind_choices, "Figure"},
     {"coef", 0, PFX_OPT_TEXT, AT(coef), "NAME", "coefficient whose draws are shown (default: the first)",
      NULL, NULL},
@@ -133,8 +133,8 @@ static pfx_status draws_plot(plot_run *r, pfx_err *err)
     pfx_status st = pfx_draws_open(r->path, &r->file, err);
     if (st != PFX_OK) return st;
     const pfx_draw_spec *s = pfx_draws_spec(r->file);
-    if (r->o->kind == COEF || r->o->kind == EVENT)
-        return pfx_fail(err, PFX_EUSAGE, "--kind %s draws the JSON of fit or event; %s holds draws",
+    if (r->o->kind >= COEF)
+        return pfx_fail(err, PFX_EUSAGE, "--kind %s draws the JSON of fit, event or match; %s holds draws",
                         kind_choices[r->o->kind], r->path);
     if ((st = find_term(r, &term, err)) || (st = pfx_draws_fit(r->file, &text, err))) return st;
     json_t *fit = r->json = json_loads(text, 0, NULL);
@@ -177,6 +177,31 @@ static pfx_status points(plot_run *r, const json_t *list, const char *key, bool 
     return st;
 }
 
+/* Standardised differences of the covariates, before and after. */
+static pfx_status love_plot(plot_run *r, const json_t *balance, pfx_err *err)
+{
+    pfx_idx n = (pfx_idx)json_array_size(balance), large = 0;
+    const char *formula = json_string_value(json_object_get(r->json, "formula"));
+    pfx_status st = n ? allocate(r, n, err) : pfx_fail(err, PFX_EDATA, "%s: no covariates to draw", r->path);
+    for (pfx_idx i = 0; i < n && st == PFX_OK; i++) {
+        const json_t *o = json_array_get(balance, (size_t)i);
+        const char *name = json_string_value(json_object_get(o, "variable"));
+        r->value[0][i] = fabs(number(o, "std_diff"));
+        r->value[1][i] = fabs(number(o, "std_diff_matched"));
+        r->label[i] = name ? name : "";
+        large += r->value[1][i] > 0.1;
+    }
+    r->plot.kind = PFX_PLOT_LOVE;
+    r->plot.label = r->label;
+    r->plot.mark = NAN;
+    r->plot.title = r->o->title ? r->o->title : formula;
+    r->plot.x_label = "absolute standardised difference";
+    snprintf(r->caption, sizeof r->caption, "%s%.0f of %.0f treated rows matched; %lld of %lld above 0.1 after.",
+             synthetic_note(r->json), number(r->json, "n_matched"), number(r->json, "n_treated"), (long long)large,
+             (long long)n);
+    return st;
+}
+
 static pfx_status json_plot(plot_run *r, pfx_err *err)
 {
     char *text = NULL;
@@ -189,7 +214,12 @@ static pfx_status json_plot(plot_run *r, pfx_err *err)
     if (!r->json)
         return pfx_fail(err, PFX_EFORMAT, "%s: neither a draws file nor JSON: line %d: %s", r->path,
                         where.line, where.text);
-    const json_t *model = json_array_get(json_object_get(r->json, "models"), 0);
+    const json_t *model = json_array_get(json_object_get(r->json, "models"), 0),
+                 *balance = json_object_get(r->json, "balance");
+    if (r->o->kind == LOVE && !json_is_array(balance))
+        return pfx_fail(err, PFX_EFORMAT, "%s: no list \"balance\" of covariates, as match --format json writes",
+                        r->path);
+    if (r->o->kind == LOVE || (r->o->kind == AUTO && json_is_array(balance))) return love_plot(r, balance, err);
     const json_t *event = json_object_get(model ? model : r->json, "event_study");
     bool by_time = r->o->kind == EVENT || (r->o->kind == AUTO && json_is_array(event));
     if (r->o->kind == DENSITY || r->o->kind == SCATTER)
@@ -246,5 +276,5 @@ static pfx_status plot_command(int argc, char **argv, pfx_err *err)
 }
 
 const pfx_command pfx_cmd_plot = {
-    "plot",     "DRAWS.h5|FIT.json", "density, p-value scatter, coefficient and event-study figures",
+    "plot",     "DRAWS.h5|FIT.json", "density, p-value scatter, coefficient, event-study and balance figures",
     plot_table, plot_command,        NULL};

@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/cmd/provenance.h"
 #include "src/cmd/watch.h"
 
 /* Of --memory, what the statistics may take. */
@@ -94,13 +95,12 @@ int rep_add_factor(rep_run *r, const char *option, const char *name)
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err)
 {
     const rep_options *o = r->o;
-    const char *key, *value;
     fit_options f = fit_defaults();
     pfx_status st = parse_formula(r, formula, err);
     if (st == PFX_OK) st = pfx_panel_open(panel, &r->panel, err);
     if (st != PFX_OK) return st;
-    for (int i = 0; pfx_panel_provenance(r->panel, i, &key, &value); i++)
-        if (strcmp(key, "synthetic") == 0 && strcmp(value, "no") != 0) r->synthetic = true;
+    r->synthetic = pfx_is_synthetic(r->panel);
+    r->matched = pfx_provenance_get(r->panel, "matched");
     f.cluster = o->cluster;
     if ((st = fit_choose_vcov(&f, pfx_panel_structure(r->panel), &r->vcov, err)) != PFX_OK) return st;
     r->dataset = (pfx_dataset_options){
@@ -221,6 +221,7 @@ pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *e
     report->level = r->o->level;
     report->null = r->o->null;
     report->synthetic = r->synthetic;
+    report->matched = r->matched;
     report->threads = (int)r->o->common.threads;
     for (int t = 0; t < r->n_terms; t++) report->term[t].term = r->terms[t];
     return PFX_OK;

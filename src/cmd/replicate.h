@@ -59,6 +59,7 @@ typedef struct rep_run {
     int n_specs; /* of the family that this is a specification of; 0: none */
     pfx_panel *panel;
     bool synthetic;
+    const char *matched; /* how the panel was matched, or NULL */
     fit_vcov vcov; /* n_clusters 0, 1 or 2 */
     pfx_dataset_options dataset;
     const char *factor[REP_MAX_FACTORS], *factor_option[REP_MAX_FACTORS]; /* dataset.clusters */

@@ -1,8 +1,8 @@
-/* The passes over the rows: the reduced form, and the meats of all scores that any statistic of 2SLS asks for. Every
- * such score is a column of Q, a residual r or the constant, times one of few residuals: r itself, the columns less
- * the exogenous, and combinations of these. So the rows are met once, with those few as residuals of as many fits,
- * and the rest is small matrices. Where digits would be lost, the rows are whitened first, the reduced form is had
- * before, and every combination is formed row by row. */
+/* The passes over the rows: the reduced form, and the meats of all scores that any statistic of 2SLS asks
+ * for. Every such score is a column of Q, a residual r or the constant, times one of few residuals: r itself,
+ * the columns less the exogenous, and combinations of these. So the rows are met once, with those few as
+ * residuals of as many fits, and the rest is small matrices. Where digits would be lost, the rows are
+ * whitened first, the reduced form is had before, and every combination is formed row by row. */
 #include "src/est/iv_private.h"
 
 #include <cblas.h>
@@ -12,24 +12,25 @@
 #include "src/est/hac.h"
 #include "src/model/design.h"
 
-/* First-stage coefficients are refined until a step changes the residuals by less than this share, squared. */
+/* First-stage coefficients are refined until a step changes the residuals by less than this share, squared.
+ */
 static const double STEP2 = 1e-20;
 enum { MAX_STEPS = 4 };
-/* Shares of a column's sum of squares below which a residual's is had from whitened rows alone: of a first stage's;
- * and of a residual of residuals, the structural one or of one first stage on another. */
+/* Shares of a column's sum of squares below which a residual's is had from whitened rows alone: of a first
+ * stage's; and of a residual of residuals, the structural one or of one first stage on another. */
 static const double SMALL2 = 1e-6, SMALL_AGAIN2 = 1e-3;
 
 /* What a pass computes: scores of n_left columns (and the constant) times n_right. */
 typedef struct basis {
     pfx_iv_rows r;
-    int *column;       /* [n_left] */
-    double *left;      /* [(n_left + 1) x each] q, r and the constant over what the scores' first columns are */
-    double *right;     /* [n_right x n_left] */
-    double *raw;       /* [n_right x p] */
-    double *shift;     /* [n_right x n_shift] */
-    double *inverse;   /* [L] */
-    double *sum;       /* [width + 1] */
-    int each, width;   /* n_left and the constant; times n_right */
+    int *column;     /* [n_left] */
+    double *left;    /* [(n_left + 1) x each] q, r and the constant over what the scores' first columns are */
+    double *right;   /* [n_right x n_left] */
+    double *raw;     /* [n_right x p] */
+    double *shift;   /* [n_right x n_shift] */
+    double *inverse; /* [L] */
+    double *sum;     /* [width + 1] */
+    int each, width; /* n_left and the constant; times n_right */
 } basis;
 
 static void free_basis(basis *b)
@@ -64,7 +65,8 @@ static pfx_status make_basis(const pfx_ivm *v, int n_right, basis *b, pfx_err *e
     b->shift = b->raw + (pfx_idx)n_right * p;
     b->inverse = b->shift + n_right * n_shift;
     b->sum = b->inverse + L;
-    for (int a = 0; a < L; a++) b->column[a] = v->z->keep[a], b->inverse[a] = 1 / v->z->R[(pfx_idx)a * (L + 1)];
+    for (int a = 0; a < L; a++)
+        b->column[a] = v->z->keep[a], b->inverse[a] = 1 / v->z->R[(pfx_idx)a * (L + 1)];
     for (int c = 0; c < m; c++) b->column[L + c] = v->column[c];
     b->r = (pfx_iv_rows){.z = v->z,
                          .a = v->m.a,
@@ -102,14 +104,16 @@ static pfx_status set_left(const pfx_ivm *v, basis *b, double **half, pfx_err *e
         for (int j = 0; j <= a; j++)
             b->left[(pfx_idx)a * b->each + j] = v->delicate ? j == a : (*half)[(pfx_idx)j * L + a];
     for (int c = 0; c < m; c++)
-        if (v->delicate) b->left[(pfx_idx)(L + c) * (b->each + 1)] = 1;
-        else residual_row(v, *half, L, c, b->left + (pfx_idx)(L + c) * b->each);
+        if (v->delicate)
+            b->left[(pfx_idx)(L + c) * (b->each + 1)] = 1;
+        else
+            residual_row(v, *half, L, c, b->left + (pfx_idx)(L + c) * b->each);
     if (b->r.constant) b->left[(pfx_idx)k * b->each + k] = 1;
     return PFX_OK;
 }
 
-/* The residuals that are taken of the rows: r, and with the others the columns less the exogenous, the outcome's
- * where b does not give it; of whitened rows all combinations. */
+/* The residuals that are taken of the rows: r, and with the others the columns less the exogenous, the
+ * outcome's where b does not give it; of whitened rows all combinations. */
 static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
 {
     int L = v->L, n = v->n, m = n + 1, l1 = v->n_excluded, k = b->r.n_left, p = v->d->p;
@@ -118,9 +122,12 @@ static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
     memset(b->right, 0, (size_t)b->r.n_right * (size_t)(k + p) * sizeof *b->right);
     for (int c = 0; c < b->r.n_right && st == PFX_OK; c++) {
         double *row = b->right + (pfx_idx)c * k;
-        if (c < m) memcpy(row, b->left + (pfx_idx)(L + c) * b->each, (size_t)k * sizeof *row);
-        else if (v->delicate) memcpy(row + L - l1, v->made + (pfx_idx)(c - m) * (l1 + m), (size_t)(l1 + m) * sizeof *row);
-        else residual_row(v, half, v->n_exog, c - m, row);
+        if (c < m)
+            memcpy(row, b->left + (pfx_idx)(L + c) * b->each, (size_t)k * sizeof *row);
+        else if (v->delicate)
+            memcpy(row + L - l1, v->made + (pfx_idx)(c - m) * (l1 + m), (size_t)(l1 + m) * sizeof *row);
+        else
+            residual_row(v, half, v->n_exog, c - m, row);
         if (v->delicate) continue;
         double *raw = b->raw + (pfx_idx)c * p;
         for (int j = 0; j < k; j++) raw[b->column[j]] = row[j];
@@ -131,7 +138,8 @@ static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
 }
 
 /* One pass: sums of the scores, and where wanted their meats [(width + 1)^2 each] into meat. */
-static pfx_status pass(const pfx_ivm *v, basis *b, const pfx_factor *const *cluster, double *meat, pfx_err *err)
+static pfx_status pass(const pfx_ivm *v, basis *b, const pfx_factor *const *cluster, double *meat,
+                       pfx_err *err)
 {
     double unused;
     pfx_idx qq = (pfx_idx)(b->width + 1) * (b->width + 1);
@@ -287,9 +295,10 @@ static void make_combinations(pfx_ivm *v)
     for (int c = 0; c < n; c++) partial[c * w + l1 + c] = 1;
 }
 
-/* The wanted residuals, r and the combinations, over those of the pass: D [(m + n_combinations) x n_right]. With the
- * columns less the exogenous, x_i and y: u = y - x'b, or r_y - r'b where nothing of the outcome is left in q2; with
- * first-stage residuals among the regressors u + r'(b - b_v); least squares u + x'(b - b_least). */
+/* The wanted residuals, r and the combinations, over those of the pass: D [(m + n_combinations) x n_right].
+ * With the columns less the exogenous, x_i and y: u = y - x'b, or r_y - r'b where nothing of the outcome is
+ * left in q2; with first-stage residuals among the regressors u + r'(b - b_v); least squares u + x'(b -
+ * b_least). */
 static void set_wanted(const pfx_ivm *v, double *D)
 {
     int n = v->n, m = n + 1, E = v->n_right;
@@ -373,7 +382,8 @@ done:
     return st;
 }
 
-/* Sum of squares of u, from its products with the columns of whitened rows: u is small there before it is summed. */
+/* Sum of squares of u, from its products with the columns of whitened rows: u is small there before it is
+ * summed. */
 static double whitened_ssr(const pfx_ivm *v, const basis *b)
 {
     int m = v->n + 1, l1 = v->n_excluded;

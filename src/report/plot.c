@@ -16,6 +16,8 @@
 extern char **environ;
 
 enum { GRID = 513 };
+/* A standardised difference below which covariates count as balanced (Normand et al. 2001). */
+static const double LOVE_BOUND = 0.1;
 static const double PI = 3.14159265358979323846;
 
 pfx_status pfx_plot_format_of(const char *path, pfx_plot_format *out, pfx_err *err)
@@ -167,15 +169,11 @@ static pfx_idx scatter_plot(const pfx_plot *p, pfx_str *out)
     return shown;
 }
 
-static pfx_idx coef_plot(const pfx_plot *p, pfx_str *out)
+/* A row for each label, the first on top, and a line at x = at. Returns the rows' places [n], to be freed. */
+static double *add_rows(const pfx_plot *p, double at, pfx_str *out)
 {
-    double low = 0, high = 0;
     double *row = pfx_mem_alloc(p->n, sizeof *row, NULL);
-    if (!row) return 0;
-    widen(&low, &high, p->n, p->x);
-    widen(&low, &high, p->n, p->low);
-    widen(&low, &high, p->n, p->high);
-    add_range(out, "x", low, high, 0.05);
+    if (!row) return NULL;
     pfx_str_add(out, "set ytics (");
     for (pfx_idx i = 0; i < p->n; i++) {
         row[i] = (double)(p->n - i);
@@ -183,12 +181,41 @@ static pfx_idx coef_plot(const pfx_plot *p, pfx_str *out)
         add_quoted(out, p->label[i]);
         pfx_str_addf(out, " %lld", (long long)(p->n - i));
     }
-    pfx_str_addf(out,
-                 ") noenhanced\nset yrange [0.4:%.1f]\n"
-                 "set arrow 2 from first 0, graph 0 to first 0, graph 1 nohead dt 2 lc rgb '#444444' back\n",
-                 (double)p->n + 0.6);
+    pfx_str_addf(
+        out,
+        ") noenhanced\nset yrange [0.4:%.1f]\n"
+        "set arrow 2 from first %g, graph 0 to first %g, graph 1 nohead dt 2 lc rgb '#444444' back\n",
+        (double)p->n + 0.6, at, at);
+    return row;
+}
+
+static pfx_idx coef_plot(const pfx_plot *p, pfx_str *out)
+{
+    double low = 0, high = 0;
+    widen(&low, &high, p->n, p->x);
+    widen(&low, &high, p->n, p->low);
+    widen(&low, &high, p->n, p->high);
+    add_range(out, "x", low, high, 0.05);
+    double *row = add_rows(p, 0, out);
+    if (!row) return 0;
     pfx_idx shown = add_data(out, p->n, 4, (const double *const[]){p->x, row, p->low, p->high});
     pfx_str_add(out, "plot $data using 1:2:3:4 with xerrorbars pt 7 ps 0.8 lw 2 lc rgb '#2166ac' notitle\n");
+    pfx_mem_free(row);
+    return shown;
+}
+
+static pfx_idx love_plot(const pfx_plot *p, pfx_str *out)
+{
+    double high = LOVE_BOUND;
+    for (pfx_idx i = 0; i < p->n; i++)
+        if (isfinite(p->x[i]) && isfinite(p->y[i])) high = fmax(high, fmax(p->x[i], p->y[i]));
+    pfx_str_addf(out, "set xrange [0:%.10g]\n", 1.05 * high);
+    double *row = add_rows(p, LOVE_BOUND, out);
+    if (!row) return 0;
+    pfx_idx shown = add_data(out, p->n, 3, (const double *const[]){p->x, p->y, row});
+    pfx_str_add(out, "set key bottom right reverse Left\nset grid ytics lc rgb '#dddddd'\n"
+                     "plot $data using 1:3 with points pt 6 ps 1 lw 2 lc rgb '#b2182b' title 'before matching', "
+                     "\\\n  $data using 2:3 with points pt 7 ps 1 lc rgb '#2166ac' title 'after matching'\n");
     pfx_mem_free(row);
     return shown;
 }
@@ -214,7 +241,7 @@ pfx_status pfx_plot_script(const pfx_plot *p, pfx_plot_format format, const char
                            pfx_err *err)
 {
     static pfx_idx (*const draw[])(const pfx_plot *, pfx_str *) = {density_plot, scatter_plot, coef_plot,
-                                                                   event_plot};
+                                                                   event_plot, love_plot};
     static const char *const terminal[] = {"svg size 800,520 font 'Helvetica,14' name 'panelfx'",
                                            "pngcairo size 1600,1040 font 'Sans,26' linewidth 2",
                                            "pdfcairo size 16cm,10.4cm font 'Sans,11'"};

@@ -91,6 +91,11 @@ static void add_values(pfx_str *out, const pfx_rep_values *more)
 static void add_head(const pfx_rep_report *r, pfx_str *out)
 {
     if (r->synthetic) pfx_str_add(out, "Synthetic panel: the data were simulated, not observed.\n");
+    if (r->matched)
+        pfx_str_addf(out,
+                     "Matched panel (%s): the match is treated as fixed, which is not valid for nearest neighbours "
+                     "(Abadie and Imbens 2008).\n",
+                     r->matched);
     pfx_str_addf(out, "%s\n%s: ", r->formula, r->title);
     if (r->reps)
         pfx_str_addf(out, "%lld replicates, seed %llu; ", (long long)r->reps, (unsigned long long)r->seed);
@@ -241,6 +246,7 @@ static void set_head(const pfx_rep_report *r, json_t *root, bool *failed)
     set(root, "formula", json_string(r->formula), failed);
     set(root, "outcome", json_string(r->outcome), failed);
     set(root, "synthetic", json_boolean(r->synthetic), failed);
+    if (r->matched) set(root, "matched_as_fixed", json_string(r->matched), failed);
     set(root, "n_obs", json_integer(r->n_obs), failed);
     if (r->cluster) {
         set(root, "cluster", json_string(r->cluster), failed);

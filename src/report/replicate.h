@@ -64,6 +64,7 @@ typedef struct pfx_rep_report {
     pfx_rep_values more;
     pfx_str note; /* what stands below the table, whole lines */
     bool synthetic;
+    const char *matched; /* how the panel was matched, NULL: it was not */
     double read_s, compute_s, total_s;
     int threads;
     pfx_idx peak_memory_bytes;

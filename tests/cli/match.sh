@@ -34,6 +34,16 @@ for group in 1 0; do # in each year controls weigh as much as treated rows
     sed 1d "$dir/stdout" | awk -F, '{printf "%s %.6f\n", $1, $4 * $8}' >"$dir/group$group"
 done
 [ -s "$dir/group1" ] && cmp -s "$dir/group1" "$dir/group0" || fault "weights by year: $(diff "$dir/group1" "$dir/group0" | head -4)"
+# A bootstrap or a placebo on it treats the match as fixed, and says so; on the panel itself there is nothing to say.
+for command in "boot --coef IDC --reps 99" "placebo --treatment IDC --scheme within-period --stat t --reps 19"; do
+    ok "$P" ${command%% *} "$dir/sm.h5" 'EXPY ~ IDC + ROA | year' ${command#* }
+    [ "$(grep -c "Matched panel (IDC ~ lnEmployee + ROA + Top1.*treated as fixed.*Abadie and Imbens 2008" "$dir/stdout")" = 1 ] ||
+        fault "$command: no note: $(head -4 "$dir/stdout")"
+done
+ok "$P" boot "$dir/sm.h5" 'EXPY ~ IDC + ROA | year' --coef IDC --reps 99 --format json
+holds '"matched_as_fixed": "IDC ~ lnEmployee'
+ok "$P" boot "$dir/sim.h5" 'EXPY ~ IDC + ROA | year' --coef IDC --reps 99
+grep -q "Matched panel" "$dir/stdout" && fault "a panel that was not matched has the note"
 for pair in json:'"balance"' csv:'Balance,' tex:'\toprule' md:'| ---: |' html:'<!DOCTYPE html>'; do
     ok "$P" match "$panel" "$score" -o "$dir/f.h5" --force --report "$dir/r.${pair%%:*}"
     holds "${pair#*:}" "$dir/r.${pair%%:*}"

@@ -14,6 +14,7 @@ expect 2 "no draws of it" "$P" plot "$dir/draws.h5" --coef q -o "$dir/out/a.svg"
 expect 2 "holds draws" "$P" plot "$dir/draws.h5" --kind coef -o "$dir/out/a.svg"
 expect 2 "is JSON" "$P" plot "$dir/fit.json" --kind density -o "$dir/out/a.svg"
 expect 3 "no list \"event_study\"" "$P" plot "$dir/fit.json" --kind event -o "$dir/out/a.svg"
+expect 3 "no list \"balance\"" "$P" plot "$dir/fit.json" --kind love -o "$dir/out/a.svg"
 expect 3 "have no t" "$P" plot "$dir/plain.h5" --kind scatter -o "$dir/out/a.svg"
 expect 3 "neither a draws file nor JSON" "$P" plot "$dir/panel.csv" -o "$dir/out/a.svg"
 expect 1 "nowhere" "$P" plot "$dir/nowhere" -o "$dir/out/a.svg"
@@ -38,6 +39,11 @@ echo '{"models": [{"outcome": "y", "n_obs": 9, "event_study": [{"event_time": -1
     {"event_time": 0, "estimate": 1, "conf_low": 0.5, "conf_high": 1.5}]}]}' >"$dir/event.json"
 ok "$P" plot "$dir/event.json" -o "$dir/event.svg" --title "出口 '复杂度'"
 grep -q "event time" "$dir/event.svg" && grep -q "复杂度" "$dir/event.svg" || fault "event study"
+ok "$P" import tests/data/lalonde.csv -o "$dir/lalonde.h5" --unit id
+ok "$P" match "$dir/lalonde.h5" 'treat ~ age + educ + black + re74' -o "$dir/m.h5" --report "$dir/match.json"
+ok "$P" plot "$dir/match.json" -o "$dir/love.svg"
+grep -q ">black<" "$dir/love.svg" && grep -q "after matching" "$dir/love.svg" && grep -q "185 of 185 treated rows matched" "$dir/love.svg" ||
+    fault "love plot: $(grep '<text' "$dir/love.svg" | head -4)"
 for e in svg png pdf; do
     ok "$P" plot "$dir/draws.h5" -o "$dir/one.$e"
     [ $e = pdf ] && sleep 1

@@ -57,6 +57,13 @@ static void test_script(void **state)
     assert_non_null(strstr(s.s, "set ytics ('a_b' 3, 'it''s' 2, '\xe5\x87\xba' 1) noenhanced"));
     assert_non_null(strstr(s.s, "1 3 0 2\n3 1 2 4\nEND\n"));
     pfx_str_free(&s);
+    p.kind = PFX_PLOT_LOVE;
+    assert_ok(pfx_plot_script(&p, PFX_PLOT_SVG, "b.svg", &s, &err));
+    assert_non_null(strstr(s.s, "set xrange [0:3.15]"));
+    assert_non_null(strstr(s.s, "1 0.5 3\n3 0.125 1\nEND\n"));
+    assert_non_null(strstr(s.s, "set arrow 2 from first 0.1, graph 0"));
+    assert_non_null(strstr(s.s, "using 2:3 with points pt 7 ps 1 lc rgb '#2166ac' title 'after matching'"));
+    pfx_str_free(&s);
     p.kind = PFX_PLOT_DENSITY;
     p.n = 1;
     assert_fails(pfx_plot_script(&p, PFX_PLOT_PDF, "b.pdf", &s, &err), PFX_EDATA, "nothing to draw");
