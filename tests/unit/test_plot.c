@@ -62,7 +62,7 @@ static void test_script(void **state)
     assert_non_null(strstr(s.s, "set xrange [0:3.15]"));
     assert_non_null(strstr(s.s, "1 0.5 3\n3 0.125 1\nEND\n"));
     assert_non_null(strstr(s.s, "set arrow 2 from first 0.1, graph 0"));
-    assert_non_null(strstr(s.s, "using 2:3 with points pt 7 ps 1 lc rgb '#2166ac' title 'after matching'"));
+    assert_non_null(strstr(s.s, "using 2:3 with points pt 7 ps 1.5 lc rgb '#2166ac' title 'after matching'"));
     pfx_str_free(&s);
     p.kind = PFX_PLOT_DENSITY;
     p.n = 1;
