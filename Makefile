@@ -143,7 +143,7 @@ demo-run: all
 	./panelfx fit $(DEMO)/matched.h5 '$(DEMO_FORMULA)' --weights _weight
 
 .PHONY: check check-run tests
-check: deps deps-slurm  ## install, build, run every test; the last line counts them
+check: deps $(if $(filter true,$(CI)),deps-slurm)  ## install, build, run every test; the last line counts them
 	@+$(AGAIN) $(if $(filter true,$(CI)),WERROR=1) check-run
 
 tests: all $(TESTS)
@@ -151,7 +151,7 @@ check-run: tests
 	@CC='$(CC)' DEP_CFLAGS='$(DEP_CFLAGS)' PANELFX=$(CURDIR)/panelfx \
 		tests/run.sh $(BUILD)/logs $(TESTS) $(CLI_TESTS) $(SLURM_TESTS) .ci/check-layers.sh
 
-# Slurm is for one test alone, which says SKIP without it.
+# Slurm is for one test alone, which says SKIP without it: nobody who runs the tests is given its daemons unasked.
 .PHONY: deps-slurm check-slurm
 deps-slurm:
 	@.ci/deps.sh install slurm || echo "no Slurm: its test will be skipped"

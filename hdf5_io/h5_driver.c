@@ -2,8 +2,8 @@
  *
  * When a write fails (disk full), HDF5 can neither flush nor close: it holds on to the file, and crashes when
  * the program ends. This driver therefore keeps the first error for pfx_h5_written, drops every later write,
- * and tells HDF5 that all went well; the file is thrown away anyway. There is no lock: the file has a name of
- * its own. */
+ * and tells HDF5 that all went well; the file is thrown away anyway. The file has a name of its own, and is held, so
+ * that nobody takes it for one that was left behind. */
 #include "hdf5_io/h5_private.h"
 
 #include <errno.h>
@@ -42,6 +42,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t
         info->output->error = errno;
         return NULL;
     }
+    pfx_file_hold(info->output->fd);
     return &info->output->head;
 }
 

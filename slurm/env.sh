@@ -14,5 +14,5 @@
 
 if [ -n "$PANELFX_MODULES" ]; then
     # shellcheck disable=SC2086
-    module load $PANELFX_MODULES || exit 1
+    module load $PANELFX_MODULES || { echo "env.sh: module load $PANELFX_MODULES: failed" >&2 && exit 1; }
 fi

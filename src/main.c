@@ -15,6 +15,7 @@
 #include "src/base/parallel.h"
 #include "src/base/version.h"
 #include "src/cmd/commands.h"
+#include "src/rep/driver.h"
 
 /* Where descriptor 0, 1 or 2 is closed, the next file opened would take its number, and what is printed would
  * land in that file. A read-only /dev/null in its place makes the print fail instead. */
@@ -24,7 +25,8 @@ static void hold_standard_descriptors(void)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) return;
 }
 
-/* PANELFX_FAULT="alloc:K" or "write:K[:ERRNO]" makes the K-th allocation or write step fail; for tests. */
+/* PANELFX_FAULT="alloc:K" or "write:K[:ERRNO]" makes the K-th allocation or write step fail, "slow:S" every batch of
+ * replicates take S seconds more; for tests. */
 static pfx_status arm_faults(pfx_err *err)
 {
     const char *spec = getenv("PANELFX_FAULT");
@@ -40,7 +42,12 @@ static pfx_status arm_faults(pfx_err *err)
         pfx_fault_write_at(k, e);
         return PFX_OK;
     }
-    return pfx_fail(err, PFX_EUSAGE, "PANELFX_FAULT=%s: want alloc:K or write:K[:ERRNO]", spec);
+    double slow = 0;
+    if (sscanf(spec, "slow:%lf", &slow) == 1 && slow > 0) {
+        pfx_rep_slow_down(slow);
+        return PFX_OK;
+    }
+    return pfx_fail(err, PFX_EUSAGE, "PANELFX_FAULT=%s: want alloc:K, write:K[:ERRNO] or slow:S", spec);
 }
 
 static pfx_status start(pfx_err *err)

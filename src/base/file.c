@@ -148,6 +148,7 @@ pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err)
         pfx_out_abort(o);
         return PFX_ENOMEM;
     }
+    pfx_file_remove_stale(o->path);
     register_tmp(o->tmp);
     return PFX_OK;
 }
@@ -233,6 +234,7 @@ pfx_status pfx_file_write_text(const char *path, const char *text, size_t n, boo
     pfx_status st = pfx_out_begin(&o, path, force, err);
     if (st != PFX_OK) return st;
     int fd = open(o.tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd >= 0) pfx_file_hold(fd);
     int e = fd < 0 ? errno : write_all(fd, text, n);
     if (fd >= 0 && close(fd) != 0 && e == 0) e = errno;
     if (e == 0) return pfx_out_commit(&o, err);

@@ -12,10 +12,16 @@ typedef struct pfx_out {
     char *tmp;  /* the temporary; open it with whatever library writes it */
 } pfx_out;
 
-/* Choose the temporary and check that path can be written: EUSAGE if path exists and !force (names --force),
+/* Remove stale temporaries, choose the temporary and check that path can be written: EUSAGE if path exists and !force (names --force),
  * IO if the folder is not writable. Creates nothing. The temporary is registered, so that a terminating
  * signal removes it. */
 pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err) PFX_MUST;
+/* The temporaries of path whose writers have died are removed before. What another process still writes stays: it holds
+ * a lock on it (pfx_file_hold), or, where the file system has none, its process lives on this host, or it wrote within
+ * the hour on another. */
+void pfx_file_remove_stale(const char *path);
+/* Hold an open temporary as this process's until it is closed. HDF5_USE_FILE_LOCKING=FALSE: do not. */
+void pfx_file_hold(int fd);
 /* Refuse to replace what is being read: USAGE if both names lead to one file, whatever --force says. output
  * NULL or "-": fine. */
 pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err) PFX_MUST;

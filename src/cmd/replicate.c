@@ -17,6 +17,7 @@ static const double LOST_WARN = 0.05, LOST_FAIL = 0.5;
 
 void rep_free(rep_run *r)
 {
+    rep_guard_end(r);
     if (r->file.abort) r->file.abort(r->file.ctx);
     if (r->method && r->method->release) r->method->release(r->state);
     pfx_clusterstat_free(r->stat);
@@ -176,10 +177,20 @@ static pfx_status reduce(rep_run *r, pfx_err *err)
     return st;
 }
 
+/* The columns alone, before a row is read; what is made of them is known once it is there. */
+static pfx_status check_rows(const rep_run *r, pfx_err *err)
+{
+    double rows = (double)pfx_panel_n_rows(r->panel) * r->n_names * sizeof(double), allowed = (double)r->o->common.memory;
+    if (rows <= allowed) return PFX_OK;
+    return pfx_fail(err, PFX_ENOMEM, "%s: --memory allows %.0f bytes, and %d columns of it take %.0f; give more",
+                    pfx_panel_path(r->panel), allowed, r->n_names, rows);
+}
+
 pfx_status rep_load(rep_run *r, pfx_err *err)
 {
     double t0 = pfx_wall_s();
-    pfx_status st = load_rows(r, err);
+    pfx_status st = check_rows(r, err);
+    if (st == PFX_OK) st = load_rows(r, err);
     r->read_s += pfx_wall_s() - t0;
     t0 = pfx_wall_s();
     if (st == PFX_OK) st = reduce(r, err);

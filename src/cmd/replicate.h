@@ -214,6 +214,14 @@ void rep_bounds(rep_run *r);
 /* The draws, from a prepared method to file and summary (replicate_draw.c). */
 pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
 
+/* While a run has a file: once a signal came and the draws do not end within a second, another thread keeps what is whole
+ * and ends the process (replicate_guard.c). Between begin and end the file is the caller's, but while idle is on. */
+pfx_status rep_guard_begin(rep_run *r, pfx_err *err) PFX_MUST;
+/* The loop that hands draws to the file (NULL: none now), and draws that the file had before it. */
+void rep_guard_loop(pfx_rep_run *run, pfx_idx done);
+void rep_guard_idle(void *none, bool on);
+void rep_guard_end(const rep_run *r); /* nothing without a begin */
+
 /* A whole run of a method: check, open, load, prepare, draw, summarise, commit, print. Frees r. */
 pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 

@@ -96,6 +96,22 @@ static double stored_bytes(const rep_run *r)
     return (n + n * r->n_terms * fields) * sizeof(double);
 }
 
+/* Resident, from now on to the last draw. */
+static double needed_bytes(const rep_run *r)
+{
+    return (double)pfx_peak_rss() + pfx_rep_bytes(r->method->draws(r), (int)r->o->common.threads);
+}
+
+static pfx_status check_memory(const rep_run *r, pfx_err *err)
+{
+    double need = needed_bytes(r), allowed = (double)r->o->common.memory;
+    if (need <= allowed) return PFX_OK;
+    return pfx_fail(err, PFX_ENOMEM,
+                    "--memory allows %.0f bytes and this run needs about %.0f, %.0f of them already; give --memory "
+                    "%.0fM, or fewer --threads",
+                    allowed, need, (double)pfx_peak_rss(), need / 1048576 + 1);
+}
+
 /* Draws that fit neither into memory nor onto the disk would not end soon either: say both. *summed: they fit
  * into memory. */
 static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
@@ -103,6 +119,8 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
     double seconds = 0, kept = kept_bytes(r), stored = r->output ? stored_bytes(r) : 0;
     double allowed = KEEP_SHARE * (double)r->o->common.memory;
     double room = r->output ? free_bytes(r->output) : 0;
+    pfx_status st = check_memory(r, err);
+    if (st != PFX_OK) return st;
     *summed = kept <= allowed;
     if (*summed && stored <= room) return PFX_OK;
     if (r->output && stored <= room) {
@@ -111,7 +129,7 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
             kept / GIB, allowed / GIB);
         return PFX_OK;
     }
-    pfx_status st = pfx_rep_measure(r->method->draws(r), (int)r->o->common.threads, &seconds, err);
+    st = pfx_rep_measure(r->method->draws(r), (int)r->o->common.threads, &seconds, err);
     if (st != PFX_OK) return st;
     double hours = seconds * (double)(r->last - r->first) / 3600;
     if (r->output)
@@ -259,14 +277,17 @@ static pfx_status run_draws(rep_run *r, pfx_draw_keep *keep, decision *d, pfx_id
                        .stop_ctx = d,
                        .interrupted = r->file.ctx ? interrupted : NULL,
                        .between = r->file.ctx ? between : NULL,
+                       .idle = r->file.ctx ? rep_guard_idle : NULL,
                        .between_ctx = &w};
     if (keep) sinks[run.n_sinks++] = pfx_draw_keep_sink(keep);
     if (r->file.ctx) sinks[run.n_sinks++] = r->file;
     pfx_status st = replay(r, run.n_sinks, sinks, d, &run.first, err);
     w.run = &run;
     w.done = run.first - r->first;
+    if (r->file.ctx) rep_guard_loop(&run, w.done);
     if (st == PFX_OK && !d->all) st = pfx_rep_run_method(r->method->draws(r), &run, err);
     *last = run.first + run.done;
+    if (r->file.ctx) rep_guard_loop(NULL, *last - r->first);
     if (st == PFX_OK && r->file.ctx && *last < r->last) st = r->file.cut(r->file.ctx, err);
     return st;
 }
@@ -284,14 +305,19 @@ pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err)
     if (st == PFX_OK) st = decision_init(&d, r, err);
     if (st == PFX_OK && r->file.ctx) {
         pfx_stop_defer(true); /* and from here on to the end: what is drawn is kept */
-        st = begin_file(r, err);
+        st = rep_guard_begin(r, err);
+        if (st == PFX_OK) st = begin_file(r, err);
     }
     pfx_idx last = r->first;
     if (st == PFX_OK) st = run_draws(r, summed ? &keep : NULL, &d, &last, err);
     report->reps = r->reps;
     report->seed = (uint64_t)r->o->seed;
     for (int t = 0; t < r->n_terms; t++) report->term[t].reps = last - r->first;
-    if (st == PFX_OK && summed) st = r->method->summarise(r, &keep, report, err);
+    if (st == PFX_OK && summed) {
+        if (r->file.ctx) rep_guard_idle(NULL, true);
+        st = r->method->summarise(r, &keep, report, err);
+        if (r->file.ctx) rep_guard_idle(NULL, false);
+    }
     if (st == PFX_OK && summed) report_decision(&d, report);
     if (!summed) report->n_terms = 0;
     pfx_draw_keep_free(&keep);
@@ -310,7 +336,7 @@ static pfx_status print_need(rep_run *r, pfx_err *err)
     rep_need need = {0};
     pfx_status st = pfx_rep_measure(m, nth, &need.draw_s, err);
     if (st != PFX_OK) return st;
-    need.bytes = (double)pfx_peak_rss() + pfx_rep_bytes(m, nth) + kept_bytes(r);
+    need.bytes = needed_bytes(r) + kept_bytes(r);
     need.start_s = pfx_run_s();
     if ((st = rep_fill_plan(r, &need, &planned, err)) != PFX_OK || planned) return st;
     int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s\n", need.bytes / 1048576.0,
@@ -336,7 +362,9 @@ static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pf
     if (st == PFX_OK) st = rep_choose_draws(r, err);
     if (st == PFX_OK) st = pfx_out_spare(r->output, panel, err);
     if (st == PFX_OK) st = rep_output_begin(r, err);
-    if (st == PFX_OK && r->file.ctx) pfx_stop_install(r->method->command);
+    char what[32];
+    snprintf(what, sizeof what, "panelfx %s", r->method->command);
+    if (st == PFX_OK && r->file.ctx) pfx_stop_install(what);
     double t0 = pfx_wall_s();
     if (st == PFX_OK) st = rep_open(r, panel, formula, err);
     r->read_s += pfx_wall_s() - t0;
@@ -350,6 +378,7 @@ static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pf
     if (st == PFX_OK) report_shard(r, report);
     if (st == PFX_OK) st = rep_draw(r, report, err);
     if (st == PFX_OK && r->file.ctx) st = r->file.commit(r->file.ctx, err);
+    rep_guard_end(r);
     return st == PFX_OK ? rep_report_print(r, report, err) : st;
 }
 

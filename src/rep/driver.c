@@ -1,5 +1,7 @@
 #include "src/rep/driver.h"
 
+#include <stdatomic.h>
+#include <time.h>
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
@@ -7,7 +9,10 @@
 /* Batches between two looks at sinks, stop and progress, for each thread: enough that threads rarely wait. */
 enum { BATCHES_PER_THREAD = 4 };
 
-typedef struct loop {
+/* Of a batch in a round. */
+enum { PENDING, WHOLE, LEFT_OUT };
+
+typedef struct pfx_rep_loop {
     const pfx_rep_method *m;
     pfx_rep_run *run;
     int n_fields;
@@ -16,10 +21,18 @@ typedef struct loop {
     double *values; /* [batches of a round][n_fields][cells] */
     char *scratch;  /* [nth][scratch_step] */
     pfx_idx scratch_step;
-    bool *left_out;       /* [batches of a round] */
+    pfx_idx n_round;      /* batches of this round */
+    atomic_int *state;    /* [batches of a round] */
     const double **field; /* [n_fields] for the sinks */
     double **out;         /* [nth][n_fields] for the method */
 } loop;
+
+static double slow_s;
+
+void pfx_rep_slow_down(double seconds)
+{
+    slow_s = seconds;
+}
 
 static double *batch_values(const loop *l, pfx_idx slot, int field)
 {
@@ -30,11 +43,16 @@ static void run_batch(void *ctx, pfx_idx slot, int thread)
 {
     loop *l = ctx;
     double **out = l->out + (pfx_idx)thread * l->n_fields;
-    l->left_out[slot] = l->run->interrupted && l->run->interrupted(l->run->between_ctx);
-    if (l->left_out[slot]) return;
+    if (l->run->interrupted && l->run->interrupted(l->run->between_ctx)) {
+        atomic_store(&l->state[slot], LEFT_OUT);
+        return;
+    }
+    if (slow_s > 0)
+        nanosleep(&(struct timespec){(time_t)slow_s, (long)((slow_s - (double)(time_t)slow_s) * 1e9)}, NULL);
     for (int f = 0; f < l->n_fields; f++) out[f] = batch_values(l, slot, f);
     l->m->batch(l->m->ctx, l->run->seed, (l->round0 + slot) * l->m->width,
                 l->scratch + thread * l->scratch_step, out);
+    atomic_store(&l->state[slot], WHOLE);
 }
 
 /* Hand a batch's draws within the range on. */
@@ -55,19 +73,35 @@ static pfx_status deliver(loop *l, pfx_idx slot, bool *stop, pfx_err *err)
     return run->stop ? run->stop(run->stop_ctx, first, last - first, l->field, stop, err) : PFX_OK;
 }
 
+/* The whole batches of the round up to the first that is not; *n of them. */
+static pfx_status deliver_whole(loop *l, pfx_idx *n, bool *stop, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    for (*n = 0; *n < l->n_round && !*stop && st == PFX_OK && atomic_load(&l->state[*n]) == WHOLE; ++*n)
+        st = deliver(l, *n, stop, err);
+    return st;
+}
+
+static void set_idle(const pfx_rep_run *run, bool on)
+{
+    if (run->idle) run->idle(run->between_ctx, on);
+}
+
 static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
 {
     pfx_rep_run *run = l->run;
     pfx_idx end = (run->last + l->m->width - 1) / l->m->width;
     bool stop = false;
     for (l->round0 = run->first / l->m->width; l->round0 < end && !stop; l->round0 += per_round) {
-        pfx_idx n = end - l->round0 < per_round ? end - l->round0 : per_round;
-        pfx_par_for(n, run->nth, run_batch, l);
-        pfx_status st = PFX_OK;
-        pfx_idx b = 0;
-        for (; b < n && !stop && !l->left_out[b] && st == PFX_OK; b++) st = deliver(l, b, &stop, err);
+        pfx_idx delivered;
+        l->n_round = end - l->round0 < per_round ? end - l->round0 : per_round;
+        for (pfx_idx b = 0; b < l->n_round; b++) atomic_store(&l->state[b], PENDING);
+        set_idle(run, true);
+        pfx_par_for(l->n_round, run->nth, run_batch, l);
+        set_idle(run, false);
+        pfx_status st = deliver_whole(l, &delivered, &stop, err);
         if (st == PFX_OK && run->between) st = run->between(run->between_ctx, err);
-        if (st == PFX_OK && b < n && !stop) st = pfx_fail(err, PFX_EINTR, "interrupted");
+        if (st == PFX_OK && delivered < l->n_round && !stop) st = pfx_fail(err, PFX_EINTR, "interrupted");
         if (st != PFX_OK) return st;
         if (run->what) pfx_progress_set((double)run->done);
     }
@@ -81,7 +115,7 @@ static void release(loop *l)
     pfx_mem_free(l->scratch);
     pfx_mem_free(l->field);
     pfx_mem_free(l->out);
-    pfx_mem_free(l->left_out);
+    pfx_mem_free(l->state);
 }
 
 /* Room for per_round batches. */
@@ -96,8 +130,8 @@ static pfx_status init(loop *l, const pfx_rep_method *m, pfx_rep_run *run, pfx_i
     l->scratch = pfx_mem_alloc(run->nth, (size_t)l->scratch_step, err);
     l->field = pfx_mem_alloc(l->n_fields, sizeof *l->field, err);
     l->out = pfx_mem_alloc((pfx_idx)run->nth * l->n_fields, sizeof *l->out, err);
-    l->left_out = pfx_mem_calloc(per_round, sizeof *l->left_out, err);
-    return l->values && l->scratch && l->field && l->out && l->left_out ? PFX_OK : PFX_ENOMEM;
+    l->state = pfx_mem_calloc(per_round, sizeof *l->state, err);
+    return l->values && l->scratch && l->field && l->out && l->state ? PFX_OK : PFX_ENOMEM;
 }
 
 pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err)
@@ -109,11 +143,20 @@ pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err
     pfx_status st = init(&l, m, run, per_round, err);
     if (st == PFX_OK) {
         if (run->what) pfx_progress_begin(run->what, "replicates", (double)(run->last - run->first));
+        run->loop = &l;
         st = run_rounds(&l, per_round, err);
+        run->loop = NULL;
         if (run->what) pfx_progress_end();
     }
     release(&l);
     return st;
+}
+
+pfx_status pfx_rep_salvage(pfx_rep_run *run, pfx_err *err)
+{
+    pfx_idx n;
+    bool stop = false;
+    return run->loop ? deliver_whole(run->loop, &n, &stop, err) : PFX_OK;
 }
 
 pfx_status pfx_rep_measure(const pfx_rep_method *m, int nth, double *seconds, pfx_err *err)

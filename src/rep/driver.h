@@ -45,13 +45,25 @@ typedef struct pfx_rep_run {
     /* Between rounds, when no batch is computed and the sinks have what was: the place of checkpoints. What
      * it fails with ends the run; it fails where `interrupted` is true. NULL: nothing to do. */
     pfx_status (*between)(void *ctx, pfx_err *err);
-    void *between_ctx; /* of both */
-    pfx_idx done;      /* out: draws that the sinks were given */
-    bool stopped;      /* out: by stop, before the last */
+    /* on: the sinks are left alone while batches are computed, and pfx_rep_salvage may be called from another
+     * thread; off: not any more. NULL: never. */
+    void (*idle)(void *ctx, bool on);
+    void *between_ctx;         /* of these three */
+    struct pfx_rep_loop *loop; /* the driver's own */
+    pfx_idx done;              /* out: draws that the sinks were given */
+    bool stopped;              /* out: by stop, before the last */
 } pfx_rep_run;
 
 /* Run. NOMEM, and whatever a sink fails with. */
 pfx_status pfx_rep_run_method(const pfx_rep_method *m, pfx_rep_run *run, pfx_err *err) PFX_MUST;
+
+/* Where batches are computed that would take too long to wait for: hand those that are whole on to the sinks,
+ * from another thread, while `idle` is on and is kept so. The run must not go on after it. What a sink fails
+ * with. */
+pfx_status pfx_rep_salvage(pfx_rep_run *run, pfx_err *err) PFX_MUST;
+
+/* For tests: every batch takes so many seconds more. */
+void pfx_rep_slow_down(double seconds);
 
 /* Seconds that a replicate takes with nth threads, from computing a batch for each, and bytes that the loop
  * needs besides the method's own. NOMEM. */

@@ -106,4 +106,10 @@ holds '"p_value": null'
 "$P" boot "$panel" 'y ~ x + two | firm' --method pairs --coef two --reps 9 --quiet >"$dir/stdout" 2>"$dir/stderr"
 [ $? = 4 ] || fault "a coefficient that was left out: not exit 4"
 
+# Less memory than the process has already: said, with the bytes.
+"$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --method pairs --reps 99 --memory 20M -o "$dir/out/d.h5" 2>"$dir/stderr"
+[ $? = 1 ] || fault "--memory 20M is exceeded"
+holds "--memory allows 20971520 bytes and this run needs about" "$dir/stderr"
+[ "$(tail -n 1 "$dir/stderr" | cut -c1-13)" = "panelfx boot:" ] && [ -z "$(ls -A "$dir/out")" ] || fault "--memory 20M: $(cat "$dir/stderr")"
+expect 1 "columns of it take" "$P" boot "$panel" 'y ~ x + z | firm + year' --coef x --method pairs --reps 99 --memory 1K -o "$dir/out/d.h5"
 finish

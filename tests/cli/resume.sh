@@ -42,6 +42,7 @@ while [ $k -lt "$kills" ]; do
 done
 run --resume || fault "after $kills kills: exit $?: $(cat "$dir/stderr")"
 same "after $kills kills"
+[ -z "$(ls "$dir" | grep 'd.h5.*tmp$')" ] || fault "temporaries of killed runs stay: $(ls "$dir")"
 [ $parts -gt 0 ] || fault "no kill came between a checkpoint and the end"
 
 # Signals: 75 within 5 s, the checkpoint kept, no temporary; then on to the end.

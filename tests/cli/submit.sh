@@ -95,6 +95,22 @@ expect 2 "--stop-when-decided" "$submit" --dry-run panelfx boot panel.h5 "$F" $o
 expect 2 "--shards 0: want" "$submit" --dry-run --shards 0 panelfx boot panel.h5 "$F" $options -o d.h5
 expect 2 "unknown option --reps" "$submit" --dry-run --reps 5 panelfx boot panel.h5 "$F" -o d.h5
 expect 2 "no such folder" "$status" none.shards
+for n in x 0 -1 7.5; do expect 2 "--of $n: want the number of shards" "$status" --of $n d.shards; done
+expect 2 "--of 5: d.shards has files of shard 7" "$status" --of=5 d.shards
+ok "$status" --of 7 d.shards
+holds "d.shards: 4 of 7"
+
+# Modules that this node has not: the task fails, and status says of what.
+mkdir mod.shards
+for k in 1 2; do
+    PATH=$dir/bin:$PATH PANELFX_SLURM=$top/slurm PANELFX_MODULES="HDF5 GSL" SLURM_JOB_ID=8 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$k \
+        bash "$top/slurm/replicate.sbatch" boot panel.h5 "$F" $options --shard slurm/3 --resume -o 'mod.shards/shard.%k.h5' \
+        >mod.shards/shard.$k.log 2>&1 && fault "without its modules a task ends well"
+done
+ok "$status" --of 3 mod.shards
+holds "mod.shards: 0 of 3 shards whole, 0 running, 2 failed, 1 waiting"
+holds "failed      --array=1-2 (2 with exit 1)"
+holds "why         2 x env.sh: module load HDF5 GSL: failed"
 echo "panelfx boot other # 7 shards" >d.shards/command
 expect 2 "shards of another command" "$submit" --dry-run --shards 7 panelfx boot panel.h5 "$F" $options -o d.h5
 "$submit" --dry-run panelfx boot panel.h5 'y ~ nothing' --coef nothing -o e.h5 >stdout 2>stderr

@@ -1,9 +1,12 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include "src/base/file.h"
 #include "src/base/mem.h"
 
@@ -47,6 +50,63 @@ static void write_and_read(void **state)
     assert_ok(pfx_file_write_text(in(dir, "empty"), "", 0, false, &err));
     assert_text(in(dir, "empty"), "");
     assert_int_equal(test_count_files(dir), 2);
+}
+
+/* A temporary of `path` as another process names it; `age` seconds since it was written to. */
+static const char *leave_temporary(const char *path, const char *host, long pid, int age)
+{
+    char *name = test_buffer();
+    const struct timeval when[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
+    snprintf(name, 4096, "%.3000s.7.1.%s.%ld.tmp", path, host, pid);
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(utimes(name, when), 0);
+    return name;
+}
+
+/* What a process that was killed has left is removed by the next of the same output; what another one may still be
+ * writing is not. */
+static void stale_temporaries(void **state)
+{
+    (void)state;
+    pfx_err err = {0};
+    const char *dir = folder("stale"), *path = in(dir, "d.h5");
+    char here[256];
+    int up[2], down[2];
+    assert_int_equal(gethostname(here, sizeof here), 0);
+    pid_t dead = fork();
+    if (dead == 0) _exit(0);
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+    const char *held = leave_temporary(path, "other.host", 5, 0);
+    assert_int_equal(pipe(up) | pipe(down), 0);
+    pid_t alive = fork();
+    if (alive == 0) { /* holds one under another host's name until it is told to end */
+        char c = 0;
+        int fd = open(held, O_RDWR);
+        pfx_file_hold(fd);
+        close(down[1]);
+        c = (char)write(up[1], &c, 1);
+        (void)!read(down[0], &c, 1);
+        _exit(0);
+    }
+    char c;
+    assert_int_equal(read(up[0], &c, 1), 1);
+    const struct timeval old[2] = {{time(NULL) - 9999, 0}, {time(NULL) - 9999, 0}};
+    assert_int_equal(utimes(held, old), 0);
+    const char *gone[] = {leave_temporary(path, here, dead, 0), leave_temporary(path, here, getpid(), 0),
+                          leave_temporary(path, "n1.cluster", dead, 7200)};
+    const char *kept[] = {held, leave_temporary(path, here, alive, 9999),
+                          leave_temporary(path, "n1.cluster", 77, 60), leave_temporary(in(dir, "d"), here, dead, 0),
+                          leave_temporary(in(dir, "d.h5.x"), here, dead, 0)};
+    assert_ok(pfx_file_write_text(path, "one\n", 4, false, &err));
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) assert_int_equal(access(gone[i], F_OK), -1);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) assert_int_equal(access(kept[i], F_OK), 0);
+    close(down[1]);
+    assert_int_equal(waitpid(alive, NULL, 0), alive);
+    assert_ok(pfx_file_write_text(path, "two\n", 4, true, &err)); /* its writer has ended */
+    assert_int_equal(access(held, F_OK), -1);
+    assert_int_equal(access(kept[1], F_OK), -1);
 }
 
 static void reading_is_bounded(void **state)
@@ -239,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_and_read),
+        cmocka_unit_test(stale_temporaries),
         cmocka_unit_test(reading_is_bounded),
         cmocka_unit_test(targets_that_cannot_be),
         cmocka_unit_test(temporary_has_the_job_in_its_name),
