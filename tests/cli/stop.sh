@@ -10,6 +10,12 @@ start() {
         --isa portable --quiet "$@" >stdout 2>stderr &
     pid=$!
 }
+# drawing FILES: wait until the run has begun its files, after all that comes before the first batch.
+drawing() {
+    n=0
+    until [ "$(ls -- *.tmp 2>/dev/null | wc -l)" -ge "$1" ] || [ $n -ge 600 ]; do n=$((n + 1)); sleep 0.05; done
+    sleep 0.2
+}
 # stop SIGNAL: send it, and wait; 75 and one line within 5 s. $line: that line.
 stop() {
     t0=$(date +%s%N)
@@ -30,7 +36,7 @@ go_on() {
 for method in pairs "wild --weights-type webb"; do
     ok "$P" boot panel.h5 'y ~ x + z | firm + year' --coef x --reps $reps --method $method --isa portable -o whole.h5 --quiet --force
     start --method $method --threads 2 -o d.h5
-    sleep 0.7
+    drawing 1
     stop TERM
     holds "stopped by signal 15 after 0 of $reps replicates, kept in d.h5.part; run again with --resume" stderr
     go_on --method $method
@@ -40,7 +46,8 @@ done
 slow=1.5
 ok "$P" boot panel.h5 'y ~ x + z | firm + year' --coef x --reps $reps --method pairs --isa portable -o whole.h5 --quiet --force
 start --method pairs --threads 1 -o d.h5
-sleep 2.2
+drawing 1
+sleep 2
 slow=9
 stop USR1
 after=$(sed -n 's/.* after \([0-9]*\) of .*/\1/p' stderr)
@@ -50,13 +57,13 @@ holds "checkpoint $after of these"
 go_on --method pairs
 # A placebo, and a plan's shards.
 start --method pairs --threads 2 -o d.h5 --shard 2/3
-sleep 0.7
+drawing 1
 stop USR2
 rm -f d.h5*
 ok "$P" plan boot panel.h5 'y ~ x + z | firm + year' --coef x --method pairs --reps $reps --shards 2 -o p.yaml
 env PANELFX_FAULT=slow:9 "$P" run-plan p.yaml --jobs 2 --quiet >stdout 2>stderr &
 pid=$!
-sleep 0.7
+drawing 2
 t0=$(date +%s)
 kill -TERM $pid
 wait $pid
