@@ -91,5 +91,8 @@ pfx_status pfx_absorber_project(pfx_absorber *a, int m, const double *X, double 
  * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the
  * second and further effects in each component is 0). */
 pfx_status pfx_absorber_effects(pfx_absorber *a, const double *r, double **alpha, pfx_err *err) PFX_MUST;
+/* The same from their right-hand sides: D'WD alpha = sums, sums [effects of info][levels], for effects without slopes;
+ * solvable ones (of any r, sums = D'Wr is). Normalised in no way. USAGE: an effect has slopes. */
+pfx_status pfx_absorber_effects_of_sums(pfx_absorber *a, const double *const *sums, double **alpha, pfx_err *err) PFX_MUST;
 
 #endif

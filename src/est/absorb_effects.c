@@ -158,3 +158,71 @@ done:
     pfx_mem_free(gamma), pfx_mem_free(u), pfx_mem_free(slope);
     return st;
 }
+
+/* One solution, into alpha: with m the eliminated levels' sums over their weights, S gamma = c - B'W m for the others,
+ * and m less the levels' means of B gamma. */
+static pfx_status solve_sums(pfx_absorber *a, double *const *sums, double **alpha, double *work, pfx_err *err)
+{
+    const pfx_design *d = a->d;
+    double *C = work, *gamma = C + a->q * LD, *R = gamma + a->q * LD, *m = R + a->q * LD, *total = m + a->n_levels;
+    double floor[LD] = {0};
+    pfx_status st = PFX_OK;
+    int first = -1;
+
+    memset(work, 0, (size_t)(3 * a->q * LD + 2 * a->n_levels) * sizeof *work);
+    for (int e = 0; e < d->n_absorbed; e++)
+        if (first < 0 && a->in_first[e]) first = e;
+    for (pfx_idx r = 0; r < a->n && a->level; r++) total[a->level[r]] += d->w ? d->w[r] : 1.0;
+    for (pfx_idx g = 0; g < a->n_levels && first >= 0; g++) m[g] = sums[first][g] / total[g];
+    for (int b = 0; b < a->n_rest; b++) {
+        const pfx_schur_block *x = &a->rest[b];
+        for (pfx_idx l = 0; l < x->n_levels; l++) C[(x->col0 + l) * LD] = sums[a->rest_entry[b]][l];
+        for (pfx_idx r = 0; r < a->n && first >= 0; r++)
+            C[(x->col0 + x->code[r]) * LD] -= (d->w ? d->w[r] : 1.0) * m[a->level[r]];
+    }
+    for (pfx_idx i = 0; i < a->q; i++) floor[0] += 1e-32 * C[i * LD] * C[i * LD];
+    if (a->q > 0 && (st = pfx_schur_solve(a->schur, 1, LD, C, floor, gamma, R, err)) != PFX_OK) return st;
+    for (int b = 0; b < a->n_rest; b++) {
+        const pfx_schur_block *x = &a->rest[b];
+        for (pfx_idx r = 0; r < a->n && first >= 0; r++)
+            m[a->level[r]] -= (d->w ? d->w[r] : 1.0) / total[a->level[r]] * gamma[(x->col0 + x->code[r]) * LD];
+        for (pfx_idx l = 0; l < x->n_levels; l++) alpha[a->rest_entry[b]][l] += gamma[(x->col0 + l) * LD];
+    }
+    for (pfx_idx g = 0; g < a->n_levels && first >= 0; g++) alpha[first][g] += m[g];
+    return PFX_OK;
+}
+
+pfx_status pfx_absorber_effects_of_sums(pfx_absorber *a, const double *const *sums, double **alpha, pfx_err *err)
+{
+    const pfx_design *d = a->d;
+    int n = a->info.n_effects;
+    pfx_idx size = 0;
+    pfx_status st = PFX_OK;
+
+    for (int e = 0; e < d->n_absorbed; e++)
+        if (d->absorbed[e].n_slopes || !d->absorbed[e].intercept)
+            return pfx_fail(err, PFX_EUSAGE, "%s: an effect with slopes has no sums", d->absorbed[e].factor.name);
+    for (int e = 0; e < n; e++) size += a->info.levels[e];
+    double **left = pfx_mem_calloc(n + 1, sizeof *left, err);
+    double *own = pfx_mem_alloc(size + 1, sizeof *own, err);
+    double *work = pfx_mem_alloc(3 * a->q * LD + 2 * a->n_levels + 1, sizeof *work, err);
+    if (!left || !own || !work) st = PFX_ENOMEM;
+    double *next = own;
+    for (int e = 0; st == PFX_OK && e < n; e++) {
+        left[e] = next;
+        next += a->info.levels[e];
+        memcpy(left[e], sums[e], (size_t)a->info.levels[e] * sizeof *own);
+        memset(alpha[e], 0, (size_t)a->info.levels[e] * sizeof *own);
+    }
+    for (int step = 0; step < 2 && st == PFX_OK; step++) { /* the second refines */
+        st = solve_sums(a, left, alpha, work, err);
+        for (int e = 0; e < n; e++) memcpy(left[e], sums[e], (size_t)a->info.levels[e] * sizeof *own);
+        for (pfx_idx r = 0; r < a->n && step == 0; r++) {
+            double fitted = 0.0;
+            for (int e = 0; e < n; e++) fitted += alpha[e][d->absorbed[e].factor.code[r]];
+            for (int e = 0; e < n; e++) left[e][d->absorbed[e].factor.code[r]] -= (d->w ? d->w[r] : 1.0) * fitted;
+        }
+    }
+    pfx_mem_free(left), pfx_mem_free(own), pfx_mem_free(work);
+    return st;
+}

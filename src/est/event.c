@@ -34,7 +34,7 @@ static pfx_status count(const pfx_event_plan *p, const pfx_design *d, counts *c,
     if (!c->n || !c->w) return PFX_ENOMEM;
     pfx_idx u = 0, treated = 0;
     for (pfx_idx i = 0; i < d->n; i++) {
-        while (t->start[u + 1] <= d->row[i]) u++;
+        u = pfx_event_unit(t, d->row[i], u);
         int cell = pfx_event_cell(p, t->cohort[u], d->time[i]);
         bool is_control = isinf(t->cohort[u]) || (p->control >= 0 && t->cohort[u] == t->cohorts[p->control]);
         if (cell < 0) continue;
@@ -167,23 +167,33 @@ static double average(const pfx_event_result *r, const double *a)
     return sum;
 }
 
-/* Effects before treatment, references left out, are all zero. */
-static pfx_status pre_trend(pfx_event_result *r, pfx_err *err)
+pfx_status pfx_event_pre_trend(int n, const pfx_event_effect *const *e, const double *V, double df2,
+                               pfx_wald *out, pfx_err *err)
 {
-    pfx_idx n = r->n;
-    pfx_restrictions w = {.k = r->n};
-    w.R = pfx_mem_calloc(n * n + 1, sizeof *w.R, err);
-    w.r = pfx_mem_calloc(n + 1, sizeof *w.r, err);
-    double *b = pfx_mem_alloc(n + 1, sizeof *b, err);
+    pfx_idx k = n;
+    pfx_restrictions w = {.k = n};
+    w.R = pfx_mem_calloc(k * k + 1, sizeof *w.R, err);
+    w.r = pfx_mem_calloc(k + 1, sizeof *w.r, err);
+    double *b = pfx_mem_alloc(k + 1, sizeof *b, err);
     pfx_status st = w.R && w.r && b ? PFX_OK : PFX_ENOMEM;
-    r->pre = (pfx_wald){.statistic = NAN, .p_value = NAN};
-    for (int i = 0; i < r->n && st == PFX_OK; i++) {
-        b[i] = r->effect[i].estimate;
-        if (r->effect[i].at < 0 && !r->effect[i].reference) w.R[w.q++ * n + i] = 1;
+    *out = (pfx_wald){.statistic = NAN, .p_value = NAN};
+    for (int i = 0; i < n && st == PFX_OK; i++) {
+        b[i] = e[i]->estimate;
+        if (e[i]->at < 0 && !e[i]->reference) w.R[w.q++ * k + i] = 1;
     }
-    if (st == PFX_OK && w.q > 0) st = pfx_wald_test(&w, b, r->V, r->df_t, &r->pre, err);
+    if (st == PFX_OK && w.q > 0) st = pfx_wald_test(&w, b, V, df2, out, err);
     pfx_mem_free(b);
     pfx_restrictions_clear(&w);
+    return st;
+}
+
+static pfx_status pre_trend(pfx_event_result *r, pfx_err *err)
+{
+    const pfx_event_effect **e = pfx_mem_alloc(r->n + 1, sizeof *e, err);
+    if (!e) return PFX_ENOMEM;
+    for (int i = 0; i < r->n; i++) e[i] = &r->effect[i];
+    pfx_status st = pfx_event_pre_trend(r->n, e, r->V, r->df_t, &r->pre, err);
+    pfx_mem_free(e);
     return st;
 }
 

@@ -35,18 +35,29 @@ typedef struct pfx_event_timing {
 pfx_status pfx_event_timing_read(pfx_row_source *src, const char *variable, bool is_cohort,
                                  bool allow_reversal, pfx_event_timing *out, pfx_err *err) PFX_MUST;
 void pfx_event_timing_clear(pfx_event_timing *t);
+/* The unit of a panel row, looked for from unit `from` on, which must not lie behind it. */
+pfx_idx pfx_event_unit(const pfx_event_timing *t, pfx_idx row, pfx_idx from);
+/* Which of the cohorts; n_cohorts: none of them. */
+int pfx_event_cohort(const pfx_event_timing *t, double cohort);
 
 /* ---- cells ---- */
 
-/* CS has no cells in a regression: a plan says which rows are in, and src/est/event_cs.h does the rest. */
-typedef enum pfx_event_method { PFX_EVENT_TWFE, PFX_EVENT_SUNAB, PFX_EVENT_CS } pfx_event_method;
-extern const char *const pfx_event_method_names[]; /* "twfe", "sunab", "cs", NULL */
+/* CS, IMPUTATION and BACON have no cells of effects in a regression: a plan says which rows are in, and
+ * src/est/event_cs.h, event_impute.h and event_bacon.h do the rest. */
+typedef enum pfx_event_method {
+    PFX_EVENT_TWFE,
+    PFX_EVENT_SUNAB,
+    PFX_EVENT_CS,
+    PFX_EVENT_IMPUTATION,
+    PFX_EVENT_BACON
+} pfx_event_method;
+extern const char *const pfx_event_method_names[]; /* "twfe", "sunab", "cs", "imputation", "bacon", NULL */
 
 typedef struct pfx_event_plan {
     const pfx_event_timing *timing;
     pfx_event_method method;
     int low, high;                /* event times; the ends hold what lies beyond them */
-    bool low_binned, high_binned; /* something does */
+    bool low_binned, high_binned; /* something does; IMPUTATION: what lies below low is the reference */
     int n_refs, ref[2]; /* left out: the reference period, and the lowest where nobody is never treated */
     int control;  /* cohort that serves as control (its rows from its own date on are left out), -1: units
                    * never treated, or, for TWFE, those not yet treated */
@@ -55,8 +66,10 @@ typedef struct pfx_event_plan {
 
 /* windowed: bin at low and high, else every event time has its cell. ref: the reference period, within them.
  * TWFE: cells are event times. SUNAB: event times of each cohort; without units never treated the last cohort
- * is the control, and the periods from its date on are left out (Sun and Abraham 2021, section 4). USAGE: ref
- * outside. DATA: one cohort and no unit never treated; the last cohort leaves nothing. */
+ * is the control, and the periods from its date on are left out (Sun and Abraham 2021, section 4). IMPUTATION:
+ * cells are the event times before treatment, from low on, which its test of pre-trends needs; the lowest (the
+ * two lowest without units never treated) are left out. USAGE: ref outside. DATA: one cohort and no unit never
+ * treated; the last cohort leaves nothing. */
 pfx_status pfx_event_plan_make(const pfx_event_timing *t, pfx_event_method method, bool windowed, int low,
                                int high, int ref, pfx_event_plan *out, pfx_err *err) PFX_MUST;
 /* The cell of a row, from 1; 0: reference, or control; -1: left out. */
@@ -112,6 +125,10 @@ pfx_status pfx_event_fit(const pfx_event_plan *p, struct pfx_design *d, const pf
                          pfx_event_result *out, pfx_err *err) PFX_MUST;
 void pfx_event_result_clear(pfx_event_result *r);
 
+/* All effects before treatment that are no reference are zero: F with infinite or finite df2, over e [n] and
+ * their covariance V [n x n]. df1 0: there are none. NOMEM. */
+pfx_status pfx_event_pre_trend(int n, const pfx_event_effect *const *e, const double *V, double df2,
+                               pfx_wald *out, pfx_err *err) PFX_MUST;
 /* Standard error, test and interval of an effect from its estimate and variance. */
 void pfx_event_test(pfx_event_effect *e, double variance, double df_t, double level);
 

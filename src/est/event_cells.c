@@ -5,7 +5,7 @@
 #include "src/base/mem.h"
 #include "src/est/event.h"
 
-const char *const pfx_event_method_names[] = {"twfe", "sunab", "cs", NULL};
+const char *const pfx_event_method_names[] = {"twfe", "sunab", "cs", "imputation", "bacon", NULL};
 
 static int bins(const pfx_event_plan *p)
 {
@@ -19,24 +19,17 @@ static bool is_ref(const pfx_event_plan *p, int e)
     return false;
 }
 
-static int cohort_index(const pfx_event_timing *t, double cohort)
-{
-    int g = 0;
-    while (g < t->n_cohorts && t->cohorts[g] != cohort) g++;
-    return g;
-}
-
 /* Who is compared with whom. */
 static pfx_status choose_control(pfx_event_plan *p, pfx_err *err)
 {
     const pfx_event_timing *t = p->timing;
-    if (t->n_never > 0 || p->method == PFX_EVENT_CS) return PFX_OK;
+    if (t->n_never > 0 || p->method == PFX_EVENT_CS || p->method == PFX_EVENT_BACON) return PFX_OK;
     if (t->n_cohorts < 2)
         return pfx_fail(
             err, PFX_EDATA,
             "no controls: all %lld units are treated, in the same period %.15g, and none never or later",
             (long long)t->n_treated, t->cohorts[0]);
-    if (p->method == PFX_EVENT_TWFE) return PFX_OK;
+    if (p->method != PFX_EVENT_SUNAB) return PFX_OK;
     p->control = t->n_cohorts - 1;
     p->until = t->cohorts[p->control];
     pfx_note("no unit is never treated: those treated last (%.15g) are the controls, and periods from then "
@@ -61,11 +54,16 @@ pfx_status pfx_event_plan_make(const pfx_event_timing *t, pfx_event_method metho
                         min, max);
     out->low = (int)min;
     out->high = (int)max;
+    if (method == PFX_EVENT_IMPUTATION) out->low += t->n_never ? 1 : 2;
     if (windowed) {
         out->low_binned = low > out->low;
         out->high_binned = high < out->high;
         if (out->low_binned) out->low = low;
         if (out->high_binned) out->high = high;
+    }
+    if (method == PFX_EVENT_IMPUTATION) {
+        out->n_refs = 0;
+        return PFX_OK;
     }
     if (ref < out->low || ref > out->high)
         return pfx_fail(err, PFX_EUSAGE, "--ref %d: event times run from %d to %d", ref, out->low, out->high);
@@ -84,8 +82,9 @@ int pfx_event_cell(const pfx_event_plan *p, double cohort, double time)
 {
     if (isnan(cohort) || time >= p->until) return -1;
     if (isinf(cohort)) return 0;
-    int g = p->method == PFX_EVENT_SUNAB ? cohort_index(p->timing, cohort) : 0;
+    int g = p->method == PFX_EVENT_SUNAB ? pfx_event_cohort(p->timing, cohort) : 0;
     if (p->method == PFX_EVENT_SUNAB && g == p->control) return 0;
+    if (p->method == PFX_EVENT_IMPUTATION && !(time < cohort && time - cohort >= p->low)) return 0;
     double e = fmin(fmax(time - cohort, p->low), p->high);
     if (is_ref(p, (int)e)) return 0;
     return 1 + g * bins(p) + (int)e - p->low;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/event_cs_private.h"
-#include "src/est/wald.h"
 #include "src/model/design.h"
 
 const char *const pfx_cs_score_names[] = {"dr", "reg", "ipw", NULL};
@@ -119,23 +118,13 @@ static pfx_status covariance(work *w, pfx_err *err)
     return PFX_OK;
 }
 
-/* All effects before treatment are zero, as a chi-squared test. */
 static pfx_status pre_trend(pfx_cs_result *r, pfx_err *err)
 {
-    pfx_idx n = r->n_att;
-    pfx_restrictions q = {.k = r->n_att};
-    q.R = pfx_mem_calloc(n * n + 1, sizeof *q.R, err);
-    q.r = pfx_mem_calloc(n + 1, sizeof *q.r, err);
-    double *b = pfx_mem_alloc(n + 1, sizeof *b, err);
-    pfx_status st = q.R && q.r && b ? PFX_OK : PFX_ENOMEM;
-    r->pre = (pfx_wald){.statistic = NAN, .p_value = NAN};
-    for (int i = 0; i < r->n_att && st == PFX_OK; i++) {
-        b[i] = r->att[i].e.estimate;
-        if (r->att[i].e.at < 0 && !r->att[i].e.reference) q.R[q.q++ * n + i] = 1;
-    }
-    if (st == PFX_OK && q.q > 0) st = pfx_wald_test(&q, b, r->V, INFINITY, &r->pre, err);
-    pfx_mem_free(b);
-    pfx_restrictions_clear(&q);
+    const pfx_event_effect **e = pfx_mem_alloc(r->n_att + 1, sizeof *e, err);
+    if (!e) return PFX_ENOMEM;
+    for (int i = 0; i < r->n_att; i++) e[i] = &r->att[i].e;
+    pfx_status st = pfx_event_pre_trend(r->n_att, e, r->V, INFINITY, &r->pre, err);
+    pfx_mem_free(e);
     return st;
 }
 

@@ -43,7 +43,7 @@ static pfx_status list_units(cs_panel *p, pfx_err *err)
     const pfx_design *d = p->d;
     pfx_idx u = 0, last = -1, n = 0;
     for (pfx_idx i = 0; i < d->n; i++) {
-        while (t->start[u + 1] <= d->row[i]) u++;
+        u = pfx_event_unit(t, d->row[i], u);
         if (isnan(t->cohort[u])) continue;
         n += u != last;
         last = u;
@@ -56,12 +56,11 @@ static pfx_status list_units(cs_panel *p, pfx_err *err)
     for (pfx_idx k = 0; k < n * p->n_periods; k++) p->row[k] = -1;
     u = 0;
     for (pfx_idx i = 0; i < d->n; i++) {
-        while (t->start[u + 1] <= d->row[i]) u++;
+        u = pfx_event_unit(t, d->row[i], u);
         if (isnan(t->cohort[u])) continue;
         int32_t cluster = d->n_clusters ? d->clusters[0].code[i] : (int32_t)p->n;
         if (p->n == 0 || p->unit[p->n - 1] != u) {
-            int g = 0;
-            while (g < t->n_cohorts && t->cohorts[g] != t->cohort[u]) g++;
+            int g = pfx_event_cohort(t, t->cohort[u]);
             p->unit[p->n] = u;
             p->cohort[p->n] = g < t->n_cohorts ? g : -1;
             p->cluster[p->n++] = cluster;

@@ -196,6 +196,19 @@ pfx_status pfx_event_timing_read(pfx_row_source *src, const char *variable, bool
     return st;
 }
 
+pfx_idx pfx_event_unit(const pfx_event_timing *t, pfx_idx row, pfx_idx from)
+{
+    while (t->start[from + 1] <= row) from++;
+    return from;
+}
+
+int pfx_event_cohort(const pfx_event_timing *t, double cohort)
+{
+    int g = 0;
+    while (g < t->n_cohorts && t->cohorts[g] != cohort) g++;
+    return g;
+}
+
 void pfx_event_timing_clear(pfx_event_timing *t)
 {
     pfx_mem_free(t->cohort);

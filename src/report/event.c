@@ -58,15 +58,26 @@ static json_t *cells(const pfx_event_result *r, bool *failed)
     return a;
 }
 
-static json_t *covariance(const pfx_event_result *r, bool *failed)
+json_t *event_matrix(int n, const double *V, bool *failed)
 {
     json_t *a = json_array();
-    for (int i = 0; i < r->n; i++) {
+    for (int i = 0; i < n; i++) {
         json_t *row = json_array();
-        for (int j = 0; j < r->n; j++) pfx_json_append(row, pfx_json_real(r->V[i * r->n + j]), failed);
+        for (int j = 0; j < n; j++) pfx_json_append(row, pfx_json_real(V[i * n + j]), failed);
         pfx_json_append(a, row, failed);
     }
     return a;
+}
+
+json_t *event_wald(const pfx_wald *w, bool *failed)
+{
+    if (!(w->df1 > 0)) return json_null();
+    json_t *o = json_object();
+    pfx_json_set(o, "statistic", pfx_json_real(w->statistic), failed);
+    pfx_json_set(o, "df1", pfx_json_real(w->df1), failed);
+    pfx_json_set(o, "df2", pfx_json_real(w->df2), failed);
+    pfx_json_set(o, "p_value", pfx_json_real(w->p_value), failed);
+    return o;
 }
 
 static json_t *others(const pfx_event_result *r, bool *failed)
@@ -184,23 +195,16 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
 {
     bool failed = false;
     const pfx_event_result *s = r->result;
-    json_t *root = json_object(), *overall = json_object(), *pre = json_null();
+    json_t *root = json_object(), *overall = json_object();
     event_set_head(r, pfx_event_method_names[s->plan->method], root, &failed);
     set_design(s, root, &failed);
     set_sample(s, root, &failed);
     pfx_json_set(root, "level", pfx_json_real(r->level), &failed);
     pfx_json_set(root, "event_study", effects(s, &failed), &failed);
-    pfx_json_set(root, "vcov_matrix", covariance(s, &failed), &failed);
+    pfx_json_set(root, "vcov_matrix", event_matrix(s->n, s->V, &failed), &failed);
     event_set_effect(overall, &s->overall, &failed);
     pfx_json_set(root, "overall", overall, &failed);
-    if (s->pre.df1 > 0) {
-        pre = json_object();
-        pfx_json_set(pre, "statistic", pfx_json_real(s->pre.statistic), &failed);
-        pfx_json_set(pre, "df1", pfx_json_real(s->pre.df1), &failed);
-        pfx_json_set(pre, "df2", pfx_json_real(s->pre.df2), &failed);
-        pfx_json_set(pre, "p_value", pfx_json_real(s->pre.p_value), &failed);
-    }
-    pfx_json_set(root, "pre_trend", pre, &failed);
+    pfx_json_set(root, "pre_trend", event_wald(&s->pre, &failed), &failed);
     if (s->plan->method == PFX_EVENT_SUNAB) pfx_json_set(root, "cells", cells(s, &failed), &failed);
     pfx_json_set(root, "coefficients", others(s, &failed), &failed);
     if (r->weights) pfx_json_set(root, "twfe_weights", weights_json(r->weights, &failed), &failed);
@@ -226,6 +230,16 @@ void event_effect_cells(pfx_table *t, const pfx_event_effect *e, bool csv)
     pfx_table_num(t, e->conf_low + none, 4);
     pfx_table_num(t, e->conf_high + none, 4);
     pfx_table_int(t, e->n);
+}
+
+void event_heading(pfx_table *t, const char *last, double level, bool csv)
+{
+    char low[32], high[32];
+    snprintf(low, sizeof low, "%.4g %% low", 100 * level);
+    snprintf(high, sizeof high, "%.4g %% high", 100 * level);
+    const char *const human[] = {"Effect", "SE", low, high, last};
+    static const char *const machine[] = {"estimate", "std_error", "conf_low", "conf_high", "n"};
+    for (int c = 0; c < 5; c++) pfx_table_text(t, csv ? machine[c] : human[c]);
 }
 
 static void effect_label(pfx_table *t, const pfx_event_plan *p, const pfx_event_effect *e, bool csv)
@@ -301,16 +315,11 @@ static void sample_notes(const pfx_event_report *r, pfx_table *t)
 static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err)
 {
     const pfx_event_result *s = r->result;
-    char low[32], high[32];
-    snprintf(low, sizeof low, "%.4g %% low", 100 * r->level);
-    snprintf(high, sizeof high, "%.4g %% high", 100 * r->level);
-    const char *const human[] = {"Event time", "Effect", "SE", low, high, "Rows"};
-    static const char *const machine[] = {"event_time", "estimate",  "std_error",
-                                          "conf_low",   "conf_high", "n"};
     pfx_table *t = pfx_table_create(6, err);
     if (!t) return NULL;
     pfx_table_heading(t);
-    for (int c = 0; c < 6; c++) pfx_table_text(t, csv ? machine[c] : human[c]);
+    pfx_table_text(t, csv ? "event_time" : "Event time");
+    event_heading(t, "Rows", r->level, csv);
     for (int i = 0; i < s->n; i++) {
         pfx_table_row(t);
         effect_label(t, s->plan, &s->effect[i], csv);
@@ -337,6 +346,8 @@ pfx_status pfx_event_render(const pfx_event_report *r, pfx_format format, int wi
                             pfx_err *err)
 {
     if (r->cs) return event_cs_render(r, format, width, out, err);
+    if (r->impute) return event_impute_render(r, format, width, out, err);
+    if (r->bacon) return event_bacon_render(r, format, width, out, err);
     if (format == PFX_FORMAT_JSON) return render_json(r, out, err);
     pfx_table *t = effect_table(r, format == PFX_FORMAT_CSV, err);
     pfx_status st = t ? pfx_table_render(t, format, width, out, err) : PFX_ENOMEM;

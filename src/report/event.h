@@ -10,6 +10,8 @@ struct pfx_twfe_weights;
 struct pfx_event_timing;
 struct pfx_cs_result;
 struct pfx_cs_options;
+struct pfx_impute_result;
+struct pfx_bacon_result;
 
 /* Tables of Callaway and Sant'Anna's estimator: by event time, by cohort, by period, each cell. */
 typedef enum pfx_event_aggregate {
@@ -27,9 +29,12 @@ typedef struct pfx_event_report {
     const struct pfx_twfe_weights *weights; /* of the one treatment coefficient, TWFE; or NULL */
     const struct pfx_cs_result *cs;         /* with these: */
     const struct pfx_cs_options *cs_options;
+    const struct pfx_impute_result *impute; /* or this */
+    bool leave_out;
+    const struct pfx_bacon_result *bacon; /* or this */
     const struct pfx_event_timing *timing;
     const char *cluster;
-    pfx_idx n_obs, n_missing;
+    pfx_idx n_obs, n_missing, n_singletons;
     pfx_event_aggregate aggregate;
     double level;
     bool synthetic;

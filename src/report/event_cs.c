@@ -47,22 +47,11 @@ static json_t *cells(const pfx_event_report *r, bool *failed)
     return out;
 }
 
-static json_t *matrix(int n, const double *V, bool *failed)
-{
-    json_t *a = json_array();
-    for (int i = 0; i < n; i++) {
-        json_t *row = json_array();
-        for (int j = 0; j < n; j++) pfx_json_append(row, pfx_json_real(V[i * n + j]), failed);
-        pfx_json_append(a, row, failed);
-    }
-    return a;
-}
-
 static void set_averages(const pfx_cs_result *s, json_t *root, bool *failed)
 {
     json_t *all = json_object(), *group = json_object(), *calendar = json_object();
     pfx_json_set(root, "event_study", list(&s->dynamic, "event_time", failed), failed);
-    pfx_json_set(root, "vcov_matrix", matrix(s->dynamic.n, s->V_dynamic, failed), failed);
+    pfx_json_set(root, "vcov_matrix", event_matrix(s->dynamic.n, s->V_dynamic, failed), failed);
     pfx_json_set(root, "overall", one(&s->dynamic.overall, failed), failed);
     pfx_json_set(all, "simple", one(&s->simple, failed), failed);
     pfx_json_set(all, "dynamic", one(&s->dynamic.overall, failed), failed);
@@ -101,7 +90,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     pfx_json_set(root, "level", pfx_json_real(r->level), &failed);
     set_averages(s, root, &failed);
     pfx_json_set(root, "att_gt", cells(r, &failed), &failed);
-    pfx_json_set(root, "att_gt_vcov", matrix(s->n_att, s->V, &failed), &failed);
+    pfx_json_set(root, "att_gt_vcov", event_matrix(s->n_att, s->V, &failed), &failed);
     if (s->pre.df1 > 0) {
         pre = json_object();
         pfx_json_set(pre, "chi2", pfx_json_real(s->pre.statistic * s->pre.df1), &failed);
@@ -204,19 +193,14 @@ pfx_status event_cs_render(const pfx_event_report *r, pfx_format format, int wid
 {
     static const char *const keys[][2] = {
         {"Event time", "event_time"}, {"Cohort", "cohort"}, {"Period", "period"}, {"Cohort", "cohort"}};
-    char low[32], high[32];
     bool csv = format == PFX_FORMAT_CSV, cell = r->aggregate == PFX_BY_CELL;
     if (format == PFX_FORMAT_JSON) return render_json(r, out, err);
     pfx_table *t = pfx_table_create(6 + cell, err);
     if (!t) return PFX_ENOMEM;
-    snprintf(low, sizeof low, "%.4g %% low", 100 * r->level);
-    snprintf(high, sizeof high, "%.4g %% high", 100 * r->level);
-    const char *const human[] = {"Effect", "SE", low, high, "Units"};
-    static const char *const machine[] = {"estimate", "std_error", "conf_low", "conf_high", "n"};
     pfx_table_heading(t);
     pfx_table_text(t, keys[r->aggregate][csv]);
     if (cell) pfx_table_text(t, csv ? "period" : "Period");
-    for (int i = 0; i < 5; i++) pfx_table_text(t, csv ? machine[i] : human[i]);
+    event_heading(t, "Units", r->level, csv);
     rows(r, t, csv);
     if (!csv) method_notes(r, t);
     pfx_status st = pfx_table_render(t, format, width, out, err);

@@ -67,6 +67,48 @@ expect 2 "--vcov iid is not among" "$P" event "$panel" 'y ~ x' --treatment D --m
 expect 2 "clusters by one variable" "$P" event "$panel" 'y ~ x' --treatment D --method cs --cluster firm+year -o "$dir/out/e"
 expect 4 "collinear" "$P" event "$panel" 'y ~ x + I(2 * x)' --treatment D --method cs -o "$dir/out/e"
 
+# Imputation: without noise 1 + event time; the last year has no untreated rows where nobody is never treated.
+ok "$P" event "$panel" 'y ~ x' --treatment D --method imputation --format csv
+awk -F, 'NR == 1 {if ($0 != "event_time,estimate,std_error,conf_low,conf_high,n") bad = 1; next}
+    {want = $1 < 0 ? 0 : 1 + $1; d = $2 - want; if (d > 1e-9 || d < -1e-9) bad = 1; n++}
+    END {exit bad || n != 10}' "$dir/stdout" || fault "imputation: not 1 + event time: $(cat "$dir/stdout")"
+ok "$P" event "$panel" 'y ~ x + I(x^2)' --cohort g --method imputation --leave-out --window=-2:3
+holds "of the other clusters"
+holds "3 and after"
+holds "against event times before -2"
+ok "$P" event "$panel" 'y ~ x' --treatment D --method imputation --weights 'x + 1' --format json
+for key in '"method": "imputation"' '"horizons_not_imputed": []' '"n_untreated": 180' '"pre_trend": {'; do holds "$key"; done
+expect 2 "--leave-out belongs to --method imputation" "$P" event "$panel" 'y ~ x' --treatment D --leave-out -o "$dir/out/e"
+expect 2 "clusters its weighted residuals" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --vcov iid -o "$dir/out/e"
+expect 2 "imputation has no reference period" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --ref -2 -o "$dir/out/e"
+expect 2 "clusters by one variable" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --cluster firm+year -o "$dir/out/e"
+expect 4 "collinear with the effects" "$P" event "$panel" 'y ~ x + I(2 * x)' --treatment D --method imputation -o "$dir/out/e"
+
+# Goodman-Bacon: the coefficient of fit again.
+ok "$P" fit "$panel" 'y ~ D | firm + year' --format csv
+want=$(sed -n 's/^1,[^,]*,y,,,D,\([^,]*\),.*/\1/p' "$dir/stdout")
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --format json
+got=$(sed -n 's/.*"weighted_sum": \([^,]*\),.*/\1/p' "$dir/stdout")
+awk -v a="$want" -v b="$got" 'BEGIN {d = a / b - 1; exit !(a && d < 1e-10 && d > -1e-10)}' || fault "bacon: $got, fit: $want"
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method bacon
+holds "earlier vs later treated"
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --format csv
+holds "type,treated,control,n_treated,n_control,weight,estimate"
+expect 2 "write y ~ 1" "$P" event "$panel" 'y ~ x' --treatment D --method bacon -o "$dir/out/e"
+expect 3 "1 of 40 units are not seen in all 8 periods" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --where 'x != 1.75 | year != 2012 | g > 0' -o "$dir/out/e"
+expect 2 "takes no --weights" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --weights x -o "$dir/out/e"
+expect 2 "--window: bacon has no event times" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --window=-2:2 -o "$dir/out/e"
+
+# The figure.
+expect 2 "--plot $dir/out/e.gif: want a name" "$P" event "$panel" 'y ~ x' --treatment D --plot "$dir/out/e.gif"
+expect 2 "exists" "$P" event "$panel" 'y ~ x' --treatment D --plot "$dir/e.json.svg.png" -o "$dir/e.json"
+if command -v gnuplot >/dev/null; then
+    for method in twfe sunab cs imputation; do
+        ok "$P" event "$panel" 'y - x / 2 ~ 1' --treatment D --method $method --plot "$dir/$method.svg"
+        holds 'event time' "$dir/$method.svg"
+    done
+fi
+
 # fit warns of a staggered treatment, once, and of no other; the share of negative weights is told.
 ok "$P" fit "$panel" 'c(y, x) ~ D | firm + year'
 [ "$(grep -c 'D begins in 3 different periods: beside firm and year effects' "$dir/stderr")" = 1 ] || fault "no warning: $(cat "$dir/stderr")"
@@ -102,6 +144,9 @@ grep -q 'no unit is never treated' "$dir/stderr" || fault "no note: $(cat "$dir/
 ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method twfe
 grep -q 'event time -5 is set to zero beside -1' "$dir/stderr" || fault "no warning: $(cat "$dir/stderr")"
 
+ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method imputation
+holds "Event times without any imputed row: 3, 4, 5."
+holds "Not imputed"
 expect 3 "--control notyet compares" "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method cs -o "$dir/out/e"
 expect 3 "switches off for 2 units (firm F01, firm F05)" "$P" event "$panel" 'y ~ x' --treatment off -o "$dir/out/e"
 expect 3 "two is 2 for firm F03 in year 2012" "$P" event "$panel" 'y ~ x' --treatment two -o "$dir/out/e"

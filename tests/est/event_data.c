@@ -46,6 +46,15 @@ event_data *event_data_new(pfx_idx n, int n_cols, const char *const *names, cons
     return d;
 }
 
+void event_data_add(event_data *d, const char *name, const double *x)
+{
+    int c = d->n_cols++;
+    d->name[c] = strdup(name);
+    d->x[c] = malloc((size_t)d->n * sizeof *d->x[c]);
+    memcpy(d->x[c], x, (size_t)d->n * sizeof *x);
+    frame_source_num(&d->source, name, d->x[c]);
+}
+
 event_data *event_data_read(const char *path, const char *unit, const char *time)
 {
     ref_table *t = ref_read(path);
@@ -83,8 +92,9 @@ static pfx_status make_design(event_data *d, const event_case *c, const event_ru
     const pfx_dataset_options o = {.where = where,
                                    .weights = c->weights,
                                    .weights_kind = c->weights ? PFX_W_ANALYTIC : PFX_W_NONE,
-                                   .n_clusters = 1,
+                                   .n_clusters = c->cluster != NULL,
                                    .clusters = &c->cluster,
+                                   .keep_singletons = c->method == PFX_EVENT_CS,
                                    .want_rows = true,
                                    .want_time = true};
     pfx_row_source source;
@@ -101,21 +111,30 @@ static pfx_status make_design(event_data *d, const event_case *c, const event_ru
     return st;
 }
 
-pfx_status event_run_case(event_data *d, const event_case *c, event_run *out, pfx_err *err)
+pfx_status event_open(event_data *d, const event_case *c, event_run *out, pfx_design **design, pfx_err *err)
 {
     *out = (event_run){0};
     pfx_row_source source = frame_source_open(&d->source, 0, NULL);
-    pfx_design *design = NULL;
-    pfx_fit_options o = ref_options(PFX_VCOV_CLUSTER, c->ssc);
-    o.nth = c->nth ? c->nth : 1;
+    *design = NULL;
     pfx_status st = pfx_event_timing_read(&source, c->cohort ? c->cohort : c->treatment, c->cohort != NULL,
                                           c->allow_reversal, &out->timing, err);
     source.close(source.ctx);
     if (st == PFX_OK)
         st = pfx_event_plan_make(&out->timing, c->method, c->windowed, c->low, c->high, c->ref ? c->ref : -1,
                                  &out->plan, err);
-    if (st == PFX_OK) st = make_design(d, c, out, &design, err);
-    if (st == PFX_OK) st = pfx_event_fit(&out->plan, design, &o, &out->result, err);
+    if (st == PFX_OK) st = make_design(d, c, out, design, err);
+    if (st != PFX_OK) event_run_clear(out);
+    return st;
+}
+
+pfx_status event_run_case(event_data *d, const event_case *c, event_run *out, pfx_err *err)
+{
+    pfx_design *design = NULL;
+    pfx_fit_options o = ref_options(PFX_VCOV_CLUSTER, c->ssc);
+    o.nth = c->nth ? c->nth : 1;
+    pfx_status st = event_open(d, c, out, &design, err);
+    if (st != PFX_OK) return st;
+    st = pfx_event_fit(&out->plan, design, &o, &out->result, err);
     pfx_design_free(design);
     if (st != PFX_OK) event_run_clear(out);
     return st;
@@ -133,4 +152,38 @@ const pfx_event_effect *event_at(const pfx_event_result *r, double at)
         if (r->effect[i].at == at) return &r->effect[i];
     fail_msg("no event time %g", at);
     return NULL;
+}
+
+enum { UNITS = EVENT_MADE_UNITS, PERIODS = EVENT_MADE_PERIODS };
+
+double event_made_cohort(int u)
+{
+    static const double g[] = {INFINITY, 4, 6, 7, INFINITY, 6};
+    return g[u % 6];
+}
+
+event_data *event_data_made(bool with_never)
+{
+    static const char *const names[] = {"unit", "time", "y", "x", "D", "g", "w"};
+    double *x[7];
+    pfx_idx n = 0;
+    for (int c = 0; c < 7; c++) x[c] = malloc(UNITS * PERIODS * sizeof *x[c]);
+    for (int u = 0; u < UNITS; u++)
+        for (int t = 1; t <= PERIODS; t++) {
+            double g = event_made_cohort(u);
+            if (!with_never && isinf(g)) continue;
+            if (test_uniform(1, (uint64_t)(u * 100 + t)) < 0.08) continue;
+            double v = test_uniform(2, (uint64_t)(u * 100 + t)), e = test_uniform(3, (uint64_t)(u * 100 + t));
+            x[0][n] = u;
+            x[1][n] = t;
+            x[3][n] = v + 0.1 * u;
+            x[4][n] = t >= g;
+            x[5][n] = isinf(g) ? NAN : g;
+            x[6][n] = 1 + u % 3;
+            x[2][n] = 0.3 * u + 0.2 * t * t + 0.7 * x[3][n] + (t >= g ? g - 3 + (t - g) : 0) + e;
+            n++;
+        }
+    event_data *d = event_data_new(n, 7, names, (const double *const *)x, "unit", "time");
+    for (int c = 0; c < 7; c++) free(x[c]);
+    return d;
 }

@@ -20,6 +20,13 @@ event_data *event_data_read(const char *path, const char *unit, const char *time
 event_data *event_data_new(pfx_idx n, int n_cols, const char *const *names, const double *const *x,
                            const char *unit, const char *time);
 void event_data_free(event_data *d);
+/* A panel with staggered adoption: columns unit, time, y, x, D, g, w of 60 units in the periods 1 .. 9, rows
+ * missing at random; units with event_made_cohort INFINITY, never treated, are there or not. */
+enum { EVENT_MADE_UNITS = 60, EVENT_MADE_PERIODS = 9 };
+double event_made_cohort(int unit);
+event_data *event_data_made(bool with_never);
+/* A column more, x [n] copied. */
+void event_data_add(event_data *d, const char *name, const double *x);
 const double *event_data_column(const event_data *d, const char *name);
 
 typedef struct event_case {
@@ -37,6 +44,8 @@ typedef struct event_run {
     pfx_event_plan plan;
     pfx_event_result result;
 } event_run;
+/* Dates, plan and design; out->result stays empty. The cluster may be NULL. Ends singletons, but for CS. */
+pfx_status event_open(event_data *d, const event_case *c, event_run *out, pfx_design **design, pfx_err *err);
 pfx_status event_run_case(event_data *d, const event_case *c, event_run *out, pfx_err *err);
 void event_run_clear(event_run *r);
 const pfx_event_effect *event_at(const pfx_event_result *r, double at);

@@ -8,46 +8,28 @@
 #include "tests/est/event_data.h"
 
 typedef struct cs_run {
-    pfx_event_timing timing;
-    pfx_event_plan plan;
+    event_run open;
     pfx_cs_result result;
 } cs_run;
 
 static pfx_status run(event_data *d, const char *cohort, const char *formula, const char *cluster,
                       const pfx_cs_options *o, cs_run *out, pfx_err *err)
 {
-    const pfx_dataset_options dso = {.where = "_event_in == 1",
-                                     .n_clusters = cluster != NULL,
-                                     .clusters = &cluster,
-                                     .keep_singletons = true,
-                                     .want_rows = true,
-                                     .want_time = true};
-    pfx_row_source source = frame_source_open(&d->source, 0, NULL);
-    pfx_formula *f = NULL;
-    pfx_dataset *data = NULL;
+    const event_case c = {.formula = formula, .cohort = cohort, .cluster = cluster, .method = PFX_EVENT_CS};
     pfx_design *design = NULL;
     *out = (cs_run){0};
-    pfx_status st = pfx_event_timing_read(&source, cohort, true, false, &out->timing, err);
-    if (st == PFX_OK) st = pfx_event_plan_make(&out->timing, PFX_EVENT_CS, false, 0, 0, -1, &out->plan, err);
-    if (st == PFX_OK) st = pfx_event_source(&out->plan, frame_source_open(&d->source, 0, NULL), &source, err);
-    if (st == PFX_OK) {
-        if ((st = pfx_formula_parse(formula, &f, err)) == PFX_OK)
-            st = pfx_dataset_load(&source, f, &dso, &data, err);
-        source.close(source.ctx);
-    }
-    if (st == PFX_OK) st = pfx_dataset_design(data, 0, 0, true, &design, err);
-    if (st == PFX_OK) st = pfx_cs_fit(&out->timing, design, o, &out->result, err);
+    pfx_status st = event_open(d, &c, &out->open, &design, err);
+    if (st != PFX_OK) return st;
+    st = pfx_cs_fit(&out->open.timing, design, o, &out->result, err);
     pfx_design_free(design);
-    pfx_dataset_free(data);
-    pfx_formula_free(f);
-    if (st != PFX_OK) pfx_event_timing_clear(&out->timing);
+    if (st != PFX_OK) event_run_clear(&out->open);
     return st;
 }
 
 static void cs_run_clear(cs_run *r)
 {
     pfx_cs_result_clear(&r->result);
-    pfx_event_timing_clear(&r->timing);
+    event_run_clear(&r->open);
 }
 
 static pfx_cs_options options(pfx_cs_score score, pfx_cs_control control, pfx_cs_base base)
@@ -73,7 +55,7 @@ static void mpdta(void **state)
     for (int i = 0; i < r.result.n_att; i++) {
         char key[64];
         const pfx_cs_att *a = &r.result.att[i];
-        snprintf(key, sizeof key, "ATT_g%.0f_t%.0f", r.timing.cohorts[a->cohort], a->time);
+        snprintf(key, sizeof key, "ATT_g%.0f_t%.0f", r.open.timing.cohorts[a->cohort], a->time);
         assert_rel(a->e.estimate, json_number_value(json_object_get(ref, key)), 1e-9);
     }
     json_decref(all);
