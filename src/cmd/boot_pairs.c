@@ -9,6 +9,7 @@
 #include "src/rep/intervals.h"
 #include "src/rep/jackknife.h"
 #include "src/rep/pairs.h"
+#include "src/rep/refit.h"
 
 typedef struct pairs_state {
     bool ci[PFX_CI_KINDS];
@@ -89,6 +90,16 @@ static bool studentised(const rep_run *r)
     return ((const pairs_state *)r->state)->ci[PFX_CI_T] || r->all.n;
 }
 
+/* Where replicates are refits, BCa takes one more for each cluster: not unasked where these are most of the work. */
+static void spare_bca(const rep_run *r, pairs_state *s)
+{
+    if (!r->stat->absorber || !s->ci[PFX_CI_BCA] || options(r)->ci.n || r->stat->G <= r->reps) return;
+    s->ci[PFX_CI_BCA] = false;
+    pfx_note("no BCa interval: beside these effects it takes a refit without each of the %lld clusters, more than the "
+             "%lld replicates; ask for it with --ci",
+             (long long)r->stat->G, (long long)r->reps);
+}
+
 static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
 {
     pairs_state *s = r->state;
@@ -103,6 +114,7 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     }
     if (st != PFX_OK || !(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err)))
         return st != PFX_OK ? st : PFX_ENOMEM;
+    spare_bca(r, s);
     if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
         st = pfx_pairs_create(r->stat,
@@ -110,6 +122,7 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
                                                    .isa = isa,
                                                    .bayes = options(r)->draw == 1,
                                                    .draws = n_drawn(r),
+                                                   .nth = (int)r->o->common.threads,
                                                    .all = r->all},
                               &s->pairs, err);
     return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
@@ -206,6 +219,17 @@ void boot_pairs_say_draw(bool bayes, pfx_idx n_drawn, pfx_idx n_clusters, pfx_re
         (long long)n_drawn, (long long)n_clusters, boot_pairs_scale(n_drawn, n_clusters));
 }
 
+/* What replicates are made by, where that is no matrix product. */
+static void say_refit(const rep_run *r, pfx_rep_report *report)
+{
+    const pfx_refit *f = pfx_pairs_refit(((const pairs_state *)r->state)->pairs);
+    if (!f) return;
+    pfx_rep_add_text(&report->more, NULL, "refit", NULL, pfx_refit_route(f));
+    pfx_str_addf(&report->note,
+                 "Effects cross the clusters with %lld levels beside the largest: each replicate is a refit (%s).\n",
+                 (long long)pfx_refit_columns(f), pfx_refit_route(f));
+}
+
 static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)
 {
     const pairs_state *s = r->state;
@@ -228,6 +252,7 @@ static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_re
     }
     boot_pairs_note(r->o->level, r->o->null, studentised(r), &report->note);
     boot_pairs_say_draw(options(r)->draw == 1, n_drawn(r), r->stat->G, report);
+    say_refit(r, report);
     return PFX_OK;
 }
 
@@ -237,6 +262,7 @@ const rep_method boot_pairs = {.command = "boot",
                                .name_key = "method",
                                .instruments = true,
                                .needs_stat = true,
+                               .refits = true,
                                .family = true,
                                .rule = {.with_own = true},
                                .open = pairs_open,

@@ -119,6 +119,8 @@ static pfx_status prepare(rep_run *r, pfx_design *design, pfx_err *err)
 static const rep_method jackknife_method = {.command = "jackknife",
                                             .title = "Cluster jackknife",
                                             .name_key = "method",
+                                            .instruments = true,
+                                            .refits = true,
                                             .open = open_method,
                                             .prepare = prepare,
                                             .release = release};
@@ -141,8 +143,10 @@ static void report_term(const rep_run *r, int t, pfx_rep_term *out)
     pfx_rep_add_interval(out, "t", out->estimate - reach, out->estimate + reach);
     pfx_rep_add_real(&out->more, NULL, "std_error_cv3j", "std. error CV3J", j->cv3j[t]);
     pfx_rep_add_real(&out->more, NULL, "df", "degrees of freedom", df);
-    pfx_rep_add_real(&out->more, NULL, "effective_clusters", "effective clusters", j->effective[t]);
-    pfx_rep_add_real(&out->more, NULL, "partial_leverage_max", "largest partial leverage", most);
+    if (!r->stat->iv) {
+        pfx_rep_add_real(&out->more, NULL, "effective_clusters", "effective clusters", j->effective[t]);
+        pfx_rep_add_real(&out->more, NULL, "partial_leverage_max", "largest partial leverage", most);
+    }
     if (s->switching[t] >= 0)
         pfx_rep_add_count(&out->more, NULL, "switching_clusters", "clusters it varies within",
                           s->switching[t]);
@@ -178,10 +182,13 @@ static pfx_status report(const rep_run *r, pfx_rep_report *report, pfx_err *err)
 {
     const jackknife_state *s = r->state;
     pfx_status st = PFX_OK;
-    pfx_rep_add_real(&report->more, "leverage", "mean", "mean leverage",
-                     (double)r->stat->k / (double)r->stat->G);
-    pfx_rep_add_real(&report->more, "leverage", "max", "largest leverage", s->jack->leverage[s->heaviest]);
-    pfx_rep_add_text(&report->more, "leverage", "cluster", "of cluster", s->heavy[0]);
+    if (!r->stat->iv) {
+        pfx_rep_add_real(&report->more, "leverage", "mean", "mean leverage",
+                         (double)r->stat->k / (double)r->stat->G);
+        pfx_rep_add_real(&report->more, "leverage", "max", "largest leverage",
+                         s->jack->leverage[s->heaviest]);
+        pfx_rep_add_text(&report->more, "leverage", "cluster", "of cluster", s->heavy[0]);
+    }
     for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
         report_term(r, t, &report->term[t]);
         st = warn_lost(r, t, err);
@@ -193,6 +200,10 @@ static pfx_status report(const rep_run *r, pfx_rep_report *report, pfx_err *err)
                  "stands what it is "
                  "without the clusters\nthat move it most.\n",
                  100 * r->o->level, r->o->null);
+    if (r->stat->iv) pfx_str_add(&report->note, "Two-stage least squares; leverage is of least squares alone.\n");
+    if (r->stat->absorber)
+        pfx_str_add(&report->note, "Effects cross the clusters: each cluster took a refit. Leverage is of the "
+                                   "regressors beside all effects.\n");
     return st;
 }
 
@@ -203,16 +214,21 @@ static pfx_status write_clusters(const rep_run *r, const char *path, pfx_err *er
     pfx_str out = {0};
     char **label = pfx_mem_calloc(j->G, sizeof *label, err);
     pfx_status st = label ? rep_cluster_labels(r, j->G, r->stat->first_row, label, err) : PFX_ENOMEM;
-    pfx_str_add(&out, "cluster,leverage");
-    for (int t = 0; t < r->n_terms; t++)
-        pfx_str_addf(&out, ",\"partial_leverage %s\",\"without %s\"", r->terms[t], r->terms[t]);
+    bool weighs = !r->stat->iv;
+    pfx_str_add(&out, weighs ? "cluster,leverage" : "cluster");
+    for (int t = 0; t < r->n_terms; t++) {
+        if (weighs) pfx_str_addf(&out, ",\"partial_leverage %s\"", r->terms[t]);
+        pfx_str_addf(&out, ",\"without %s\"", r->terms[t]);
+    }
     for (pfx_idx g = 0; g < j->G && st == PFX_OK; g++) {
         pfx_str_add(&out, "\n\"");
         for (const char *c = label[g]; *c; c++) pfx_str_addn(&out, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
-        pfx_str_addf(&out, "\",%.17g", j->leverage[g]);
+        pfx_str_add(&out, "\"");
+        if (weighs) pfx_str_addf(&out, ",%.17g", j->leverage[g]);
         for (int t = 0; t < r->n_terms; t++) {
             double b = j->b[g * j->n_terms + t];
-            pfx_str_addf(&out, ",%.17g,", j->partial[g * j->n_terms + t]);
+            if (weighs) pfx_str_addf(&out, ",%.17g", j->partial[g * j->n_terms + t]);
+            pfx_str_add(&out, ",");
             if (!isnan(b)) pfx_str_addf(&out, "%.17g", b);
         }
     }

@@ -18,6 +18,7 @@ typedef struct placebo_state {
     const placebo_options *o;
     int at_unit, at_strata; /* numbers in design->clusters; at_strata -1: none */
     const char *unit_name;
+    char assignments[PFX_SHA256_HEX]; /* checksum of the user's draws */
     double *treatment; /* [n] by row of the design */
     int32_t *period;   /* [n] */
     int n_periods;
@@ -52,6 +53,10 @@ pfx_status placebo_in_time_report(const rep_run *r, pfx_rep_report *report, pfx_
 
 /* The user's draws from --assignments into the state's assignment. USAGE, FORMAT: the line at fault. */
 pfx_status placebo_file(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
+
+/* Checksum of that file, which the draws' specification names: other draws are another run. IO; USAGE: a pipe, which can
+ * be read once only. */
+pfx_status placebo_file_digest(const char *path, char hex[PFX_SHA256_HEX], pfx_err *err) PFX_MUST;
 
 /* What placebo draws say, for placebo and for inference. */
 typedef struct placebo_about {

@@ -54,6 +54,10 @@ static pfx_status placebo_open(rep_run *r, pfx_err *err)
         s->unit_name = s->o->assign_by;
         s->at_unit = rep_add_factor(r, "--assign-by", s->unit_name);
     }
+    if (s->o->assignments) {
+        pfx_status st = placebo_file_digest(s->o->assignments, s->assignments, err);
+        if (st != PFX_OK) return st;
+    }
     if (s->o->strata) s->at_strata = rep_add_factor(r, "--strata", s->o->strata);
     return PFX_OK;
 }
@@ -65,7 +69,9 @@ static void placebo_describe(const rep_run *r, pfx_str *spec)
     if (o->coef) pfx_str_addf(spec, "coef=%s\n", o->coef);
     if (o->strata) pfx_str_addf(spec, "strata=%s\n", o->strata);
     if (o->assign_by) pfx_str_addf(spec, "assign-by=%s\n", o->assign_by);
-    if (o->assignments) pfx_str_addf(spec, "assignments=%s\n", o->assignments);
+    if (o->assignments)
+        pfx_str_addf(spec, "assignments=%s sha256=%s\n", o->assignments,
+                     ((const placebo_state *)r->state)->assignments);
 }
 
 static pfx_status make_assignment(rep_run *r, const pfx_design *d, pfx_err *err)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "src/base/calendar.h"
 #include "src/base/mem.h"
@@ -260,6 +261,39 @@ static void on_line(int end, void *ctx)
     f->line++;
 }
 
+pfx_status placebo_file_digest(const char *path, char hex[PFX_SHA256_HEX], pfx_err *err)
+{
+    char buf[65536];
+    size_t n;
+    struct stat about;
+    pfx_status st = PFX_OK;
+    FILE *in = fopen(path, "rb");
+    if (!in) return pfx_fail(err, PFX_EIO, "%s: %s", path, strerror(errno));
+    pfx_sha256 *h = pfx_sha256_new();
+    if (!h)
+        st = pfx_fail(err, PFX_ENOMEM, "out of memory for a checksum");
+    else if (fstat(fileno(in), &about) != 0 || !S_ISREG(about.st_mode))
+        st = pfx_fail(err, PFX_EUSAGE,
+                      "%s is no regular file; it is read twice, for its checksum and its draws: write them to a file",
+                      path);
+    while (st == PFX_OK && (n = fread(buf, 1, sizeof buf, in)) > 0) pfx_sha256_add(h, n, buf);
+    if (st == PFX_OK && ferror(in)) st = pfx_fail(err, PFX_EIO, "%s: read failed", path);
+    if (st == PFX_OK) pfx_sha256_hex(h, hex);
+    pfx_sha256_free(h);
+    fclose(in);
+    return st;
+}
+
+/* The draws must be those that the specification has the checksum of. */
+static void check_digest(reader *f)
+{
+    char now[PFX_SHA256_HEX];
+    pfx_status st = placebo_file_digest(f->s->o->assignments, now, f->err);
+    if (st == PFX_OK && strcmp(now, f->s->assignments) != 0)
+        st = pfx_fail(f->err, PFX_EDATA, "%s was changed while it was read", f->s->o->assignments);
+    if (f->st == PFX_OK) f->st = st;
+}
+
 static void parse(reader *f)
 {
     struct csv_parser p;
@@ -283,6 +317,7 @@ static void parse(reader *f)
         f->st = pfx_fail(f->err, PFX_EIO, "%s: read failed", f->s->o->assignments);
     csv_free(&p);
     fclose(in);
+    if (f->st == PFX_OK) check_digest(f);
     if (f->st == PFX_OK && f->n_draws == 0)
         f->st = pfx_fail(f->err, PFX_EDATA, "%s has no draws", f->s->o->assignments);
 }

@@ -12,6 +12,8 @@
 
 /* Of --memory, what the statistics may take. */
 static const double STAT_SHARE = 0.5;
+/* Columns of effects beyond which products with them take longer than refits do (docs/replications.md). */
+enum { REFIT_COLUMNS = 100 };
 /* Shares of draws in which a coefficient is not identified: said, and too many. */
 static const double LOST_WARN = 0.05, LOST_FAIL = 0.5;
 
@@ -138,7 +140,7 @@ static pfx_status load_rows(rep_run *r, pfx_err *err)
 
 pfx_status rep_make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
 {
-    const pfx_clusterstat_options co = {.n_terms = r->n_terms,
+    pfx_clusterstat_options co = {.n_terms = r->n_terms,
                                         .terms = r->terms,
                                         .n_collinear = r->fit->n_collinear,
                                         .collinear = (const char *const *)r->fit->collinear,
@@ -148,7 +150,10 @@ pfx_status rep_make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
                                         .isa = (pfx_isa)r->o->common.isa,
                                         .max_bytes = STAT_SHARE * (double)r->o->common.memory /
                                                      (r->n_specs ? r->n_specs : 1)};
-    return pfx_clusterstat_create(design, &co, &r->stat, err);
+    pfx_idx columns = 0;
+    pfx_status st = r->method->refits ? pfx_clusterstat_columns(design, &co, &columns, err) : PFX_OK;
+    co.absorb = columns > REFIT_COLUMNS;
+    return st == PFX_OK ? pfx_clusterstat_create(design, &co, &r->stat, err) : st;
 }
 
 pfx_status rep_reduce_design(rep_run *r, pfx_design *design, pfx_err *err)

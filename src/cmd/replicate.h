@@ -101,6 +101,7 @@ typedef struct rep_method {
                                    statistics of draws and terms are t under the null */
     pfx_family_rule rule;       /* for which: how p_value counts */
     bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
+    bool refits;                /* takes statistics that absorbed effects which cross the clusters */
 
     /* The panel is open and the variance chosen, no row is read. Refuse what the method cannot do, and ask
      * r->dataset for more: want_rows, want_time, and by rep_add_factor further factors (strata, bootcluster,
@@ -174,7 +175,8 @@ void rep_set_factor(rep_run *r, int k, const char *option, const char *name);
 int rep_add_factor(rep_run *r, const char *option, const char *name);
 /* Rows, full-sample fit, cluster statistics if method->needs_stat, and method->prepare. */
 pfx_status rep_load(rep_run *r, pfx_err *err) PFX_MUST;
-/* Cluster statistics of r->terms to r->stat, for a prepare that learns its terms from the fit. */
+/* Cluster statistics of r->terms to r->stat, for a prepare that learns its terms from the fit. Effects that cross the
+ * clusters become columns, or, where these are many and the method can, stay effects and each replicate is a refit. */
 pfx_status rep_make_stat(rep_run *r, const struct pfx_design *design, pfx_err *err) PFX_MUST;
 /* What the frame knows, into a report; terms allocated, free with pfx_rep_report_free. */
 pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;

@@ -208,6 +208,8 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     int k = ps->s->k + ps->n_last - 1;
     c->k = k;
     c->n_terms = o->n_terms;
+    c->maxiter = o->maxiter;
+    c->max_bytes = o->max_bytes;
     c->n_rows = d->n;
     c->G = d->clusters[0].n_levels;
     c->rows = (c->G + 7) / 8 * 8;

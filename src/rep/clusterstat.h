@@ -65,6 +65,8 @@ typedef struct pfx_clusterstat {
     struct pfx_design *design;
     struct pfx_absorber *absorber;
     double *Q; /* [n_rows x (k + 1)] regressors whitened, the residual */
+    int maxiter;      /* and of the options, for refits: */
+    double max_bytes;
 } pfx_clusterstat;
 
 /* What two-stage least squares has besides. */

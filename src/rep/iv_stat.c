@@ -243,6 +243,10 @@ pfx_status pfx_iv_stat_refine(pfx_isa isa, pfx_clusterstat *s, pfx_err *err)
     for (int j = 0; j < o->k; j++) x[j < ne ? j : s->iv->L + j - ne] = v.x[j * LANES];
     for (pfx_idx g = 0; g < s->G; g++) take_off(s->k, x, s->M + g * s->ld);
     take_off(s->k, x, s->A);
+    for (pfx_idx r = 0; r < s->n_rows && s->Q; r++) {
+        double *row = s->Q + r * (s->k + 1);
+        for (int j = 0; j < s->k; j++) row[s->k] -= row[j] * x[j];
+    }
     for (int t = 0; t < o->n_terms; t++) step[t] = v.x[(first + t) * LANES];
     pfx_clusterstat_unwhiten(o, step);
     for (int t = 0; t < o->n_terms; t++) o->b[t] += step[t];

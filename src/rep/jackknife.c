@@ -8,6 +8,7 @@
 #include "src/rep/clusterstat.h"
 #include "src/rep/identify.h"
 #include "src/rep/iv_lanes.h"
+#include "src/rep/refit.h"
 
 enum { LANES = PFX_REP_LANES };
 /* Of a whitened column, whose square is 1, this much must be left without the cluster: subtraction leaves
@@ -18,10 +19,25 @@ typedef struct pass {
     const pfx_clusterstat *s;
     pfx_jackknife *out;
     pfx_isa isa;
-    const double *u; /* [n_terms x n_terms] functionals on the tested columns */
-    double *scratch; /* [nth][step] */
-    pfx_idx step;
+    const double *u;        /* [n_terms x n_terms] functionals on the tested columns */
+    double *scratch;        /* [nth][step] */
+    pfx_idx step, at_refit; /* where a refit's own is, behind the clusters' weights */
+    pfx_refit *refit;       /* where effects cross the clusters, else NULL */
 } pass;
+
+/* Products of the clusters but one, beside effects that cross them: a refit for each lane. */
+static void refit_lanes(const pass *ps, pfx_idx g0, double *C, double *scratch)
+{
+    pfx_idx G = ps->s->G;
+    double *weight = scratch + ps->at_refit;
+    void *work = weight + (G + 7) / 8 * 8;
+    for (pfx_idx g = 0; g < G; g++) weight[g] = 1;
+    for (pfx_idx l = 0; l < LANES && g0 + l < G; l++) {
+        weight[g0 + l] = 0;
+        pfx_refit_products(ps->refit, 0, weight, work, LANES, C + l);
+        weight[g0 + l] = 1;
+    }
+}
 
 /* Leverage of cluster g, and of each term the variation that it brings. */
 static void weigh(const pass *ps, pfx_idx g)
@@ -61,6 +77,7 @@ static void leave_out(void *ctx, pfx_idx panel, int thread)
             if (C[at * LANES + l] <= LEFT * s->A[at]) C[at * LANES + l] = 0;
         }
     }
+    if (ps->refit) refit_lanes(ps, g0, C, ps->scratch + thread * ps->step);
     if (s->iv) {
         const pfx_iv_lanes v = pfx_iv_lanes_at(s, C, d);
         pfx_iv_lanes_solve(ps->isa, s, &v);
@@ -135,6 +152,23 @@ static pfx_status allocate(pfx_jackknife *o, pfx_err *err)
                : PFX_ENOMEM;
 }
 
+static pfx_status make_refit(pass *ps, int nth, pfx_err *err)
+{
+    const pfx_clusterstat *s = ps->s;
+    const pfx_refit_in in = {.d = s->design,
+                             .p = s->k + 1,
+                             .Q = s->Q,
+                             .slots = 1,
+                             .maxiter = s->maxiter,
+                             .isa = ps->isa,
+                             .max_bytes = s->max_bytes,
+                             .nth = nth};
+    pfx_status st = pfx_refit_create(&in, &ps->refit, err);
+    ps->at_refit = ps->step;
+    if (st == PFX_OK) ps->step += (s->G + 7) / 8 * 8 + pfx_refit_scratch(ps->refit) / (pfx_idx)sizeof(double);
+    return st;
+}
+
 pfx_status pfx_jackknife_run(const pfx_clusterstat *s, int nth, pfx_isa isa, pfx_jackknife **out,
                              pfx_err *err)
 {
@@ -146,8 +180,15 @@ pfx_status pfx_jackknife_run(const pfx_clusterstat *s, int nth, pfx_isa isa, pfx
     o->G = s->G;
     o->n_terms = n;
     pass ps = {.s = s, .out = o, .isa = isa, .step = (s->ld + 2 * k) * LANES + (2 * n + k + 7) / 8 * 8};
-    if (s->iv)
-        ps.step = (s->ld * LANES + pfx_iv_lanes_size(s) + pfx_iv_lanes_work(s) + 7) / 8 * 8;
+    if (s->iv) ps.step = (s->ld * LANES + pfx_iv_lanes_size(s) + pfx_iv_lanes_work(s) + 7) / 8 * 8;
+    ps.step = (ps.step + 7) / 8 * 8;
+    if (s->absorber) {
+        pfx_status made = make_refit(&ps, nth, err);
+        if (made != PFX_OK) {
+            pfx_jackknife_free(o);
+            return made;
+        }
+    }
     double *u = pfx_mem_calloc((pfx_idx)n * n, sizeof *u, err);
     ps.scratch = pfx_mem_alloc(nth * ps.step, sizeof *ps.scratch, err);
     if (!u || !ps.scratch || allocate(o, err) != PFX_OK) goto done;
@@ -162,6 +203,7 @@ pfx_status pfx_jackknife_run(const pfx_clusterstat *s, int nth, pfx_isa isa, pfx
     o = NULL;
     st = PFX_OK;
 done:
+    pfx_refit_free(ps.refit);
     pfx_mem_free(u);
     pfx_mem_free(ps.scratch);
     pfx_jackknife_free(o);

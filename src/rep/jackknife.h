@@ -23,7 +23,10 @@ typedef struct pfx_jackknife {
     double *effective;    /* [n_terms] effective number of clusters, rho = 0 */
 } pfx_jackknife;
 
-/* Of two-stage least squares leverage, partial and effective are NaN. Fixed groups of clusters: the same bits at any nth and on every ISA. NOMEM. */
+/* Of two-stage least squares leverage, partial and effective are NaN. Where the statistics absorbed effects
+ * that cross the clusters, each cluster takes a refit (refit.h), and leverage is of the regressors beside all
+ * effects; what was not solved counts as not identified. Fixed groups of clusters: the same bits at any nth
+ * and on every ISA. NOMEM; USAGE as pfx_refit_create. */
 pfx_status pfx_jackknife_run(const struct pfx_clusterstat *s, int nth, pfx_isa isa, pfx_jackknife **out,
                              pfx_err *err) PFX_MUST;
 void pfx_jackknife_free(pfx_jackknife *j);

@@ -10,16 +10,19 @@
 #include "src/rep/identify.h"
 #include "src/rep/iv_lanes.h"
 #include "src/rep/patterns.h"
+#include "src/rep/refit.h"
 
 /* A batch is eight panels of 24 replicates: a block of statistics is read once for all eight. */
 enum { LANES = PFX_REP_LANES, PANELS = 8, WIDTH = PANELS * LANES };
+/* Refits are worth looking up from more often: eight of a panel's lanes. */
+enum { REFITS = 8 };
 /* Bytes of a block of statistics: with the panel's own arrays it stays in a second-level cache. */
 enum { BLOCK_BYTES = 192 * 1024 };
 /* In whitened columns a dependent one leaves a pivot of rounding noise, about 1e-16 of its diagonal. */
 static const double DEPENDENT = 1e-11;
 
-/* A draw of few distinct clusters may fit them without error: what is then left of the standard error, less than this
- * share of the full sample's, is rounding. */
+/* A draw of few distinct clusters may fit them without error: what is then left of the standard error, less
+ * than this share of the full sample's, is rounding. */
 static const double ZERO_SE = 1e-10;
 
 struct pfx_pairs {
@@ -36,6 +39,8 @@ struct pfx_pairs {
     double *functional; /* [n_terms x n_terms] row j: the functional of term j on the tested columns */
     double factor;      /* G / (G - 1), G the clusters of a replicate */
     pfx_idx iv_room;    /* of two-stage least squares, for a panel; else 0 */
+    pfx_refit *refit;   /* where effects cross the clusters, else NULL */
+    int width;          /* replicates of a batch */
 };
 
 /* Weights of the clusters in a batch: counts, or those of the Bayesian bootstrap, drawn where they are used.
@@ -62,6 +67,8 @@ typedef struct work {
     double *iv;     /* [PANELS][iv_room] */
     uint8_t *count; /* [WIDTH x ldc] */
     uint8_t *all;   /* [o.all.n] counts of the clusters that all specifications have */
+    double *weight; /* [REFITS][rows] of each replicate, */
+    void *refit;    /* and what its refit needs */
     pfx_idx bytes;
 } work;
 
@@ -87,6 +94,11 @@ static work lay_out(const pfx_pairs *p, int panels, void *scratch)
     w.bytes = at * (pfx_idx)sizeof(double) + panels * LANES * p->ldc;
     w.all = scratch ? w.count + panels * LANES * p->ldc : NULL;
     w.bytes += (p->o.all.n + 63) / 64 * 64;
+    if (!p->refit) return w;
+    w.weight = scratch ? (double *)((char *)scratch + w.bytes) : NULL;
+    w.bytes += REFITS * (p->s->rows + 7) / 8 * 64;
+    w.refit = scratch ? (char *)scratch + w.bytes : NULL;
+    w.bytes += pfx_refit_scratch(p->refit);
     return w;
 }
 
@@ -134,6 +146,30 @@ static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_
     }
 }
 
+/* All weights of the first n replicates, for refits. */
+static void replicate_weights(const pfx_pairs *p, const draw *d, int n, work *w)
+{
+    const pfx_union *all = &p->o.all;
+    for (int r = 0; r < n; r++) {
+        double *out = w->weight + r * p->s->rows;
+        uint64_t replicate = (uint64_t)(d->first + r);
+        memset(out, 0, (size_t)p->s->rows * sizeof *out);
+        for (pfx_idx g = 0; g < p->s->G && d->count; g++) out[g] = d->count[r * p->ldc + g];
+        if (!d->count && !all->of) pfx_pairs_exponentials(d->seed, replicate, 0, p->s->G, out);
+        for (pfx_idx g = 0; g < p->s->G && !d->count && all->of; g++)
+            pfx_pairs_exponentials(d->seed, replicate, all->of[g], 1, out + g);
+        for (pfx_idx g = 0; g < p->s->G; g++) w->total[r] += out[g];
+    }
+}
+
+/* Weights of a block of clusters in a panel of refits. */
+static void spread_weights(const pfx_pairs *p, const work *w, int reps, pfx_idx g, pfx_idx n)
+{
+    memset(w->W, 0, (size_t)(n * LANES) * sizeof *w->W);
+    for (int r = 0; r < reps; r++)
+        for (pfx_idx i = 0; i < n; i++) w->W[i * LANES + r] = w->weight[r * p->s->rows + g + i];
+}
+
 /* Weights of a block of clusters in a panel. */
 static void fill_weights(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, double *W)
 {
@@ -144,19 +180,25 @@ static void fill_weights(const pfx_pairs *p, const draw *d, int panel, pfx_idx g
 }
 
 /* Sums of the statistics over the clusters, in all replicates. */
-static void sum_products(const pfx_pairs *p, const draw *d, work *w)
+static void sum_products(const pfx_pairs *p, const draw *d, int reps, work *w)
 {
     const pfx_clusterstat *s = p->s;
     const pfx_patterns *t = &p->pattern;
     pfx_idx table = t->rows * LANES;
     memset(w->total, 0, (size_t)(w->panels * LANES) * sizeof *w->total);
+    if (p->refit) replicate_weights(p, d, reps, w);
     memset(w->C, 0, (size_t)(w->panels * s->ld * LANES) * sizeof *w->C);
+    if (p->refit && !pfx_refit_nested(p->refit)) return; /* only the rows have them */
     memset(w->P, 0, (size_t)(w->panels * table) * sizeof *w->P);
     for (pfx_idx g = 0; g < s->rows; g += p->block)
         for (int i = 0; i < w->panels; i++) {
             pfx_idx n = block_size(p, g);
-            fill_weights(p, d, i, g, n, w->W);
-            for (pfx_idx c = 0; c < n * LANES && !d->count; c++) w->total[i * LANES + c % LANES] += w->W[c];
+            if (p->refit)
+                spread_weights(p, w, reps, g, n);
+            else
+                fill_weights(p, d, i, g, n, w->W);
+            for (pfx_idx c = 0; c < n * LANES && !d->count && !p->refit; c++)
+                w->total[i * LANES + c % LANES] += w->W[c];
             if (p->lead) pfx_k_rep_tally(p->o.isa, n, w->W, t->pattern + g, w->P + i * table);
             pfx_k_rep_sums(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                            ask_ahead(p, g, i), w->C + (i * s->ld + p->lead) * LANES);
@@ -234,6 +276,14 @@ static void sum_squares(const pfx_pairs *p, const draw *d, int t, work *w)
         }
 }
 
+static void refit_squares(const pfx_pairs *p, int t, int n, work *w)
+{
+    const double *b = score_form(p, t, w, 0);
+    for (int r = 0; r < n; r++)
+        w->v[r] =
+            pfx_refit_squares(p->refit, r, w->weight + r * p->s->rows, LANES, w->h + r, b + r, w->refit);
+}
+
 /* Coefficients of one replicate, NaN where not identified. */
 static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out)
 {
@@ -248,17 +298,23 @@ static void coefficients(const pfx_pairs *p, const work *w, int rep, double *out
                  w->x + panel * kl + lane, w->term, out);
 }
 
-static void compute(const pfx_pairs *p, const draw *d, int panels, void *scratch, double *const *field)
+/* The first `reps` replicates of so many panels. */
+static void compute(const pfx_pairs *p, const draw *d, int panels, int reps, void *scratch,
+                    double *const *field)
 {
     work w = lay_out(p, panels, scratch);
     int n = p->n_terms;
-    sum_products(p, d, &w);
+    sum_products(p, d, reps, &w);
+    for (int r = 0; r < reps && p->refit; r++)
+        pfx_refit_products(p->refit, r, w.weight + r * p->s->rows, w.refit, LANES, w.C + r);
     for (int i = 0; i < panels; i++) solve(p, &w, i);
-    for (int r = 0; r < panels * LANES; r++)
-        coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
+    for (int r = 0; r < reps; r++) coefficients(p, &w, r, field[PFX_DRAW_ESTIMATE] + (pfx_idx)r * n);
     for (int t = 0; t < n; t++) {
-        if (p->o.std_error) sum_squares(p, d, t, &w);
-        for (int r = 0; r < panels * LANES; r++) {
+        if (p->o.std_error && p->refit)
+            refit_squares(p, t, reps, &w);
+        else if (p->o.std_error)
+            sum_squares(p, d, t, &w);
+        for (int r = 0; r < reps; r++) {
             pfx_idx at = (pfx_idx)r * n + t;
             double b = field[PFX_DRAW_ESTIMATE][at];
             double v = d->count ? w.v[r] : w.v[r] * (w.total[r] / (double)p->s->G); /* weights to sum G */
@@ -270,20 +326,25 @@ static void compute(const pfx_pairs *p, const draw *d, int panels, void *scratch
     }
 }
 
+static int panels_of(const pfx_pairs *p)
+{
+    return p->refit ? 1 : PANELS;
+}
+
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field)
 {
-    compute(p, &(draw){.count = count}, PANELS, scratch, field);
+    compute(p, &(draw){.count = count}, panels_of(p), p->width, scratch, field);
 }
 
 static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
 {
     const pfx_pairs *p = ctx;
-    work w = lay_out(p, PANELS, scratch);
+    work w = lay_out(p, panels_of(p), scratch);
     if (p->o.bayes) {
-        compute(p, &(draw){.seed = seed, .first = first}, PANELS, scratch, field);
+        compute(p, &(draw){.seed = seed, .first = first}, panels_of(p), p->width, scratch, field);
         return;
     }
-    for (int r = 0; r < WIDTH; r++) {
+    for (int r = 0; r < p->width; r++) {
         uint8_t *count = w.count + r * p->ldc;
         const pfx_union *all = &p->o.all;
         pfx_idx units = all->n ? all->n : p->s->G;
@@ -293,6 +354,21 @@ static void draw_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scra
         memset(count + p->s->G, 0, (size_t)(p->ldc - p->s->G));
     }
     pfx_pairs_batch(p, w.count, scratch, field);
+}
+
+static pfx_status make_refit(pfx_pairs *p, pfx_err *err)
+{
+    const pfx_clusterstat *s = p->s;
+    const pfx_refit_in in = {.d = s->design,
+                             .p = s->k + 1,
+                             .Q = s->Q,
+                             .slots = REFITS,
+                             .maxiter = s->maxiter,
+                             .isa = p->o.isa,
+                             .max_bytes = s->max_bytes,
+                             .nth = p->o.nth,
+                             .way = p->o.way};
+    return pfx_refit_create(&in, &p->refit, err);
 }
 
 pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o, pfx_pairs **out,
@@ -313,6 +389,7 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
     p->factor = (double)drawn / (double)(drawn - 1);
     p->functional = pfx_mem_calloc((pfx_idx)n * n, sizeof *p->functional, err);
     p->floor = pfx_mem_calloc(n, sizeof *p->floor, err);
+    p->width = s->absorber ? REFITS : WIDTH;
     if (!p->functional || !p->floor || pfx_patterns_find(s, &p->pattern, err) != PFX_OK) {
         pfx_pairs_free(p);
         return PFX_ENOMEM;
@@ -323,6 +400,13 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
         p->functional[t * n + t] = 1;
         pfx_clusterstat_functional(s, p->functional + (pfx_idx)t * n);
     }
+    if (s->absorber) {
+        pfx_status st = make_refit(p, err);
+        if (st != PFX_OK) {
+            pfx_pairs_free(p);
+            return st;
+        }
+    }
     if (o->std_error) {
         pfx_status st = pfx_pairs_full(p, p->floor, err);
         if (st != PFX_OK) {
@@ -332,9 +416,9 @@ pfx_status pfx_pairs_create(const pfx_clusterstat *s, const pfx_pairs_options *o
         for (int t = 0; t < n; t++) p->floor[t] = p->floor[t] > 0 ? p->floor[t] * ZERO_SE : 0;
     }
     p->method = (pfx_rep_method){.name = "pairs",
-                                 .width = WIDTH,
+                                 .width = p->width,
                                  .n_terms = n,
-                                 .scratch = lay_out(p, PANELS, NULL).bytes,
+                                 .scratch = lay_out(p, panels_of(p), NULL).bytes,
                                  .ctx = p,
                                  .batch = draw_batch};
     *out = p;
@@ -347,12 +431,18 @@ void pfx_pairs_free(pfx_pairs *p)
     pfx_mem_free(p->functional);
     pfx_mem_free(p->floor);
     pfx_patterns_free(&p->pattern);
+    pfx_refit_free(p->refit);
     pfx_mem_free(p);
 }
 
 const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p)
 {
     return &p->method;
+}
+
+const pfx_refit *pfx_pairs_refit(const pfx_pairs *p)
+{
+    return p->refit;
 }
 
 pfx_idx pfx_pairs_ld(const pfx_pairs *p)
@@ -374,7 +464,7 @@ pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err)
     double *field[PFX_DRAW_FIELDS];
     for (int f = 0; f < PFX_DRAW_FIELDS; f++) field[f] = values + (pfx_idx)f * LANES * n;
     memset(count, 1, (size_t)p->s->G);
-    compute(&with, &(draw){.count = count}, 1, scratch, field);
+    compute(&with, &(draw){.count = count}, 1, 1, scratch, field);
     memcpy(se, field[PFX_DRAW_STD_ERROR], (size_t)n * sizeof *se);
     st = PFX_OK;
 done:

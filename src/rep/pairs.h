@@ -11,6 +11,7 @@
 #include "src/rep/together.h"
 
 struct pfx_clusterstat;
+struct pfx_refit;
 
 typedef struct pfx_pairs pfx_pairs;
 
@@ -18,23 +19,30 @@ typedef struct pfx_pairs_options {
     bool std_error; /* standard error and t of each draw; without, they are NaN and the draw costs half */
     pfx_isa isa;
     bool bayes;    /* independent exponential(1) weights of the clusters in place of counts, to the sum G:
-                      Dirichlet.    The standard error is the sample's in the weighted sample: squared scores times
-                      weights, as    with counts. (Squared weights, as in a weighted fit's sandwich, have mean 2 and
-                      would halve    t's variance.) */
+                      Dirichlet.    The standard error is the sample's in the weighted sample: squared scores
+                      times    weights, as    with counts. (Squared weights, as in a weighted fit's sandwich, have
+                      mean 2 and    would halve    t's variance.) */
     pfx_idx draws; /* clusters in a replicate, 2 .. G, without bayes and all; 0: as many as there are. The
                       factor of the standard error is then draws/(draws-1) */
     pfx_union all; /* clusters are drawn from these; n 0: from the statistics' own. Must outlive the method. A
                       replicate then has as many of its own as fall to it, on average G. */
+    /* Where the statistics absorbed effects that cross the clusters, and each replicate is a refit (refit.h):
+     */
+    int nth; /* that draw, for what memory allows */
+    int way; /* pfx_refit_in's, for tests */
 } pfx_pairs_options;
 
 /* A draw is, for each tested term, the coefficient b_r; its cluster-robust standard error with the factor
  * G/(G-1) alone, G the clusters of a replicate; and (b_r - b) over it. A nuisance column that vanishes or
  * turns collinear in a replicate is left out of it, as a refit would; a term that is not identified in a
- * replicate is NaN. s must outlive the method. NOMEM. */
+ * replicate is NaN; all of them are where a refit's equations are not solved in s->maxiter steps. s must
+ * outlive the method. NOMEM, also beyond s->max_bytes; USAGE as pfx_refit_create. */
 pfx_status pfx_pairs_create(const struct pfx_clusterstat *s, const pfx_pairs_options *o, pfx_pairs **out,
                             pfx_err *err) PFX_MUST;
 void pfx_pairs_free(pfx_pairs *p);
 const pfx_rep_method *pfx_pairs_method(const pfx_pairs *p);
+/* NULL: replicates are products of the statistics. */
+const struct pfx_refit *pfx_pairs_refit(const pfx_pairs *p);
 
 /* One batch for given counts: count [width x ld], ld = pfx_pairs_ld, how often each replicate takes each
  * cluster, zero beyond the clusters; scratch and field as the method's batch. For enumerations and tests. */

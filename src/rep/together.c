@@ -22,7 +22,11 @@ static void batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, 
     for (int f = 0; f < t->n_fields; f++) own[f] = values + f * t->cells;
     for (int i = 0; i < t->n; i++) {
         const pfx_rep_method *m = t->part[i];
-        m->batch(m->ctx, seed, first, scratch, own);
+        for (int r = 0; r < width; r += m->width) { /* its own batches, as many as fill one of all */
+            double *part[MAX_FIELDS];
+            for (int f = 0; f < t->n_fields; f++) part[f] = own[f] + (pfx_idx)r * m->n_terms;
+            m->batch(m->ctx, seed, first + r, scratch, part);
+        }
         for (int f = 0; f < t->n_fields; f++)
             for (int r = 0; r < width; r++)
                 for (int k = 0; k < m->n_terms; k++)
@@ -35,10 +39,12 @@ pfx_status pfx_together_create(int n, const pfx_rep_method *const *methods, pfx_
 {
     const pfx_rep_method *m = methods[0];
     int most = 0;
-    for (int i = 1; i < n; i++)
-        if (methods[i]->width != m->width || methods[i]->n_extra != m->n_extra)
+    int width = m->width;
+    for (int i = 1; i < n; i++) width = methods[i]->width > width ? methods[i]->width : width;
+    for (int i = 0; i < n; i++)
+        if (width % methods[i]->width || methods[i]->n_extra != m->n_extra)
             return pfx_fail(err, PFX_EUSAGE,
-                            "specification %d draws by another route than the first: run it by itself",
+                            "specification %d draws by another route than the others: run it by itself",
                             i + 1);
     pfx_together *t = pfx_mem_calloc(1, sizeof *t, err);
     if (!t || !(t->part = pfx_mem_alloc(n, sizeof *t->part, err))) {
@@ -47,6 +53,7 @@ pfx_status pfx_together_create(int n, const pfx_rep_method *const *methods, pfx_
     }
     t->n = n;
     t->method = *m;
+    t->method.width = width;
     t->method.n_terms = 0;
     t->method.ctx = t;
     t->method.batch = batch;
@@ -59,7 +66,7 @@ pfx_status pfx_together_create(int n, const pfx_rep_method *const *methods, pfx_
         if (methods[i]->scratch > t->inner) t->inner = methods[i]->scratch;
     }
     t->inner = (t->inner + 63) / 64 * 64;
-    t->cells = (pfx_idx)m->width * most;
+    t->cells = (pfx_idx)width * most;
     t->method.scratch = t->inner + t->n_fields * t->cells * (pfx_idx)sizeof(double);
     *out = t;
     return PFX_OK;

@@ -7,7 +7,8 @@
 
 typedef struct pfx_together pfx_together;
 
-/* The methods must outlive the result. USAGE: they differ in the width of a batch or in their fields. NOMEM.
+/* The methods must outlive the result. USAGE: they differ in their fields, or in the width of a
+ * batch where it is no divisor of the widest. NOMEM.
  */
 pfx_status pfx_together_create(int n, const pfx_rep_method *const *methods, pfx_together **out,
                                pfx_err *err) PFX_MUST;

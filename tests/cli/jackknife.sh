@@ -39,6 +39,22 @@ done
 ok "$P" jackknife "$panel" 'y ~ x | firm' --coef x --cluster prov
 holds "2 clusters (prov)"
 
+# Two-stage least squares, literally.
+iv='y ~ 1 | firm | x ~ z'
+for f in 1 2 3 4 5 6 7 8; do
+    "$P" fit "$panel" "$iv" --where "firm != \"00000$f\"" --format csv --quiet | awk -F, '$6 == "x" {print $7}'
+done >"$dir/without"
+b=$("$P" fit "$panel" "$iv" --format csv --quiet | awk -F, '$6 == "x" {print $7}')
+want=$(awk -v b="$b" '{s += ($1 - b) ^ 2} END {printf "%.12g", sqrt(7 / 8 * s)}' "$dir/without")
+ok "$P" jackknife "$panel" "$iv" --coef x --format json -o "$dir/iv.csv"
+awk -v a="$(value std_error "$dir/stdout")" -v b="$want" 'BEGIN {d = a / b - 1; exit !(d < 1e-9 && d > -1e-9)}' ||
+    fault "CV3 of 2SLS $(value std_error "$dir/stdout"), want $want"
+grep -q '"leverage"' "$dir/stdout" && fault "2SLS has a leverage"
+[ "$(head -n 1 "$dir/iv.csv")" = 'cluster,"without x"' ] || fault "columns of 2SLS: $(head -n 1 "$dir/iv.csv")"
+ok "$P" jackknife "$panel" "$iv"
+holds "Two-stage least squares"
+expect 2 "is an instrument" "$P" jackknife "$panel" "$iv" --coef z
+
 expect 2 "q is no regressor" "$P" jackknife "$panel" "$model" --coef q
 expect 2 "--top 11" "$P" jackknife "$panel" "$model" --top 11
 expect 2 "clusters of one variable" "$P" jackknife "$panel" "$model" --cluster firm+year

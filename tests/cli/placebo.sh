@@ -87,6 +87,16 @@ json "$m" --treatment D --assignments "$dir/own.csv" -o "$dir/own.h5" >"$dir/own
 json "$m" --treatment D --assignments "$dir/long.csv" -o "$dir/long.h5" >"$dir/long.json"
 steady <"$dir/own.json" >"$dir/a" && steady <"$dir/long.json" | cmp -s - "$dir/a" || fault "the two layouts differ: $(diff "$dir/own.json" "$dir/long.json")"
 
+# The file is known by its checksum: with other lines in it, it is another run.
+for k in 1 2; do ok "$P" placebo "$panel" "$m" --treatment D --assignments "$dir/own.csv" --quiet --shard $k/2 -o "$dir/half.$k.h5"; done
+ok "$P" merge "$dir/half.1.h5" "$dir/half.2.h5" -o "$dir/halves.h5" --quiet
+cp "$dir/own.csv" "$dir/own.kept" && sed -i 's/^b,f02,2015/b,f03,2015/' "$dir/own.csv"
+expect 2 "of another run" "$P" placebo "$panel" "$m" --treatment D --assignments "$dir/own.csv" --quiet --shard 1/2 -o "$dir/half.1.h5" --resume
+ok "$P" placebo "$panel" "$m" --treatment D --assignments "$dir/own.csv" --quiet --shard 2/2 -o "$dir/other.2.h5"
+expect 3 "sha256" "$P" merge "$dir/half.1.h5" "$dir/other.2.h5" -o "$dir/out/d.h5"
+mv "$dir/own.kept" "$dir/own.csv"
+expect 2 "no regular file" "$P" placebo "$panel" "$m" --treatment D --assignments /dev/null
+
 # Bad input.
 expect 2 "needs --treatment" "$P" placebo "$panel" "$m"
 expect 2 "no regressor of the formula is made of" "$P" placebo "$panel" "$m" --treatment post -o "$dir/out/d.h5"

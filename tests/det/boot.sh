@@ -14,10 +14,12 @@ boot() {
         >"$dir/$out.json"
 }
 
-for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --family TS~IDC+ROA|firm+year" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300" \
+for method in "pairs" "pairs --draw bayes" "pairs --subsample 1700" "cross pairs --reps 100" "cross pairs --draw bayes --reps 100 --ci percentile" \
+    "cross iv pairs --reps 50 --ci t" "pairs --family TS~IDC+ROA|firm+city^year --reps 100" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --family TS~IDC+ROA|firm+year" "wild --weights-type webb --type 33" "wild --cluster firm+year --reps 300" \
     "iv pairs" "iv wild"; do
-    formula='EXPY ~ IDC + ROA + TobinQ | firm + year' coef=IDC,ROA
-    case $method in "iv "*) formula='EXPY ~ ROA | firm + year | IDC ~ TobinQ + Top1' coef=IDC method=${method#iv } ;; esac
+    formula='EXPY ~ IDC + ROA + TobinQ | firm + year' coef=IDC,ROA effects='firm + year'
+    case $method in "cross "*) effects='firm + city^year' formula='EXPY ~ IDC + ROA + TobinQ | firm + city^year' method=${method#cross } ;; esac
+    case $method in "iv "*) formula="EXPY ~ ROA | $effects | IDC ~ TobinQ + Top1" coef=IDC method=${method#iv } ;; esac
     boot one --threads 1 --method $method
     for t in 2 3 7; do
         boot other --threads $t --method $method
@@ -45,4 +47,20 @@ for method in "pairs" "pairs --family TS~IDC+ROA|firm+year" "wild" "wild --famil
     boot v3 --isa v3 --threads 2 --method $method
     boot v4 --isa v4 --threads 2 --method $method
     cmp "$dir/v3.json" "$dir/v4.json"
+done
+
+# The jackknife, beside few effects and beside many that cross the clusters.
+for formula in 'EXPY ~ IDC + ROA | firm + year' 'EXPY ~ IDC + ROA | firm + city^year' 'EXPY ~ ROA | firm + year | IDC ~ TobinQ + Top1'; do
+    isas=portable
+    for i in v3 v4; do "$panelfx" summary "$dir/panel.h5" IDC --isa $i --quiet >/dev/null 2>&1 && isas="$isas $i"; done
+    first=
+    for isa in $isas; do
+        for t in 1 2 3 7; do
+            "$panelfx" jackknife "$dir/panel.h5" "$formula" --where 'firm <= 600' --coef IDC --isa $isa --threads $t --quiet -o "$dir/now.csv" --force \
+                >/dev/null 2>&1
+            [ -n "$first" ] || cp "$dir/now.csv" "$dir/first.csv"
+            first=1
+            cmp "$dir/now.csv" "$dir/first.csv"
+        done
+    done
 done

@@ -1,0 +1,42 @@
+# Replications beside effects that are neither nested in the clusters nor few, as a user meets them.
+. tests/cli_lib.sh
+panel=$dir/panel.h5
+ok "$P" simulate -o "$panel" --quiet --firms 300 --years 2015:2020 --seed 5
+model='EXPY ~ IDC + ROA | firm + city^year'
+value() { awk -F '[:,]' -v k="\"$1\"" '$1 ~ k {printf "%.12g", $2; exit}' "$2"; }
+steady() { grep -vE '"(read_s|compute_s|total_s|threads|peak_memory_bytes)"'; }
+near() { awk -v a="$1" -v b="$2" 'BEGIN {d = a / b - 1; exit !(d < 1e-9 && d > -1e-9)}' || fault "$3: $1, want $2"; }
+
+boot() { ok "$P" boot "$panel" "$model" --coef ROA --method pairs --reps 40 --quiet --force "$@"; }
+boot
+holds "each replicate is a refit (cholesky)"
+grep -q "  bca " "$dir/stdout" && fault "BCa of 300 refits for 40 replicates"
+ok "$P" boot "$panel" "$model" --coef ROA --method pairs --reps 40
+holds "no BCa interval: beside these effects it takes a refit without each" "$dir/stderr"
+boot --ci bca
+holds "  bca "
+boot --format json -o "$dir/one.h5" --threads 1
+steady <"$dir/stdout" >"$dir/one"
+holds '"refit": "cholesky"'
+for n in 2 7; do
+    boot --format json -o "$dir/now.h5" --threads $n
+    steady <"$dir/stdout" | cmp -s - "$dir/one" || fault "--threads $n differs"
+    cmp -s "$dir/now.h5" "$dir/one.h5" || fault "--threads $n: other draws"
+done
+for k in 1 2; do boot --shard $k/2 -o "$dir/part.$k.h5"; done
+ok "$P" merge "$dir/part.1.h5" "$dir/part.2.h5" -o "$dir/merged.h5" --quiet
+cmp -s "$dir/merged.h5" "$dir/one.h5" || fault "two shards are not the whole"
+boot --estimate
+holds "memory"
+ok "$P" boot "$panel" 'EXPY ~ ROA | firm + city^year | IDC ~ TobinQ' --coef IDC --method pairs --reps 9 --quiet
+ok "$P" boot "$panel" 'EXPY ~ IDC + ROA | firm + year' --coef ROA --method pairs --reps 9 --quiet --family 'TS ~ IDC + ROA | firm + city^year'
+holds "TS: ROA"
+
+# The jackknife: a fit without the firm that moves the coefficient most.
+ok "$P" jackknife "$panel" "$model" --coef ROA -o "$dir/clusters.csv" --quiet
+holds "each cluster took a refit"
+line=$(awk -F, 'NR > 1' "$dir/clusters.csv" | head -n 7 | tail -n 1)
+firm=$(echo "$line" | cut -d '"' -f 2)
+near "$(echo "$line" | cut -d , -f 4)" \
+    "$("$P" fit "$panel" "$model" --where "firm != $firm" --keep-singletons --format csv --quiet | awk -F, '$6 == "ROA" {print $7}')" "without firm $firm"
+finish
