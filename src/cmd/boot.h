@@ -4,7 +4,8 @@
 
 #include "src/cmd/replicate.h"
 #include "src/rep/intervals.h"
-#include "src/rep/wild_cells.h"
+#include "src/rep/switching.h"
+#include "src/rep/wild.h"
 #include "src/rep/wild_summary.h"
 
 enum { BOOT_ALL = INT32_MIN };

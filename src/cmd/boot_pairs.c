@@ -191,6 +191,8 @@ pfx_status boot_pairs_term(const char *term, const pfx_boot_in *in, const bool *
     out->valid = b.valid;
     out->count = b.count;
     out->p_value = b.p_value;
+    out->p_low = b.p_low;
+    out->p_high = b.p_high;
     for (int k = 0; k < PFX_CI_KINDS; k++)
         if (ci[k]) pfx_rep_add_interval(out, pfx_ci_names[k], b.low[k], b.high[k]);
     return PFX_OK;

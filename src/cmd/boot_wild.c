@@ -6,10 +6,9 @@
 #include "src/base/mem.h"
 #include "src/cmd/boot.h"
 #include "src/model/design.h"
+#include "src/rep/switching.h"
 #include "src/rep/wild_cells.h"
 
-/* Fewer clusters that carry a treatment: said (MacKinnon and Webb 2017, 2018). */
-enum { FEW_TREATED = 10 };
 /* Of --memory, what the route of effects that cross the clusters may take beside the statistics. */
 static const double CROSSING_SHARE = 0.4;
 static const char *const type_names[] = {"11", "13", "31", "33"};
@@ -130,23 +129,20 @@ static pfx_status make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
     return pfx_clusterstat_create(design, &co, &r->stat, err);
 }
 
-/* Few clusters that carry one of the treatments? */
+/* Few clusters that carry one of the treatments (MacKinnon and Webb 2017, 2018)? */
 static pfx_status count_treated(rep_run *r, const pfx_design *d, bool *few, pfx_err *err)
 {
     const boot_options *o = r->own;
     wild_state *s = r->state;
     if (!(s->treated = pfx_mem_calloc(o->coef.n, sizeof *s->treated, err))) return PFX_ENOMEM;
     for (int t = 0; t < o->coef.n; t++) {
-        int j = 0;
-        while (j < d->p - 1 && strcmp(d->name[j], o->coef.v[t])) j++;
-        if (j == d->p - 1) continue;
-        pfx_status st = pfx_treated_count(d, j, 0, &s->treated[t], err);
+        pfx_status st = pfx_treated_count(d, o->coef.v[t], &s->treated[t], err);
         if (st != PFX_OK) return st;
         const pfx_treated *x = &s->treated[t];
         pfx_idx carry = x->n_switching                ? x->n_switching
                         : x->n_treated < x->n_control ? x->n_treated
                                                       : x->n_control;
-        if (!x->binary || carry >= FEW_TREATED) continue;
+        if (!x->binary || carry >= PFX_FEW_SWITCHING) continue;
         *few = true;
         pfx_warn("%s %s %lld clusters: with so few, the restricted wild bootstrap (WCR) hardly ever rejects "
                  "and the "

@@ -179,6 +179,11 @@ static void fill_head(const inference_run *r, pfx_rep_report *p)
     p->outcome = inference_text(model, "outcome");
     p->cluster = inference_text(cluster, "name");
     p->n_clusters = inference_count(cluster, "levels");
+    const json_t *second = json_array_get(json_object_get(model, "clusters"), 1);
+    if (second) {
+        p->cluster2 = inference_text(second, "name");
+        p->n_clusters2 = inference_count(second, "levels");
+    }
     p->n_obs = inference_count(model, "n_obs");
     p->reps = r->spec->reps;
     p->seed = r->spec->seed;

@@ -231,6 +231,10 @@ pfx_status rep_report_begin(const rep_run *r, pfx_rep_report *report, pfx_err *e
         report->formula = r->fit->formula;
         report->outcome = r->fit->outcome;
         report->n_clusters = r->fit->n_clusters ? r->fit->clusters[0].levels : 0;
+        if (r->fit->n_clusters > 1) {
+            report->cluster2 = r->vcov.clusters[1];
+            report->n_clusters2 = r->fit->clusters[1].levels;
+        }
         report->n_obs = r->fit->n_obs;
     } else
         rep_family_head(r, report);

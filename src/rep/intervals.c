@@ -1,5 +1,6 @@
 #include "src/rep/intervals.h"
 
+#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -83,14 +84,16 @@ static void count_extreme(const pfx_boot_in *in, pfx_boot_out *out)
         n++;
         out->count += fabs(x) >= edge;
     }
-    if (n) out->p_value = (double)(1 + out->count) / (double)(1 + n);
+    if (!n) return;
+    out->p_value = (double)(1 + out->count) / (double)(1 + n);
+    pfx_share_interval((double)out->count, (double)n, in->level, &out->p_low, &out->p_high);
 }
 
 pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err *err)
 {
     double *v = pfx_mem_alloc(in->reps, sizeof *v, err), tail = (1 - in->level) / 2;
     if (!v) return PFX_ENOMEM;
-    *out = (pfx_boot_out){.std_error = NAN, .statistic = NAN, .p_value = NAN};
+    *out = (pfx_boot_out){.std_error = NAN, .statistic = NAN, .p_value = NAN, .p_low = NAN, .p_high = NAN};
     for (int k = 0; k < PFX_CI_KINDS; k++) out->low[k] = out->high[k] = NAN;
     pfx_idx n = out->valid = collect(in->reps, in->stride, in->b, v);
     for (pfx_idx i = 0; i < n && scale_of(in) != 1; i++)
@@ -115,4 +118,27 @@ pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err 
     }
     pfx_mem_free(v);
     return PFX_OK;
+}
+
+/* Where the distribution function of the beta falls to tail, or its complement does: by halving, which the
+ * closed inverses of large counts need. */
+static double beta_point(double tail, double a, double b, bool upper)
+{
+    double low = 0, high = 1;
+    for (int i = 0; i < 100 && high - low > 1e-15 * high; i++) {
+        double x = 0.5 * (low + high);
+        bool right = upper ? gsl_cdf_beta_Q(x, a, b) > tail : gsl_cdf_beta_P(x, a, b) < tail;
+        if (right)
+            low = x;
+        else
+            high = x;
+    }
+    return 0.5 * (low + high);
+}
+
+void pfx_share_interval(double x, double n, double level, double *low, double *high)
+{
+    double tail = (1 - level) / 2;
+    *low = x > 0 ? beta_point(tail, x, n - x + 1, false) : 0;
+    *high = x < n ? beta_point(tail, x + 1, n - x, true) : 1;
 }

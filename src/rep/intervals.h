@@ -33,11 +33,15 @@ typedef struct pfx_boot_out {
     double statistic; /* (estimate - null) / the full sample's standard error; by std_error without t */
     pfx_idx count;    /* draws at least as extreme, a relative 1e-9 counting as equal */
     double p_value;   /* (1 + count) / (1 + valid) */
+    double p_low, p_high; /* exact interval of what p_value estimates, at the level; NaN as p_value */
     double low[PFX_CI_KINDS], high[PFX_CI_KINDS]; /* NaN where not defined */
 } pfx_boot_out;
 
 /* Quantiles are of type 6, position (n + 1) p between order statistics, as the definition of p-values with n
  * + 1 asks for; beyond the first and the last draw those stand. NOMEM. */
 pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err *err) PFX_MUST;
+
+/* Exact interval at `level` of a share that x of n draws were counted for (Clopper and Pearson 1934). n >= 1. */
+void pfx_share_interval(double x, double n, double level, double *low, double *high);
 
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "src/base/mem.h"
+#include "src/rep/intervals.h"
 
 /* A draw as extreme as the estimate up to rounding is as extreme. */
 static const double TIE = 1e-9;
@@ -11,22 +12,6 @@ static const double TIE = 1e-9;
 static bool valid(const pfx_placebo_draws *d, pfx_idx r)
 {
     return isfinite(d->b[r]) && (!d->by_t || isfinite(d->t[r]));
-}
-
-/* Where the distribution function of the beta falls to tail, or its complement does: by halving, which the
- * closed inverses of large counts need. */
-static double beta_point(double tail, double a, double b, bool upper)
-{
-    double low = 0, high = 1;
-    for (int i = 0; i < 100 && high - low > 1e-15 * high; i++) {
-        double x = 0.5 * (low + high);
-        bool right = upper ? gsl_cdf_beta_Q(x, a, b) > tail : gsl_cdf_beta_P(x, a, b) < tail;
-        if (right)
-            low = x;
-        else
-            high = x;
-    }
-    return 0.5 * (low + high);
 }
 
 static double p_of(const pfx_placebo_draws *d, pfx_idx count, pfx_idx n)
@@ -50,9 +35,8 @@ static void count_extreme(const pfx_placebo_draws *d, pfx_placebo_result *out)
     out->p_left = p_of(d, left, out->valid);
     out->p_right = p_of(d, right, out->valid);
     if (d->all) return;
-    double tail = (1 - d->level) / 2, c = (double)out->count, n = (double)out->valid;
-    out->p_low = c > 0 ? beta_point(tail, c, n - c + 1, false) : 0;
-    out->p_high = c < n ? beta_point(tail, c + 1, n - c, true) : 1;
+    if (out->valid > 0)
+        pfx_share_interval((double)out->count, (double)out->valid, d->level, &out->p_low, &out->p_high);
 }
 
 static void describe(const pfx_placebo_draws *d, pfx_placebo_result *out)

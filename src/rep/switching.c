@@ -1,5 +1,6 @@
 #include "src/rep/switching.h"
 
+#include <math.h>
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/vcov.h"
@@ -20,12 +21,19 @@ static pfx_status finest_nested(const pfx_design *d, int *best, pfx_err *err)
     return PFX_OK;
 }
 
+/* The regressor's column of Z, -1: none. */
+static int column_of(const pfx_design *d, const char *term)
+{
+    for (int j = 0; j < d->p - 1; j++)
+        if (!strcmp(d->name[j], term)) return j;
+    return -1;
+}
+
 pfx_status pfx_switching_clusters(const pfx_design *d, const char *term, pfx_idx *n, pfx_err *err)
 {
-    int col = 0, a = -1;
+    int col = column_of(d, term), a = -1;
     *n = -1;
-    while (col < d->p - 1 && strcmp(d->name[col], term)) col++;
-    if (col == d->p - 1 || d->n_clusters == 0) return PFX_OK;
+    if (col < 0 || d->n_clusters == 0) return PFX_OK;
     pfx_status st = finest_nested(d, &a, err);
     if (st != PFX_OK || a < 0) return st;
     const pfx_factor *f = &d->absorbed[a].factor, *g = &d->clusters[0];
@@ -47,5 +55,36 @@ pfx_status pfx_switching_clusters(const pfx_design *d, const char *term, pfx_idx
 done:
     pfx_mem_free(first);
     pfx_mem_free(switches);
+    return st;
+}
+
+pfx_status pfx_treated_count(const pfx_design *d, const char *term, pfx_treated *out, pfx_err *err)
+{
+    const int col = column_of(d, term);
+    double low = INFINITY, high = -INFINITY;
+    pfx_idx both = 0, within = -1;
+    *out = (pfx_treated){0};
+    if (col < 0 || d->n_clusters == 0) return PFX_OK;
+    const pfx_factor *f = &d->clusters[0];
+    for (pfx_idx i = 0; i < d->n; i++) {
+        low = fmin(low, d->Z[i * d->p + col]);
+        high = fmax(high, d->Z[i * d->p + col]);
+    }
+    char *seen = pfx_mem_calloc(f->n_levels, 1, err);
+    if (!seen) return PFX_ENOMEM;
+    out->binary = low < high;
+    for (pfx_idx i = 0; i < d->n && out->binary; i++) {
+        double x = d->Z[i * d->p + col];
+        out->binary = x == low || x == high;
+        seen[f->code[i]] |= x == high ? 2 : 1;
+    }
+    for (pfx_idx g = 0; g < f->n_levels && out->binary; g++) {
+        both += seen[g] == 3;
+        out->n_treated += seen[g] == 2;
+        out->n_control += seen[g] == 1;
+    }
+    pfx_mem_free(seen);
+    pfx_status st = out->binary ? pfx_switching_clusters(d, term, &within, err) : PFX_OK;
+    out->n_switching = within >= 0 ? within : both;
     return st;
 }

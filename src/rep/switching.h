@@ -2,6 +2,7 @@
 #ifndef PFX_REP_SWITCHING_H
 #define PFX_REP_SWITCHING_H
 
+#include <stdbool.h>
 #include "src/base/status.h"
 
 struct pfx_design;
@@ -14,5 +15,16 @@ enum { PFX_FEW_SWITCHING = 10 };
  * effect, or `term` is no column. NOMEM. */
 pfx_status pfx_switching_clusters(const struct pfx_design *d, const char *term, pfx_idx *n,
                                   pfx_err *err) PFX_MUST;
+
+/* How a tested regressor changes: tests by clusters are not to be trusted where few clusters carry it. */
+typedef struct pfx_treated {
+    bool binary;         /* two values */
+    pfx_idx n_switching; /* clusters that identify it: as above, or where there is no such effect those in
+                            which it takes both values */
+    pfx_idx n_treated, n_control; /* clusters with the higher, the lower value alone */
+} pfx_treated;
+/* Of column `term` of Z over the first cluster variable; not binary where it is no column. NOMEM. */
+pfx_status pfx_treated_count(const struct pfx_design *d, const char *term, pfx_treated *out,
+                             pfx_err *err) PFX_MUST;
 
 #endif

@@ -1,6 +1,5 @@
 #include "src/rep/wild_cells.h"
 
-#include <math.h>
 #include "src/base/mem.h"
 #include "src/est/vcov.h"
 
@@ -51,30 +50,4 @@ void pfx_wild_cells_free(pfx_wild_cells *c)
     for (int i = 0; i < PFX_WILD_MAX_ERRORS; i++) pfx_mem_free(c->code[i]);
     pfx_mem_free(c->boot);
     pfx_mem_free(c);
-}
-
-pfx_status pfx_treated_count(const pfx_design *d, int column, int cluster, pfx_treated *out, pfx_err *err)
-{
-    const pfx_factor *f = &d->clusters[cluster];
-    double low = INFINITY, high = -INFINITY;
-    *out = (pfx_treated){.binary = true};
-    for (pfx_idx i = 0; i < d->n; i++) {
-        double x = d->Z[i * d->p + column];
-        low = fmin(low, x);
-        high = fmax(high, x);
-    }
-    char *seen = pfx_mem_calloc(f->n_levels, 1, err);
-    if (!seen) return PFX_ENOMEM;
-    for (pfx_idx i = 0; i < d->n && out->binary; i++) {
-        double x = d->Z[i * d->p + column];
-        out->binary = low < high && (x == low || x == high);
-        seen[f->code[i]] |= x == high ? 2 : 1;
-    }
-    for (pfx_idx g = 0; g < f->n_levels && out->binary; g++) {
-        out->n_switching += seen[g] == 3;
-        out->n_treated += seen[g] == 2;
-        out->n_control += seen[g] == 1;
-    }
-    pfx_mem_free(seen);
-    return PFX_OK;
 }

@@ -26,14 +26,4 @@ pfx_status pfx_wild_cells_create(const pfx_design *d, int n_errors, int boot, pf
                                  pfx_err *err) PFX_MUST;
 void pfx_wild_cells_free(pfx_wild_cells *c);
 
-/* How a tested regressor changes: the wild bootstrap is not to be trusted where few clusters carry it. */
-typedef struct pfx_treated {
-    bool binary;                  /* two values */
-    pfx_idx n_switching;          /* clusters in which it takes both */
-    pfx_idx n_treated, n_control; /* with the higher, the lower one alone */
-} pfx_treated;
-/* Of column `column` over cluster variable `cluster`. NOMEM. */
-pfx_status pfx_treated_count(const pfx_design *d, int column, int cluster, pfx_treated *out,
-                             pfx_err *err) PFX_MUST;
-
 #endif

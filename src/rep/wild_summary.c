@@ -1,10 +1,10 @@
 #include "src/rep/wild_summary.h"
 
-#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include "kernels/wild.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
+#include "src/rep/intervals.h"
 
 const char *const pfx_wild_p_names[] = {"symmetric", "equal-tailed", "left", "right", NULL};
 
@@ -169,29 +169,6 @@ static void count_all(const pfx_wild_in *in, double tie, double count[4])
     }
 }
 
-/* Where the beta distribution function reaches p, by halving: GSL's own inverse gives up on some large
- * parameters. */
-static double beta_quantile(double p, double a, double b)
-{
-    double low = 0, high = 1;
-    for (int i = 0; i < 60; i++) {
-        double m = 0.5 * (low + high);
-        if (gsl_cdf_beta_P(m, a, b) < p)
-            low = m;
-        else
-            high = m;
-    }
-    return 0.5 * (low + high);
-}
-
-/* Exact interval of a share, x of n. */
-static void clopper_pearson(double x, double n, double *low, double *high)
-{
-    const double tail = 0.025;
-    *low = x > 0 ? beta_quantile(tail, x, n - x + 1) : 0;
-    *high = x < n ? beta_quantile(1 - tail, x + 1, n - x) : 1;
-}
-
 pfx_status pfx_wild_summarise(const pfx_wild_in *in, pfx_wild_out *out, pfx_err *err)
 {
     double strict[4] = {0}, loose[4] = {0}, with_ties[PFX_P_KINDS];
@@ -210,7 +187,7 @@ pfx_status pfx_wild_summarise(const pfx_wild_in *in, pfx_wild_out *out, pfx_err 
                  : RIGHT;
     out->count = (pfx_idx)strict[at];
     out->ties = (pfx_idx)(loose[at] - strict[at]);
-    clopper_pearson(strict[at], strict[ALL], &out->p_low, &out->p_high);
+    pfx_share_interval(strict[at], strict[ALL], in->level, &out->p_low, &out->p_high);
     if (in->kind == PFX_P_EQUAL_TAILED) {
         out->p_low = fmin(1, 2 * out->p_low);
         out->p_high = fmin(1, 2 * out->p_high);

@@ -42,7 +42,7 @@ typedef struct pfx_wild_out {
     pfx_idx count, ties; /* draws beyond the sample's statistic in the way of `kind`; as extreme to 1e-9 */
     double p[PFX_P_KINDS];
     double p_value, p_value_ties; /* of `kind`, without and with the ties */
-    double p_low, p_high;         /* exact (Clopper-Pearson) interval of what p_value estimates, 95 % */
+    double p_low, p_high;         /* exact (Clopper-Pearson) interval of what p_value estimates, at `level` */
     int n_sets;                   /* intervals of the confidence set, ascending; more than one: disjoint */
     double low[PFX_WILD_MAX_SETS], high[PFX_WILD_MAX_SETS]; /* infinite where unbounded */
 } pfx_wild_out;

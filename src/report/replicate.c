@@ -99,7 +99,11 @@ static void add_head(const pfx_rep_report *r, pfx_str *out)
     pfx_str_addf(out, "%s\n%s: ", r->formula, r->title);
     if (r->reps)
         pfx_str_addf(out, "%lld replicates, seed %llu; ", (long long)r->reps, (unsigned long long)r->seed);
-    if (r->cluster) pfx_str_addf(out, "%lld clusters (%s), ", (long long)r->n_clusters, r->cluster);
+    if (r->cluster && r->cluster2)
+        pfx_str_addf(out, "%lld clusters (%s) and %lld (%s), ", (long long)r->n_clusters, r->cluster,
+                     (long long)r->n_clusters2, r->cluster2);
+    else if (r->cluster)
+        pfx_str_addf(out, "%lld clusters (%s), ", (long long)r->n_clusters, r->cluster);
     pfx_str_addf(out, "%lld rows\n", (long long)r->n_obs);
     add_values(out, &r->more);
 }
@@ -251,6 +255,10 @@ static void set_head(const pfx_rep_report *r, json_t *root, bool *failed)
     if (r->cluster) {
         set(root, "cluster", json_string(r->cluster), failed);
         set(root, "n_clusters", json_integer(r->n_clusters), failed);
+    }
+    if (r->cluster2) {
+        set(root, "cluster2", json_string(r->cluster2), failed);
+        set(root, "n_clusters2", json_integer(r->n_clusters2), failed);
     }
     if (r->reps) set(root, "seed", json_integer((json_int_t)r->seed), failed);
     set(root, "level", real(r->level), failed);

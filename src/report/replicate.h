@@ -56,6 +56,8 @@ typedef struct pfx_rep_report {
     const char *title;                         /* "Pairs cluster bootstrap" */
     const char *formula, *outcome, *cluster;   /* cluster NULL: none */
     pfx_idx n_clusters, n_obs;
+    const char *cluster2; /* the second of two cluster variables, or NULL */
+    pfx_idx n_clusters2;
     pfx_idx reps; /* 0: nothing was drawn, no seed either */
     uint64_t seed;
     double level, null;

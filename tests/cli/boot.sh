@@ -24,7 +24,7 @@ grep percentile "$dir/stdout" | cmp -s - "$dir/percentile" || fault "standard er
 # One term at the top, several in a list; the estimate is that of fit, and a term's draws do not depend on its company.
 json 'y ~ x + z | firm + year' --coef x --reps 999 | steady >"$dir/x.json"
 json 'y ~ x + z | firm + year' --coef z,x --reps 999 >"$dir/zx.json"
-for key in method term estimate std_error statistic null reps reps_valid seed count p_value conf_low conf_high ci; do
+for key in method term estimate std_error statistic null reps reps_valid seed count p_value p_value_ci conf_low conf_high ci; do
     holds "\"$key\":" "$dir/x.json"
 done
 holds '"terms":' "$dir/zx.json"

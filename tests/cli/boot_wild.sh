@@ -37,6 +37,12 @@ json 'y ~ x + z | firm + year' --coef x,z --joint --unrestricted --reps 99 --wei
 holds '"term": "x, z"' "$dir/j.json"
 holds '"restricted": false' "$dir/j.json"
 json 'y ~ x + z | firm' --coef x --cluster firm+year --reps 99 >"$dir/two.json"
+holds '"cluster2": "year"' "$dir/two.json"
+holds '"n_clusters2": 6' "$dir/two.json"
+ok "$P" boot "$panel" 'y ~ x + z | firm' --coef x --cluster firm+year --reps 99 -o "$dir/two.h5"
+holds "; 8 clusters (firm) and 6 (year), 48 rows"
+ok "$P" inference "$dir/two.h5"
+holds "; 8 clusters (firm) and 6 (year), 48 rows"
 json 'y ~ x + z | firm' --coef x --bootcluster year --reps 99 >"$dir/coarse.json"
 holds '"n_boot_clusters": 6' "$dir/coarse.json"
 ok "$P" boot "$panel" 'y ~ x | firm' --coef x --ptype left --reps 99

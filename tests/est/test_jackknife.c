@@ -131,6 +131,36 @@ static void test_lost(void **state)
     made_panel_free(&a);
 }
 
+/* Clusters by the values that a column takes in them, one by one. switching: where effects say it, else -1. */
+static void compare_treated(const pfx_design *d, int x, pfx_idx switching)
+{
+    pfx_err err = {0};
+    pfx_treated got;
+    double low = INFINITY, high = -INFINITY;
+    pfx_idx both = 0, treated = 0, control = 0;
+    bool binary = true;
+    for (pfx_idx i = 0; i < d->n; i++) {
+        low = fmin(low, d->Z[i * d->p + x]);
+        high = fmax(high, d->Z[i * d->p + x]);
+    }
+    for (pfx_idx i = 0; i < d->n; i++) binary &= d->Z[i * d->p + x] == low || d->Z[i * d->p + x] == high;
+    for (int g = 0; g < d->clusters[0].n_levels; g++) {
+        bool has_low = false, has_high = false;
+        for (pfx_idx i = 0; i < d->n; i++)
+            if (d->clusters[0].code[i] == g) *(d->Z[i * d->p + x] == low ? &has_low : &has_high) = true;
+        both += has_low && has_high;
+        treated += has_high && !has_low;
+        control += has_low && !has_high;
+    }
+    assert_ok(pfx_treated_count(d, d->name[x], &got, &err));
+    assert_int_equal(got.binary, binary);
+    assert_int_equal(binary, x == 1);
+    if (!binary) return;
+    assert_int_equal(got.n_switching, switching >= 0 ? switching : both);
+    assert_int_equal(got.n_treated, treated);
+    assert_int_equal(got.n_control, control);
+}
+
 /* Clusters in which a regressor varies within firms, counted pair by pair. */
 static void test_switching(void **state)
 {
@@ -153,6 +183,7 @@ static void test_switching(void **state)
             for (int g = 0; g < 120; g++) want += seen[g];
             assert_ok(pfx_switching_clusters(d, d->name[x], &n, &err));
             assert_int_equal(n, want);
+            compare_treated(d, x, n);
             assert_true(x == 0 || (x == 2 ? n == 0 : n > 0 && n < d->clusters[0].n_levels));
         }
         ref_design_free(d);
@@ -162,6 +193,7 @@ static void test_switching(void **state)
     pfx_design *d = made_design(&a, YEAR, FIRM, PFX_W_NONE);
     assert_ok(pfx_switching_clusters(d, "x1", &n, &err));
     assert_int_equal(n, -1);
+    for (int x = 0; x < 3; x++) compare_treated(d, x, -1); /* nothing nested: by values */
     ref_design_free(d);
     made_panel_free(&a);
 }

@@ -4,6 +4,37 @@
 
 enum { N = 999 };
 
+/* P(at least x of n) where each has probability p, term by term. */
+static double tail_of(int x, int n, double p)
+{
+    double sum = 0;
+    for (int i = x; i <= n; i++)
+        sum += exp(lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log1p(-p));
+    return sum;
+}
+
+static void test_share(void **state)
+{
+    static const struct {
+        int x, n;
+        double level;
+    } c[] = {{1, 20, 0.95}, {7, 20, 0.9}, {400, 999, 0.95}, {998, 999, 0.99}};
+    double low, high;
+    (void)state;
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        double tail = (1 - c[i].level) / 2;
+        pfx_share_interval(c[i].x, c[i].n, c[i].level, &low, &high);
+        assert_rel(tail_of(c[i].x, c[i].n, low), tail, 1e-9);
+        assert_rel(1 - tail_of(c[i].x + 1, c[i].n, high), tail, 1e-9);
+    }
+    pfx_share_interval(0, 20, 0.95, &low, &high);
+    assert_true(low == 0);
+    assert_rel(high, 1 - pow(0.025, 1.0 / 20), 1e-12);
+    pfx_share_interval(20, 20, 0.95, &low, &high);
+    assert_true(high == 1);
+    assert_rel(low, pow(0.025, 1.0 / 20), 1e-12);
+}
+
 static void test_known_quantiles(void **state)
 {
     double b[2 * N], t[2 * N];
@@ -36,6 +67,9 @@ static void test_known_quantiles(void **state)
     assert_ok(pfx_boot_summarise(&in, &o, &err));
     assert_int_equal(o.count, 400);
     assert_rel(o.p_value, 401.0 / 1000, 1e-15);
+    double low, high;
+    pfx_share_interval(400, N, 0.95, &low, &high);
+    assert_true(o.p_low == low && o.p_high == high);
     in.acceleration = 0.05;
     assert_ok(pfx_boot_summarise(&in, &o, &err));
     /* Levels Phi(z / (1 - a z)) at z = -+1.96. */
@@ -101,12 +135,13 @@ static void test_missing(void **state)
     for (int i = 0; i < 10; i++) b[i] = NAN;
     assert_ok(pfx_boot_summarise(&in, &o, &err));
     assert_int_equal(o.valid, 0);
-    assert_true(isnan(o.std_error) && isnan(o.p_value) && isnan(o.low[PFX_CI_BCA]));
+    assert_true(isnan(o.std_error) && isnan(o.p_value) && isnan(o.p_low) && isnan(o.low[PFX_CI_BCA]));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known_quantiles), cmocka_unit_test(test_scale),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_share),
+        cmocka_unit_test(test_known_quantiles), cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_missing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
