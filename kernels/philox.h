@@ -12,6 +12,10 @@ PFX_INLINE u8x u8x_set1(uint64_t a)
 {
     return _mm512_set1_epi64((long long)a);
 }
+PFX_INLINE u8x u8x_load32(const uint32_t *p)
+{
+    return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
 PFX_INLINE u8x u8x_iota(uint32_t a)
 {
     return _mm512_add_epi64(u8x_set1(a), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
@@ -54,6 +58,11 @@ typedef struct u8x {
 PFX_INLINE u8x u8x_set1(uint64_t a)
 {
     return (u8x){_mm256_set1_epi64x((long long)a), _mm256_set1_epi64x((long long)a)};
+}
+PFX_INLINE u8x u8x_load32(const uint32_t *p)
+{
+    return (u8x){_mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)p)),
+                 _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)(p + 4)))};
 }
 PFX_INLINE u8x u8x_iota(uint32_t a)
 {
@@ -104,6 +113,10 @@ typedef struct u8x {
 PFX_INLINE u8x u8x_set1(uint64_t a)
 {
     U8X_EACH(a);
+}
+PFX_INLINE u8x u8x_load32(const uint32_t *p)
+{
+    U8X_EACH(p[i]);
 }
 PFX_INLINE u8x u8x_iota(uint32_t a)
 {
@@ -160,6 +173,19 @@ PFX_INLINE void pfx_philox8(uint64_t seed, uint32_t purpose, uint64_t index, uin
     out[1] = b;
     out[2] = c;
     out[3] = d;
+}
+
+/* Words of eight blocks, in the order of the stream, two to a number. */
+PFX_INLINE void pfx_philox_in_order(const u8x w[4], uint64_t out[16])
+{
+    uint64_t a[8], b[8];
+    u8x_store(a, u8x_pair(u8x_low(w[0]), w[1]));
+    u8x_store(b, u8x_pair(u8x_low(w[2]), w[3]));
+    PFX_UNROLL
+    for (int l = 0; l < 8; l++) {
+        out[2 * l] = a[l];
+        out[2 * l + 1] = b[l];
+    }
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* Bodies of the placebo kernels, compiled once for each ISA. */
+#include <string.h>
 #include "kernels/philox.h"
 #include "kernels/placebo.h"
 
@@ -12,20 +13,22 @@ enum { AHEAD = 6 };
 
 /* ---- the stream of words, 32 at a time ---- */
 
-enum { WORDS = 32 };
+enum { WORDS = 32, GROUP = 8 };
 
 typedef struct stream {
     uint64_t seed, index;
     uint32_t purpose, block;
     int at; /* next word of out, WORDS: none left */
-    uint64_t out[WORDS];
+    uint32_t out[WORDS];
 } stream;
 
 static void refill(stream *s)
 {
     u8x u[4];
+    uint64_t pairs[WORDS / 2];
     pfx_philox8(s->seed, s->purpose, s->index, s->block, u);
-    for (int w = 0; w < 4; w++) u8x_store(s->out + 8 * w, u[w]);
+    pfx_philox_in_order(u, pairs);
+    memcpy(s->out, pairs, sizeof pairs); /* x86-64 is little-endian, as wild_body.h says */
     s->block += 8;
     s->at = 0;
 }
@@ -35,37 +38,64 @@ PFX_INLINE uint32_t below(stream *s, uint32_t n)
 {
     for (;;) {
         if (s->at == WORDS) refill(s);
-        int i = s->at++;
-        uint64_t m = (uint64_t)(uint32_t)s->out[(i % 4) * 8 + i / 4] * n;
+        uint64_t m = (uint64_t)s->out[s->at++] * n;
         if ((uint32_t)m >= n || (uint32_t)m >= (0u - n) % n) return (uint32_t)(m >> 32);
     }
 }
 
+/* The unit of a slot: that of place k, whose place the one passed over takes. */
+PFX_INLINE void take(uint32_t place, uint32_t k, uint32_t *order, uint32_t *unit, uint32_t *taken)
+{
+    *unit = order[k];
+    *taken = k;
+    order[k] = order[place];
+}
+
+/* Eight slots at a time where none of their words can be refused. */
+static void draw_slots(stream *s, pfx_idx n, const pfx_k_slots *slots, uint32_t *order, uint32_t *taken,
+                       uint32_t *unit)
+{
+    pfx_idx at = 0;
+    while (at < n) {
+        if (s->at == WORDS) refill(s);
+        if (n - at >= GROUP && s->at + GROUP <= WORDS) {
+            u8x left = u8x_load32(slots->left + at), m = u8x_mul(u8x_load32(s->out + s->at), left);
+            if (!u8x_less(u8x_low(m), left)) {
+                uint64_t k[GROUP];
+                u8x_store(k, u8x_high(m));
+                PFX_UNROLL
+                for (int i = 0; i < GROUP; i++) {
+                    uint32_t place = slots->place[at + i];
+                    take(place, place + (uint32_t)k[i], order, unit + at + i, taken + at + i);
+                }
+                at += GROUP;
+                s->at += GROUP;
+                continue;
+            }
+        }
+        uint32_t place = slots->place[at];
+        take(place, place + below(s, slots->left[at]), order, unit + at, taken + at);
+        at++;
+    }
+}
+
 void PFX_K(pfx_k_placebo_draw)(uint64_t seed, uint32_t purpose, uint64_t index, pfx_idx n_strata,
-                               const pfx_k_stratum *stratum, uint32_t *order, uint32_t *undo, uint32_t *unit,
-                               uint32_t *pick)
+                               const pfx_k_stratum *stratum, const pfx_k_slots *slots, uint32_t *order,
+                               uint32_t *taken, uint32_t *unit, uint32_t *pick)
 {
     stream s = {.seed = seed, .index = index, .purpose = purpose, .at = WORDS};
-    pfx_idx at = 0;
+    pfx_idx n = 0;
     for (pfx_idx i = 0; i < n_strata; i++) {
-        uint32_t *o = order + stratum[i].first, n = stratum[i].n, m = stratum[i].m;
-        for (uint32_t j = 0; j < m; j++, at++) {
-            uint32_t k = j + below(&s, n - j), u = o[k];
-            o[k] = o[j];
-            o[j] = u;
-            undo[at] = k;
-            unit[at] = u;
-            if (pick) pick[at] = below(&s, m);
+        uint32_t m = stratum[i].m;
+        for (uint32_t j = 0; j < m && pick; j++) {
+            uint32_t place = slots->place[n + j];
+            take(place, place + below(&s, slots->left[n + j]), order, unit + n + j, taken + n + j);
+            pick[n + j] = below(&s, m);
         }
+        n += m;
     }
-    for (pfx_idx i = n_strata - 1; i >= 0; i--) {
-        uint32_t *o = order + stratum[i].first;
-        for (uint32_t j = stratum[i].m; j-- > 0;) {
-            uint32_t k = undo[--at], u = o[k];
-            o[k] = o[j];
-            o[j] = u;
-        }
-    }
+    if (!pick) draw_slots(&s, n, slots, order, taken, unit);
+    for (pfx_idx i = 0; i < n; i++) order[taken[i]] = slots->order[taken[i]];
 }
 
 /* ---- sums over rows of a table ---- */
@@ -94,23 +124,6 @@ PFX_INLINE void sum_tile(pfx_idx n, const uint32_t *at, pfx_idx ld, const double
     for (int v = 0; v < nv; v++) v8_store(sum + PFX_LANES * v, acc[v]);
 }
 
-PFX_INLINE void combine_tile(pfx_idx n, const uint32_t *at, const double *x, pfx_idx ld, const double *T,
-                             double *sum, const int nv)
-{
-    v8 acc[TILE];
-    PFX_UNROLL_LONG
-    for (int v = 0; v < nv; v++) acc[v] = v8_load(sum + PFX_LANES * v);
-    for (pfx_idx j = 0; j < n; j++) {
-        const double *row = T + (pfx_idx)at[j] * ld;
-        v8 f = v8_set1(x[j]);
-        ahead(j, n, at, ld, T, nv);
-        PFX_UNROLL_LONG
-        for (int v = 0; v < nv; v++) acc[v] = v8_fma(f, v8_load(row + PFX_LANES * v), acc[v]);
-    }
-    PFX_UNROLL_LONG
-    for (int v = 0; v < nv; v++) v8_store(sum + PFX_LANES * v, acc[v]);
-}
-
 PFX_INLINE void dot_tile(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c,
                          double *out, const int nv)
 {
@@ -127,97 +140,96 @@ PFX_INLINE void dot_tile(pfx_idx n, const uint32_t *at, pfx_idx ld, const double
     }
 }
 
-static void dot_rows(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c, double *out)
+/* Wide rows: four partial sums hide the latency of the additions. */
+enum { PARTS = 4 };
+
+PFX_INLINE double parts_sum(const v8 acc[PARTS])
 {
+    return v8_sum(v8_add(v8_add(acc[0], acc[1]), v8_add(acc[2], acc[3])));
+}
+
+#if PFX_LANES_WIDE
+enum { WIDE = 28 }; /* vectors of coefficients, and the partial sums, that fit 32 registers */
+
+PFX_INLINE void dot_wide(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c,
+                         double *out, const int nv)
+{
+    v8 coef[WIDE];
+    PFX_UNROLL_LONG
+    for (int v = 0; v < nv; v++) coef[v] = v8_load(c + PFX_LANES * v);
     for (pfx_idx j = 0; j < n; j++) {
         const double *row = T + (pfx_idx)at[j] * ld;
-        v8 acc = v8_mul(v8_load(row), v8_load(c));
-        for (pfx_idx l = PFX_LANES; l < ld; l += PFX_LANES)
-            acc = v8_fma(v8_load(row + l), v8_load(c + l), acc);
-        out[j] = v8_sum(acc);
+        v8 acc[PARTS] = {v8_zero(), v8_zero(), v8_zero(), v8_zero()};
+        ahead(j, n, at, ld, T, nv);
+        PFX_UNROLL_LONG
+        for (int v = 0; v < nv; v++) {
+            int part = v < nv / PARTS * PARTS ? v % PARTS : 0;
+            acc[part] = v8_fma(v8_load(row + PFX_LANES * v), coef[v], acc[part]);
+        }
+        out[j] = parts_sum(acc);
+    }
+}
+#endif
+
+static void dot_rows(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c, double *out)
+{
+    const pfx_idx step = PARTS * PFX_LANES;
+    for (pfx_idx j = 0; j < n; j++) {
+        const double *row = T + (pfx_idx)at[j] * ld;
+        v8 acc[PARTS] = {v8_zero(), v8_zero(), v8_zero(), v8_zero()};
+        pfx_idx l = 0;
+        for (; l + step <= ld; l += step) {
+            PFX_UNROLL
+            for (int i = 0; i < PARTS; i++)
+                acc[i] = v8_fma(v8_load(row + l + PFX_LANES * i), v8_load(c + l + PFX_LANES * i), acc[i]);
+        }
+        for (; l < ld; l += PFX_LANES) acc[0] = v8_fma(v8_load(row + l), v8_load(c + l), acc[0]);
+        out[j] = parts_sum(acc);
     }
 }
 
 /* One case for each width, so that the accumulators stay in registers. */
+#define CASE(nv, f, ...)                                                                                     \
+    case nv:                                                                                                 \
+        f(__VA_ARGS__, nv);                                                                                  \
+        break;
 #define CASES_6(f, ...)                                                                                      \
-    case 1:                                                                                                  \
-        f(__VA_ARGS__, 1);                                                                                   \
-        break;                                                                                               \
-    case 2:                                                                                                  \
-        f(__VA_ARGS__, 2);                                                                                   \
-        break;                                                                                               \
-    case 3:                                                                                                  \
-        f(__VA_ARGS__, 3);                                                                                   \
-        break;                                                                                               \
-    case 4:                                                                                                  \
-        f(__VA_ARGS__, 4);                                                                                   \
-        break;                                                                                               \
-    case 5:                                                                                                  \
-        f(__VA_ARGS__, 5);                                                                                   \
-        break;                                                                                               \
-    case 6:                                                                                                  \
-        f(__VA_ARGS__, 6);                                                                                   \
-        break;
-#define CASES_24(f, ...)                                                                                     \
-    CASES_6(f, __VA_ARGS__)                                                                                  \
-    case 7:                                                                                                  \
-        f(__VA_ARGS__, 7);                                                                                   \
-        break;                                                                                               \
-    case 8:                                                                                                  \
-        f(__VA_ARGS__, 8);                                                                                   \
-        break;                                                                                               \
-    case 9:                                                                                                  \
-        f(__VA_ARGS__, 9);                                                                                   \
-        break;                                                                                               \
-    case 10:                                                                                                 \
-        f(__VA_ARGS__, 10);                                                                                  \
-        break;                                                                                               \
-    case 11:                                                                                                 \
-        f(__VA_ARGS__, 11);                                                                                  \
-        break;                                                                                               \
-    case 12:                                                                                                 \
-        f(__VA_ARGS__, 12);                                                                                  \
-        break;                                                                                               \
-    case 13:                                                                                                 \
-        f(__VA_ARGS__, 13);                                                                                  \
-        break;                                                                                               \
-    case 14:                                                                                                 \
-        f(__VA_ARGS__, 14);                                                                                  \
-        break;                                                                                               \
-    case 15:                                                                                                 \
-        f(__VA_ARGS__, 15);                                                                                  \
-        break;                                                                                               \
-    case 16:                                                                                                 \
-        f(__VA_ARGS__, 16);                                                                                  \
-        break;                                                                                               \
-    case 17:                                                                                                 \
-        f(__VA_ARGS__, 17);                                                                                  \
-        break;                                                                                               \
-    case 18:                                                                                                 \
-        f(__VA_ARGS__, 18);                                                                                  \
-        break;                                                                                               \
-    case 19:                                                                                                 \
-        f(__VA_ARGS__, 19);                                                                                  \
-        break;                                                                                               \
-    case 20:                                                                                                 \
-        f(__VA_ARGS__, 20);                                                                                  \
-        break;                                                                                               \
-    case 21:                                                                                                 \
-        f(__VA_ARGS__, 21);                                                                                  \
-        break;                                                                                               \
-    case 22:                                                                                                 \
-        f(__VA_ARGS__, 22);                                                                                  \
-        break;                                                                                               \
-    case 23:                                                                                                 \
-        f(__VA_ARGS__, 23);                                                                                  \
-        break;                                                                                               \
-    case 24:                                                                                                 \
-        f(__VA_ARGS__, 24);                                                                                  \
-        break;
+    CASE(1, f, __VA_ARGS__)                                                                                  \
+    CASE(2, f, __VA_ARGS__)                                                                                  \
+    CASE(3, f, __VA_ARGS__)                                                                                  \
+    CASE(4, f, __VA_ARGS__)                                                                                  \
+    CASE(5, f, __VA_ARGS__)                                                                                  \
+    CASE(6, f, __VA_ARGS__)
+#define CASES_7_24(f, ...)                                                                                   \
+    CASE(7, f, __VA_ARGS__)                                                                                  \
+    CASE(8, f, __VA_ARGS__)                                                                                  \
+    CASE(9, f, __VA_ARGS__)                                                                                  \
+    CASE(10, f, __VA_ARGS__)                                                                                 \
+    CASE(11, f, __VA_ARGS__)                                                                                 \
+    CASE(12, f, __VA_ARGS__)                                                                                 \
+    CASE(13, f, __VA_ARGS__)                                                                                 \
+    CASE(14, f, __VA_ARGS__)                                                                                 \
+    CASE(15, f, __VA_ARGS__)                                                                                 \
+    CASE(16, f, __VA_ARGS__)                                                                                 \
+    CASE(17, f, __VA_ARGS__)                                                                                 \
+    CASE(18, f, __VA_ARGS__)                                                                                 \
+    CASE(19, f, __VA_ARGS__)                                                                                 \
+    CASE(20, f, __VA_ARGS__)                                                                                 \
+    CASE(21, f, __VA_ARGS__)                                                                                 \
+    CASE(22, f, __VA_ARGS__)                                                                                 \
+    CASE(23, f, __VA_ARGS__)                                                                                 \
+    CASE(24, f, __VA_ARGS__)
 #if PFX_LANES_WIDE
-#define CASES CASES_24
+#define CASES(f, ...) CASES_6(f, __VA_ARGS__) CASES_7_24(f, __VA_ARGS__)
+#define CASES_WIDE(f, ...)                                                                                   \
+    CASES_7_24(f, __VA_ARGS__)                                                                               \
+    CASE(25, f, __VA_ARGS__)                                                                                 \
+    CASE(26, f, __VA_ARGS__)                                                                                 \
+    CASE(27, f, __VA_ARGS__)                                                                                 \
+    CASE(28, f, __VA_ARGS__)
 #else
 #define CASES CASES_6
+#define CASES_WIDE(f, ...)
 #endif
 
 void PFX_K(pfx_k_placebo_sum)(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, double *sum)
@@ -232,24 +244,12 @@ void PFX_K(pfx_k_placebo_sum)(pfx_idx n, const uint32_t *at, pfx_idx ld, const d
     }
 }
 
-void PFX_K(pfx_k_placebo_combine)(pfx_idx n, const uint32_t *at, const double *x, pfx_idx ld, const double *T,
-                                  double *sum)
-{
-    for (pfx_idx l = 0; l < ld; l += PFX_LANES * TILE) {
-        pfx_idx left = (ld - l) / PFX_LANES;
-        switch (left < TILE ? left : TILE) {
-            CASES(combine_tile, n, at, x, ld, T + l, sum + l)
-        default:
-            break;
-        }
-    }
-}
-
 void PFX_K(pfx_k_placebo_dot)(pfx_idx n, const uint32_t *at, pfx_idx ld, const double *T, const double *c,
                               double *out)
 {
     switch (ld / PFX_LANES) {
         CASES_6(dot_tile, n, at, ld, T, c, out)
+        CASES_WIDE(dot_wide, n, at, ld, T, c, out)
     default:
         dot_rows(n, at, ld, T, c, out);
         break;

@@ -14,24 +14,11 @@
 #define SLICE 5
 #endif
 
-/* Words of eight blocks, in the order of the stream. */
-PFX_INLINE void in_order(const u8x w[4], uint64_t out[16])
-{
-    uint64_t a[8], b[8];
-    u8x_store(a, u8x_pair(u8x_low(w[0]), w[1]));
-    u8x_store(b, u8x_pair(u8x_low(w[2]), w[3]));
-    PFX_UNROLL
-    for (int l = 0; l < 8; l++) {
-        out[2 * l] = a[l];
-        out[2 * l + 1] = b[l];
-    }
-}
-
 void PFX_K(pfx_k_wild_signs)(uint64_t seed, uint32_t purpose, uint64_t replicate, pfx_idx c, uint64_t *out)
 {
     u8x w[4];
     pfx_philox8(seed, purpose, replicate, (uint32_t)(8 * c), w);
-    in_order(w, out);
+    pfx_philox_in_order(w, out);
 }
 
 enum { SIX4 = 6 * 6 * 6 * 6, UNFAIR = (UINT64_C(1) << 32) % SIX4 };
@@ -77,7 +64,7 @@ void PFX_K(pfx_k_wild_digits)(uint64_t seed, uint32_t purpose, uint64_t replicat
         w[i] = digits_of(w[i], &refused[i]);
         any |= refused[i];
     }
-    in_order(w, packed);
+    pfx_philox_in_order(w, packed);
     memcpy(out, packed,
            sizeof packed); /* x86-64 is little-endian, and so is every machine that this builds on */
     if (!any) return;

@@ -8,10 +8,10 @@
 
 const char *const pfx_placebo_extra[2] = {"slope", "switchers"};
 
-/* Bytes of a block of cells: its entries and products stay in a second-level cache while all replicates of a
- * batch take what they need. Without standard errors, a table of up to so many is one block: sorting costs
- * more. */
-static const double BLOCK_BYTES = 1048576.0, ONE_BLOCK_BYTES = 8.0 * 1048576.0;
+/* Bytes of a block of cells: its entries and products come from memory once for all replicates of a batch;
+ * smaller blocks, of a second-level cache, cost more in their number. Without standard errors, a table of up
+ * to so many is one block: sorting costs more. */
+static const double BLOCK_BYTES = 2097152.0, ONE_BLOCK_BYTES = 8.0 * 1048576.0;
 
 static void place_entry(pfx_placebo *p)
 {

@@ -45,12 +45,12 @@ pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
     DOUBLES(sum, W * p->ld);
     DOUBLES(coef, se ? W * p->ld : 0);
     DOUBLES(phi, se ? W * 2 * p->k : 0);
-    DOUBLES(score, se && !p->wide ? W * p->ldt : 0);
+    DOUBLES(theta, se && !p->wide ? W * p->ldt : 0);
     DOUBLES(square, W);
     DOUBLES(meat, W);
     DOUBLES(slope, W);
     DOUBLES(change, p->most);
-    DOUBLES(theta, se && !p->wide ? LANES * p->ldt : 0);
+    DOUBLES(base, p->most);
     DOUBLES(lanes, se && !p->wide ? LANES * p->ldt : 0);
     DOUBLES(product, se && !p->wide ? LANES * p->ldt : 0);
     WORDS(unit, units);
@@ -146,6 +146,8 @@ void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_
         const double *sum = w->sum + r * p->ld;
         pfx_placebo_solve(p, sum, &s, p->std_error ? w->coef + r * p->ld : NULL,
                           p->std_error ? w->phi + (pfx_idx)r * 2 * p->k : NULL);
+        if (p->std_error && !p->wide)
+            pfx_placebo_theta(p, w->phi + (pfx_idx)r * 2 * p->k, w->theta + r * p->ldt);
         field[PFX_DRAW_ESTIMATE][r] = s.b[p->tested];
         field[PFX_PLACEBO_SLOPE][r] = s.slope;
         field[PFX_PLACEBO_SWITCHERS][r] = sum[p->at_switch];
@@ -164,31 +166,35 @@ static void sum_blocks(const pfx_placebo *p, pfx_placebo_work_area *w)
         }
 }
 
+double pfx_placebo_squares(const pfx_placebo *p, pfx_idx n, const uint32_t *cluster, const double *theta,
+                           pfx_placebo_work_area *w)
+{
+    double sum = 0;
+    pfx_k_placebo_dot(p->isa, n, cluster, p->ldt, p->row, theta, w->base);
+    for (pfx_idx i = 0; i < n; i++) sum += w->change[i] * (w->change[i] - 2 * w->base[i]);
+    return sum;
+}
+
 static void score_blocks(const pfx_placebo *p, pfx_placebo_work_area *w)
 {
     pfx_idx blocks = n_blocks(p);
-    memset(w->score, 0, (size_t)(p->width * p->ldt) * sizeof *w->score);
     memset(w->square, 0, (size_t)p->width * sizeof *w->square);
     for (pfx_idx b = 0; b < blocks; b++)
         for (int r = 0; r < p->width; r++) {
             const uint32_t *start = w->start + r * (blocks + 1) + b;
             pfx_idx n = start[1] - start[0], at = r * p->most + start[0];
             pfx_k_placebo_dot(p->isa, n, w->at + at, p->ld, p->table, w->coef + r * p->ld, w->change);
-            for (pfx_idx i = 0; i < n; i++) w->square[r] += w->change[i] * w->change[i];
-            pfx_k_placebo_combine(p->isa, n, w->row + at, w->change, p->ldt, p->row, w->score + r * p->ldt);
+            w->square[r] += pfx_placebo_squares(p, n, w->row + at, w->theta + r * p->ldt, w);
         }
 }
 
-/* Meat = theta'Omega theta - 2 theta'(sum of change row) + sum of change^2. */
+/* Meat = theta'Omega theta, of all clusters as if none was touched, and what touching some changes. */
 void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
 {
     pfx_idx ldt = p->ldt;
     const double *band = p->omega;
-    for (int l = 0; l < LANES; l++) {
-        double *theta = w->theta + l * ldt;
-        pfx_placebo_theta(p, w->phi + (pfx_idx)(r0 + l) * 2 * p->k, theta);
-        for (pfx_idx i = 0; i < ldt; i++) w->lanes[i * LANES + l] = theta[i];
-    }
+    for (int l = 0; l < LANES; l++)
+        for (pfx_idx i = 0; i < ldt; i++) w->lanes[i * LANES + l] = w->theta[(r0 + l) * ldt + i];
     memset(w->product, 0, (size_t)(ldt * LANES) * sizeof *w->product);
     for (pfx_idx i = 0; i < p->nt; i += LANES) {
         pfx_idx n = p->nt - i < LANES ? p->nt - i : LANES;
@@ -199,9 +205,7 @@ void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w)
     double *meat = w->meat + r0;
     for (int l = 0; l < LANES; l++) meat[l] = w->square[r0 + l];
     for (pfx_idx i = 0; i < p->nt; i++)
-        for (int l = 0; l < LANES; l++)
-            meat[l] +=
-                w->lanes[i * LANES + l] * (w->product[i * LANES + l] - 2 * w->score[(r0 + l) * ldt + i]);
+        for (int l = 0; l < LANES; l++) meat[l] += w->lanes[i * LANES + l] * w->product[i * LANES + l];
 }
 
 static void finish(const pfx_placebo *p, const pfx_placebo_work_area *w, double *const *field)

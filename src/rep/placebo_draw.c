@@ -8,8 +8,10 @@
 
 typedef struct scratch {
     uint32_t *order; /* [n_places] */
-    uint32_t *undo;  /* [n_drawn] */
+    uint32_t *taken; /* [n_drawn] */
     uint32_t *pick;  /* [n_drawn] */
+    uint32_t *left;  /* [n_drawn] as pfx_k_slots */
+    uint32_t *place; /* [n_drawn] */
     uint32_t *count; /* [n_paths + 1] units of a stratum yet to get each path; last: none */
     pfx_idx bytes;
 } scratch;
@@ -18,8 +20,13 @@ static scratch lay_out(const pfx_assign *a, void *at)
 {
     pfx_idx n = a->n_places, m = a->n_drawn;
     uint32_t *p = at;
-    if (!p) return (scratch){.bytes = (n + 2 * m + a->n_paths + 1) * (pfx_idx)sizeof *p};
-    return (scratch){.order = p, .undo = p + n, .pick = p + n + m, .count = p + n + 2 * m};
+    if (!p) return (scratch){.bytes = (n + 4 * m + a->n_paths + 1) * (pfx_idx)sizeof *p};
+    return (scratch){.order = p,
+                     .taken = p + n,
+                     .pick = p + n + m,
+                     .left = p + n + 2 * m,
+                     .place = p + n + 3 * m,
+                     .count = p + n + 4 * m};
 }
 
 pfx_idx pfx_assign_scratch(const pfx_assign *a)
@@ -29,7 +36,9 @@ pfx_idx pfx_assign_scratch(const pfx_assign *a)
 
 void pfx_assign_begin(const pfx_assign *a, void *at)
 {
-    memcpy(lay_out(a, at).order, a->order, (size_t)a->n_places * sizeof *a->order);
+    const scratch s = lay_out(a, at);
+    memcpy(s.order, a->order, (size_t)a->n_places * sizeof *a->order);
+    pfx_k_placebo_slots(a->n_strata, a->stratum, s.left, s.place);
 }
 
 /* Assignment number `index`, strata as digits, the last fastest: within a stratum its units in turn take a
@@ -79,8 +88,9 @@ pfx_idx pfx_assign_draw(const pfx_assign *a, pfx_isa isa, uint64_t seed, pfx_idx
         return unrank(a, (double)replicate < last ? (double)replicate : last, &s, unit, path);
     }
     bool dates = a->scheme == PFX_PLACEBO_RANDOM_DATE;
-    pfx_k_placebo_draw(isa, seed, PFX_RNG_PLACEBO, (uint64_t)replicate, a->n_strata, a->stratum, s.order,
-                       s.undo, unit, dates ? s.pick : NULL);
+    const pfx_k_slots slots = {.left = s.left, .place = s.place, .order = a->order};
+    pfx_k_placebo_draw(isa, seed, PFX_RNG_PLACEBO, (uint64_t)replicate, a->n_strata, a->stratum, &slots,
+                       s.order, s.taken, unit, dates ? s.pick : NULL);
     if (!dates) {
         memcpy(path, a->pool, (size_t)a->n_drawn * sizeof *path);
         return a->n_drawn;

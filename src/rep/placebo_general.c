@@ -77,19 +77,15 @@ static pfx_idx change_clusters(const pfx_placebo *p, pfx_idx cells, pfx_idx leve
     return n;
 }
 
-/* Sum of changes times rows, and of their squares; the changes are zero again. A cluster listed twice (its
- * changes cancelled on the way) has none left the second time. */
+/* What the changes do to the squared scores; they are zero again. A cluster listed twice (its changes
+ * cancelled on the way) has none left the second time. */
 static void score(const pfx_placebo *p, pfx_idx n, int r, pfx_placebo_work_area *w)
 {
-    double *out = w->score + r * p->ldt;
-    memset(out, 0, (size_t)p->ldt * sizeof *out);
-    w->square[r] = 0;
     for (pfx_idx i = 0; i < n; i++) {
         w->change[i] = w->cluster_change[w->touched[i]];
         w->cluster_change[w->touched[i]] = 0;
-        w->square[r] += w->change[i] * w->change[i];
     }
-    pfx_k_placebo_combine(p->isa, n, w->touched, w->change, p->ldt, p->row, out);
+    w->square[r] = pfx_placebo_squares(p, n, w->touched, w->theta + r * p->ldt, w);
 }
 
 static void one_replicate(const pfx_placebo *p, pfx_idx n_units, int r, pfx_placebo_work_area *w,

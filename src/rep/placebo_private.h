@@ -87,12 +87,13 @@ typedef struct pfx_placebo_work_area {
     void *draw;
     double *sum, *coef; /* [width][ld] */
     double *phi;        /* [width][2][k] */
-    double *score;      /* [width][ldt] sum over touched clusters of (what is new in the score) row */
-    double *square;     /* [width] sum of its squares */
+    double *theta;      /* [width][ldt] */
+    double *square;     /* [width] what the squared scores of the touched clusters gain */
     double *meat;       /* [width] */
     double *slope;      /* [width] */
-    double *change;     /* [most] */
-    double *theta, *lanes, *product; /* [24][ldt], [ldt][24], [ldt][24] */
+    double *change;     /* [most] of the touched clusters' scores */
+    double *base;       /* [most] their rows times theta: less it, the score without the change */
+    double *lanes, *product;         /* [ldt][24] */
     uint32_t *unit, *path;           /* [units] a draw */
     uint32_t *at, *row;              /* [width][most] entry and cluster, in order of blocks */
     uint32_t *start;                 /* [width][blocks + 1] */
@@ -113,6 +114,9 @@ pfx_idx pfx_placebo_assign(const pfx_placebo *p, uint64_t seed, pfx_idx replicat
 /* Coefficients of replicates [r0, r1) of the batch, from their sums. */
 void pfx_placebo_coefficients(const pfx_placebo *p, int r0, int r1, pfx_placebo_work_area *w,
                               double *const *field);
+/* What the squared scores of n touched clusters gain by their changes, w->change. */
+double pfx_placebo_squares(const pfx_placebo *p, pfx_idx n, const uint32_t *cluster, const double *theta,
+                           pfx_placebo_work_area *w);
 /* Meats of 24 replicates from r0 on. */
 void pfx_placebo_meats(const pfx_placebo *p, int r0, pfx_placebo_work_area *w);
 

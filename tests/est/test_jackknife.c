@@ -131,7 +131,8 @@ static void test_lost(void **state)
     made_panel_free(&a);
 }
 
-/* Clusters by the values that a column takes in them, one by one. switching: where effects say it, else -1. */
+/* Clusters by the values that a column takes in them, one by one. switching: where effects say it, else -1.
+ */
 static void compare_treated(const pfx_design *d, int x, pfx_idx switching)
 {
     pfx_err err = {0};

@@ -140,8 +140,7 @@ static void test_missing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_share),
-        cmocka_unit_test(test_known_quantiles), cmocka_unit_test(test_scale),
-                                       cmocka_unit_test(test_missing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_share), cmocka_unit_test(test_known_quantiles),
+                                       cmocka_unit_test(test_scale), cmocka_unit_test(test_missing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
