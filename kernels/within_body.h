@@ -29,15 +29,16 @@ static void in_two_steps(const pfx_k_within_args *a)
 }
 
 #if PFX_LANES_WIDE
-/* Up to 16 columns are four blocks of four, two to a register. A product of two blocks takes four fused
- * multiplications, one for each column of the first, repeated over its half; two products share a register,
- * so that the upper triangle of blocks needs little more than its entries: 12 multiplications for 12 columns
- * where whole registers take 20. All operands come from registers: rows that were stored only to be broadcast
- * again cost a third of the time. */
-#define BLOCK 4
-#define MAX_PAIRS 5
+/* Up to 16 columns are eight blocks of two, four to a register. A product of two blocks takes two fused
+ * multiplications, one for each column of the first, repeated over its 128 bits; four products share a
+ * register, so that the upper triangle of blocks needs little more than its entries: 12 multiplications for
+ * 12 columns where whole registers take 20. Repeating within 128 bits is free beside the multiplications,
+ * where moving blocks between them takes their place: it is done three times a row. */
+#define BLOCK 2
+#define LANES_OF_BLOCKS 4
+#define MAX_PRODUCTS 9
 
-/* Columns: lo [0..7]; hi the others: of one block, in both halves; of two, one in each. */
+/* Columns: lo [0..7]; hi the others: up to four, twice; more, once. */
 typedef struct row {
     v8 lo, hi;
 } row;
@@ -72,117 +73,190 @@ PFX_INLINE row add_rows(row a, row b, const int p)
     return (row){v8_add(a.lo, b.lo), p > 8 ? v8_add(a.hi, b.hi) : a.hi};
 }
 
-/* Column i of each half over that half. */
-PFX_INLINE v8 repeat(v8 x, const int i)
-{
-    return i == 0   ? _mm512_permutex_pd(x, 0x00)
-           : i == 1 ? _mm512_permutex_pd(x, 0x55)
-           : i == 2 ? _mm512_permutex_pd(x, 0xAA)
-                    : _mm512_permutex_pd(x, 0xFF);
-}
-
-/* Which product of blocks a half of a pair of accumulators holds, by the number of blocks; first <= second,
- * 4: none. */
-static const struct {
-    signed char first[2], second[2];
-} pairs[5][MAX_PAIRS] = {
-    {{{0}, {0}}},
-    {{{0, 4}, {0, 4}}},
-    {{{0, 1}, {0, 1}}, {{0, 4}, {1, 4}}},
-    {{{0, 1}, {0, 1}}, {{0, 1}, {1, 2}}, {{0, 2}, {2, 2}}},
-    {{{0, 1}, {0, 1}}, {{2, 3}, {2, 3}}, {{0, 1}, {2, 3}}, {{0, 1}, {3, 2}}, {{0, 2}, {1, 3}}},
+/* Which product of blocks each quarter of a pair of accumulators holds, by columns in fours; 8: none. */
+typedef struct product {
+    signed char first[LANES_OF_BLOCKS], second[LANES_OF_BLOCKS];
+} product;
+static const product products[4][MAX_PRODUCTS] = {
+    {{{0, 1, 0, 8}, {0, 1, 1, 8}}},
+    {{{0, 1, 2, 3}, {0, 1, 2, 3}}, {{0, 1, 2, 3}, {1, 2, 3, 0}}, {{0, 1, 8, 8}, {2, 3, 8, 8}}},
+    {{{0, 1, 2, 3}, {0, 1, 2, 3}},
+     {{0, 1, 2, 3}, {1, 2, 3, 0}},
+     {{0, 1, 2, 3}, {4, 5, 4, 5}},
+     {{0, 1, 2, 3}, {5, 4, 5, 4}},
+     {{0, 1, 4, 5}, {2, 3, 4, 5}},
+     {{4, 8, 8, 8}, {5, 8, 8, 8}}},
+    {{{0, 1, 2, 3}, {0, 1, 2, 3}},
+     {{0, 1, 2, 3}, {1, 2, 3, 0}},
+     {{4, 5, 6, 7}, {4, 5, 6, 7}},
+     {{4, 5, 6, 7}, {5, 6, 7, 4}},
+     {{0, 1, 4, 5}, {2, 3, 6, 7}},
+     {{0, 1, 2, 3}, {4, 5, 6, 7}},
+     {{0, 1, 2, 3}, {5, 6, 7, 4}},
+     {{0, 1, 2, 3}, {6, 7, 4, 5}},
+     {{0, 1, 2, 3}, {7, 4, 5, 6}}},
 };
 
-PFX_INLINE int n_pairs(const int p)
+PFX_INLINE int fours(const int p)
 {
-    return p <= 4 ? 1 : p <= 8 ? 2 : p <= 12 ? 3 : 5;
+    return p <= 4 ? 0 : p <= 8 ? 1 : p <= 12 ? 2 : 3;
+}
+PFX_INLINE int n_products(const int p)
+{
+    return p <= 4 ? 1 : p <= 8 ? 3 : p <= 12 ? 6 : 9;
 }
 
-PFX_INLINE void multiply(v8 acc[BLOCK], v8 first, v8 second)
+/* Blocks a, b of x, then c, d of y. */
+#define BLOCKS(x, y, a, b, c, d) _mm512_shuffle_f64x2(x, y, (a) | (b) << 2 | (c) << 4 | (d) << 6)
+
+/* The columns of the first blocks, each repeated over its block. */
+typedef struct repeated {
+    v8 column[BLOCK];
+} repeated;
+
+PFX_INLINE repeated repeat(v8 x)
+{
+    return (repeated){{_mm512_permute_pd(x, 0x00), _mm512_permute_pd(x, 0xFF)}};
+}
+
+PFX_INLINE void multiply(v8 acc[BLOCK], repeated first, v8 second)
 {
     PFX_UNROLL
-    for (int i = 0; i < BLOCK; i++) acc[i] = v8_fma(repeat(first, i), second, acc[i]);
+    for (int i = 0; i < BLOCK; i++) acc[i] = v8_fma(first.column[i], second, acc[i]);
 }
 
 /* The products of a row, in the order of the table. */
-PFX_INLINE void add_products(v8 acc[MAX_PAIRS][BLOCK], row x, const int p)
+PFX_INLINE void add_products(v8 acc[MAX_PRODUCTS][BLOCK], row x, const int p)
 {
-    multiply(acc[0], x.lo, x.lo);
-    if (p <= 4) return;
+    if (p <= 4) {
+        multiply(acc[0], repeat(BLOCKS(x.lo, x.lo, 0, 1, 0, 0)), BLOCKS(x.lo, x.lo, 0, 1, 1, 1));
+        return;
+    }
+    const repeated lo = repeat(x.lo);
+    multiply(acc[0], lo, x.lo);
+    multiply(acc[1], lo, BLOCKS(x.lo, x.lo, 1, 2, 3, 0));
     if (p <= 8) {
-        multiply(acc[1], x.lo, _mm512_shuffle_f64x2(x.lo, x.lo, 0x4E));
-        return;
+        multiply(acc[2], lo, BLOCKS(x.lo, x.lo, 2, 3, 0, 1));
+    } else if (p <= 12) {
+        const v8 turned = BLOCKS(x.hi, x.hi, 1, 0, 1, 0);
+        multiply(acc[2], lo, x.hi);
+        multiply(acc[3], lo, turned);
+        multiply(acc[4], repeat(_mm512_mask_blend_pd(0xF0, x.lo, x.hi)), BLOCKS(x.lo, x.hi, 2, 3, 0, 1));
+        multiply(acc[5], repeat(x.hi), turned);
+    } else {
+        const repeated hi = repeat(x.hi);
+        const v8 turned = BLOCKS(x.hi, x.hi, 1, 2, 3, 0);
+        multiply(acc[2], hi, x.hi);
+        multiply(acc[3], hi, turned);
+        multiply(acc[4], repeat(BLOCKS(x.lo, x.hi, 0, 1, 0, 1)), BLOCKS(x.lo, x.hi, 2, 3, 2, 3));
+        multiply(acc[5], lo, x.hi);
+        multiply(acc[6], lo, turned);
+        multiply(acc[7], lo, BLOCKS(x.hi, x.hi, 2, 3, 0, 1));
+        multiply(acc[8], lo, BLOCKS(x.hi, x.hi, 3, 0, 1, 2));
     }
-    if (p <= 12) {
-        multiply(acc[1], x.lo, _mm512_shuffle_f64x2(x.lo, x.hi, 0x4E));
-        multiply(acc[2], _mm512_shuffle_f64x2(x.lo, x.hi, 0x44), x.hi);
-        return;
-    }
-    multiply(acc[1], x.hi, x.hi);
-    multiply(acc[2], x.lo, x.hi);
-    multiply(acc[3], x.lo, _mm512_shuffle_f64x2(x.hi, x.hi, 0x4E));
-    multiply(acc[4], _mm512_shuffle_f64x2(x.lo, x.hi, 0x44), _mm512_shuffle_f64x2(x.lo, x.hi, 0xEE));
 }
 
-PFX_INLINE void give_products(v8 acc[MAX_PAIRS][BLOCK], const int p, double *A)
+PFX_INLINE void add_two(double *a, __m128d x, const int live)
 {
-    const int blocks = (p + BLOCK - 1) / BLOCK;
-
-    for (int k = 0; k < n_pairs(p); k++)
-        for (int half = 0; half < 2; half++) {
-            int i0 = BLOCK * pairs[blocks][k].first[half], j0 = BLOCK * pairs[blocks][k].second[half];
-            if (i0 >= p) continue;
-            __mmask8 live = v8_mask(p - j0 < BLOCK ? p - j0 : BLOCK);
-            for (int i = 0; i < BLOCK && i0 + i < p; i++) {
-                double *a = A + (i0 + i) * p + j0;
-                __m256d s = half ? _mm512_extractf64x4_pd(acc[k][i], 1) : _mm512_castpd512_pd256(acc[k][i]);
-                _mm256_mask_storeu_pd(a, live, _mm256_add_pd(_mm256_maskz_loadu_pd(live, a), s));
-            }
-        }
+    if (live >= 2)
+        _mm_storeu_pd(a, _mm_add_pd(_mm_loadu_pd(a), x));
+    else
+        *a += _mm_cvtsd_f64(x);
 }
 
+/* Quarter l of a product into the upper triangle; entries below the diagonal may be added to as well. */
+PFX_INLINE void give_quarter(__m128d x0, __m128d x1, int first, int second, const int p, double *A)
+{
+    int i = BLOCK * first, j = BLOCK * second;
+
+    if (first > second) {
+        const __m128d y0 = _mm_unpacklo_pd(x0, x1), y1 = _mm_unpackhi_pd(x0, x1);
+        x0 = y0, x1 = y1;
+        i = BLOCK * second, j = BLOCK * first;
+    }
+    if (first >= 8 || i >= p || j >= p) return;
+    add_two(A + i * p + j, x0, p - j);
+    if (i + 1 < p) add_two(A + (i + 1) * p + j, x1, p - j);
+}
+
+PFX_INLINE void give_products(v8 acc[MAX_PRODUCTS][BLOCK], const int p, double *A)
+{
+#define QUARTER(l)                                                                                           \
+    give_quarter(_mm512_extractf64x2_pd(acc[k][0], l), _mm512_extractf64x2_pd(acc[k][1], l), t->first[l],    \
+                 t->second[l], p, A)
+    PFX_UNROLL_LONG
+    for (int k = 0; k < n_products(p); k++) {
+        const product *t = &products[fours(p)][k];
+        QUARTER(0);
+        QUARTER(1);
+        QUARTER(2);
+        QUARTER(3);
+    }
+#undef QUARTER
+}
+
+/* A level: its first row, and the mean of its rows less that. */
+typedef struct level {
+    row ref, mean;
+} level;
+
+PFX_INLINE level read_level(const pfx_k_within_args *a, pfx_idx g, const int p, const bool with_sums)
+{
+    const pfx_idx ld = a->ld, r0 = a->start[g] - a->start[0], n = a->start[g + 1] - a->start[g];
+    const double *x0 = a->X + r0 * ld;
+    level l = {load_row(x0, p), {v8_zero(), v8_zero()}};
+
+    for (const double *x = x0; x < x0 + n * ld; x += ld) {
+        v8_prefetch_row(x, ld, p);
+        l.mean = add_rows(l.mean, sub_rows(load_row(x, p), l.ref, p), p);
+    }
+    for (pfx_idx r = r0; with_sums && a->sums->wide && r < r0 + n; r++)
+        v8_prefetch_lines(a->sums->C + a->sums->code[r] * a->sums->ld, p);
+    v8 inv = v8_set1(1.0 / (double)n);
+    l.mean.lo = v8_mul(l.mean.lo, inv);
+    if (p > 8) l.mean.hi = v8_mul(l.mean.hi, inv);
+    if (a->mean)
+        store_row(a->mean + g * a->ldm, add_rows(sub_rows(l.ref, load_row(a->origin, p), p), l.mean, p), p);
+    return l;
+}
+
+PFX_INLINE void add_row(double *c, row z, const int p)
+{
+    v8_store(c, v8_add(v8_load(c), z.lo));
+    if (p > 12)
+        v8_store(c + 8, v8_add(v8_load(c + 8), z.hi));
+    else if (p > 8)
+        _mm256_storeu_pd(c + 8, _mm256_add_pd(_mm256_loadu_pd(c + 8), _mm512_castpd512_pd256(z.hi)));
+}
+
+/* Means are found one level ahead: nothing then waits for them, and the processor works on both levels at
+ * once. */
 PFX_INLINE void in_registers(const pfx_k_within_args *a, const int p, const bool with_sums)
 {
-    const pfx_idx row0 = a->start[0], ld = a->ld, lds = with_sums ? a->sums->ld : 0;
+    const pfx_idx ld = a->ld, lds = with_sums ? a->sums->ld : 0;
     const int32_t *code = with_sums ? a->sums->code : NULL;
     double *C = with_sums ? a->sums->C : NULL;
-    const bool wide = with_sums && a->sums->wide;
-    v8 acc[MAX_PAIRS][BLOCK];
+    v8 acc[MAX_PRODUCTS][BLOCK];
 
-    PFX_UNROLL
-    for (int k = 0; k < MAX_PAIRS; k++) {
+    PFX_UNROLL_LONG
+    for (int k = 0; k < MAX_PRODUCTS; k++) {
         PFX_UNROLL
         for (int i = 0; i < BLOCK; i++) acc[k][i] = v8_zero();
     }
+    if (a->n_levels == 0) return;
+    level next = read_level(a, 0, p, with_sums);
+    const double *x = a->X;
     for (pfx_idx g = 0; g < a->n_levels; g++) {
-        const pfx_idx r0 = a->start[g] - row0, n = a->start[g + 1] - a->start[g];
-        const double *x0 = a->X + r0 * ld, *x1 = x0 + n * ld;
-        row ref = load_row(x0, p), mean = {v8_zero(), v8_zero()};
+        const pfx_idx n = a->start[g + 1] - a->start[g];
+        const level l = next;
         uint64_t mask = 0;
 
-        for (const double *x = x0; x < x1; x += ld) {
-            v8_prefetch_row(x, ld, p);
-            mean = add_rows(mean, sub_rows(load_row(x, p), ref, p), p);
-        }
-        for (pfx_idx r = r0; wide && r < r0 + n; r++) v8_prefetch_lines(C + code[r] * lds, p);
-        v8 inv = v8_set1(1.0 / (double)n);
-        mean.lo = v8_mul(mean.lo, inv);
-        if (p > 8) mean.hi = v8_mul(mean.hi, inv);
-        if (a->mean)
-            store_row(a->mean + g * a->ldm, add_rows(sub_rows(ref, load_row(a->origin, p), p), mean, p), p);
-
-        const int32_t *at = with_sums ? code + r0 : NULL;
-        for (const double *x = x0; x < x1; x += ld) {
-            row z = sub_rows(sub_rows(load_row(x, p), ref, p), mean, p);
+        if (g + 1 < a->n_levels) next = read_level(a, g + 1, p, with_sums);
+        for (const double *x1 = x + n * ld; x < x1; x += ld) {
+            const row z = sub_rows(sub_rows(load_row(x, p), l.ref, p), l.mean, p);
             if (with_sums) {
-                double *c = C + *at * lds;
-                mask |= 1ull << (*at++ & 63);
-                v8_store(c, v8_add(v8_load(c), z.lo));
-                if (p > 12)
-                    v8_store(c + 8, v8_add(v8_load(c + 8), z.hi));
-                else if (p > 8)
-                    _mm256_storeu_pd(c + 8,
-                                     _mm256_add_pd(_mm256_loadu_pd(c + 8), _mm512_castpd512_pd256(z.hi)));
+                mask |= 1ull << (*code & 63);
+                add_row(C + *code++ * lds, z, p);
             }
             add_products(acc, z, p);
         }
