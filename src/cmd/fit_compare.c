@@ -6,9 +6,10 @@
 #include "src/base/mem.h"
 #include "src/cmd/fit_private.h"
 #include "src/est/compare.h"
+#include "src/model/design.h"
 
 pfx_status fit_compare_model(pfx_dataset *data, int m, int n, pfx_fit *const *fits, const pfx_fit_options *o,
-                             pfx_comparison **out, pfx_err *err)
+                             const fit_permutations *p, pfx_comparison **out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
     pfx_idx n_by = pfx_dataset_n_by(data);
@@ -36,6 +37,11 @@ pfx_status fit_compare_model(pfx_dataset *data, int m, int n, pfx_fit *const *fi
     }
     if (st == PFX_OK)
         st = pfx_compare(n, (const pfx_design *const *)d, (const pfx_fit *const *)fits, o, out, err);
+    if (st == PFX_OK && p->reps) st = fit_permute(n, (const pfx_design *const *)d, o, p, *out, err);
+    if (st != PFX_OK) {
+        pfx_comparison_free(*out);
+        *out = NULL;
+    }
     for (int g = 0; g < have; g++) pfx_design_free(d[g]);
     pfx_mem_free(d);
     return st;
@@ -50,6 +56,7 @@ static void add_test(pfx_str *to, const pfx_compared *c)
 
 pfx_status fit_compare_notes(const pfx_comparison *c, int *n, const char **notes, pfx_str *text, pfx_err *err)
 {
+    if (c->why_not) pfx_note("%s: no permutation test over %s: %s", c->formula, c->by_name, c->why_not);
     for (int t = 0; t <= c->n_terms; t++) {
         const pfx_compared *x = t < c->n_terms ? &c->term[t] : &c->joint;
         pfx_str *s = &text[*n];
@@ -60,6 +67,9 @@ pfx_status fit_compare_notes(const pfx_comparison *c, int *n, const char **notes
             pfx_str_addf(s, "difference %s - %s %.4f (s.e. %.4f), ", c->group[1], c->group[0], x->difference,
                          x->std_error);
         add_test(s, x);
+        if (!isnan(x->permutation_p))
+            pfx_str_addf(s, "; permutation of %s p = %.4f (%lld draws, seed %llu)", c->cluster,
+                         x->permutation_p, (long long)x->valid, (unsigned long long)c->seed);
         pfx_str_add(s, ".");
         if (s->failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the notes of --compare");
         notes[(*n)++] = s->s;

@@ -34,6 +34,9 @@ const pfx_opt fit_table[] = {
     {"by", 0, PFX_OPT_TEXT, AT(by), "VAR", "one fit for each level of VAR", NULL, NULL},
     {"compare", 0, PFX_OPT_FLAG, AT(compare), NULL, "with --by: test that each coefficient is the same in all levels", NULL,
      NULL},
+    {"permutations", 0, PFX_OPT_INT, AT(permutations), "R",
+     "with --compare: permute the levels between clusters R times, 0: not (default: 999)", NULL, NULL},
+    {"seed", 0, PFX_OPT_INT, AT(seed), "S", "with --compare: seed of the permutations (default: 1)", NULL, NULL},
     {"weights", 0, PFX_OPT_TEXT, AT(weights), "VAR", "weights: a column or an expression, not negative", NULL,
      NULL},
     {"weights-kind", 0, PFX_OPT_CHOICE, AT(weights_kind), "KIND",
@@ -65,7 +68,8 @@ const pfx_opt fit_table[] = {
 fit_options fit_defaults(void)
 {
     return (fit_options){
-        .ssc = PFX_SSC_FIXEST, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .format = -1, .digits = 4};
+        .ssc = PFX_SSC_FIXEST, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .format = -1, .digits = 4,
+        .permutations = -1, .seed = -1};
 }
 
 pfx_status fit_check_options(const fit_options *o, pfx_err *err)
@@ -80,6 +84,11 @@ pfx_status fit_check_options(const fit_options *o, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "--digits %lld: want 0 to 15", (long long)o->digits);
     if (o->weights_kind != 0 && !o->weights)
         return pfx_fail(err, PFX_EUSAGE, "--weights-kind needs --weights VAR");
+    if (!o->compare && (o->permutations >= 0 || o->seed >= 0))
+        return pfx_fail(err, PFX_EUSAGE, "--%s belongs to --compare", o->seed >= 0 ? "seed" : "permutations");
+    if (o->permutations < -1 || o->permutations > 100000000)
+        return pfx_fail(err, PFX_EUSAGE, "--permutations %lld: want 0 to 100000000", (long long)o->permutations);
+    if (o->seed < -1) return pfx_fail(err, PFX_EUSAGE, "--seed %lld: want 0 or more", (long long)o->seed);
     if (o->compare && !o->by) return pfx_fail(err, PFX_EUSAGE, "--compare needs --by VAR: the groups to compare");
     return PFX_OK;
 }

@@ -7,7 +7,7 @@
 #include "src/est/fit.h"
 #include "src/model/dataset.h"
 
-enum { FIT_MAX_FORMULAS = 32, FIT_MAX_CLUSTERS = 2 };
+enum { FIT_MAX_FORMULAS = 32, FIT_MAX_CLUSTERS = 2, FIT_PERMUTATIONS = 999 };
 
 /* As typed. */
 typedef struct fit_options {
@@ -20,6 +20,7 @@ typedef struct fit_options {
     int weights_kind;
     const char *where, *by;
     bool compare;
+    pfx_idx permutations, seed; /* of compare; -1: not given */
     bool keep_singletons;
     double tol;
     pfx_idx maxiter;
@@ -48,10 +49,18 @@ typedef struct fit_vcov {
 pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v,
                            pfx_err *err) PFX_MUST;
 
-/* Compare the fits [n] of model m over the levels of --by; *out is NULL, with a warning, where there are fewer than two. */
+/* Compare the fits [n] of model m over the levels of --by, also by `reps` permutations of the groups over the clusters;
+ * *out is NULL, with a warning, where there are fewer than two. */
 struct pfx_comparison;
+typedef struct fit_permutations {
+    pfx_idx reps; /* 0: none */
+    uint64_t seed;
+} fit_permutations;
 pfx_status fit_compare_model(pfx_dataset *data, int m, int n, pfx_fit *const *fits, const pfx_fit_options *o,
-                             struct pfx_comparison **out, pfx_err *err) PFX_MUST;
+                             const fit_permutations *p, struct pfx_comparison **out, pfx_err *err) PFX_MUST;
+/* fit_permute.c: the permutations alone, of designs and their comparison. */
+pfx_status fit_permute(int n, const struct pfx_design *const *d, const pfx_fit_options *o, const fit_permutations *p,
+                       struct pfx_comparison *c, pfx_err *err) PFX_MUST;
 /* Lines below the table, added to notes at *n; text [as notes] holds them. At most the number of terms and one. */
 pfx_status fit_compare_notes(const struct pfx_comparison *c, int *n, const char **notes, struct pfx_str *text,
                              pfx_err *err) PFX_MUST;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/dist.h"
+#include "src/est/compare_private.h"
 #include "src/est/wald.h"
 #include "src/model/design.h"
 
@@ -18,14 +19,6 @@ static int find(const pfx_fit *f, const char *term)
 }
 
 /* ---- the joint design ---- */
-
-typedef struct stack {
-    int n;
-    const pfx_design *const *d;
-    const pfx_fit *const *fits;
-    pfx_design *out;
-    pfx_err *err;
-} stack;
 
 static pfx_status stack_columns(const stack *s)
 {
@@ -85,15 +78,14 @@ static pfx_status stack_effect(const stack *s, int e, pfx_absorbed *to)
     return PFX_OK;
 }
 
-/* Clusters by what they are over all groups. */
-static pfx_status stack_cluster(const stack *s, int c, pfx_factor *to)
+pfx_status compare_join(const stack *s, const compare_origin *from, pfx_factor *to)
 {
     int32_t most = 0, *place = NULL;
     pfx_idx row0 = 0;
     for (int g = 0; g < s->n; g++)
-        for (pfx_idx l = 0; l < s->d[g]->clusters[c].n_levels; l++)
-            if (s->d[g]->cluster_origin[c][l] > most) most = s->d[g]->cluster_origin[c][l];
-    to->name = pfx_mem_strdup(s->d[0]->clusters[c].name, s->err);
+        for (pfx_idx l = 0; l < from[g].f->n_levels; l++)
+            if (from[g].origin[l] > most) most = from[g].origin[l];
+    to->name = pfx_mem_strdup(from[0].f->name, s->err);
     to->code = pfx_mem_alloc(s->out->n, sizeof *to->code, s->err);
     place = pfx_mem_alloc((pfx_idx)most + 1, sizeof *place, s->err);
     if (!to->name || !to->code || !place) {
@@ -103,7 +95,7 @@ static pfx_status stack_cluster(const stack *s, int c, pfx_factor *to)
     memset(place, 0xff, ((size_t)most + 1) * sizeof *place);
     for (int g = 0; g < s->n; row0 += s->d[g++]->n)
         for (pfx_idx i = 0; i < s->d[g]->n; i++) {
-            int32_t origin = s->d[g]->cluster_origin[c][s->d[g]->clusters[c].code[i]];
+            int32_t origin = from[g].origin[from[g].f->code[i]];
             if (place[origin] < 0) place[origin] = (int32_t)to->n_levels++;
             to->code[row0 + i] = place[origin];
         }
@@ -111,8 +103,23 @@ static pfx_status stack_cluster(const stack *s, int c, pfx_factor *to)
     return PFX_OK;
 }
 
-/* One array of doubles of every group. */
-static double *stack_array(const stack *s, size_t offset)
+pfx_status compare_clusters(const stack *s)
+{
+    pfx_design *o = s->out;
+    pfx_status st = PFX_OK;
+    compare_origin *from = pfx_mem_alloc(s->n, sizeof *from, s->err);
+    o->clusters = pfx_mem_calloc(s->d[0]->n_clusters, sizeof *o->clusters, s->err);
+    if (!from || !o->clusters) st = PFX_ENOMEM;
+    for (int c = 0; st == PFX_OK && c < s->d[0]->n_clusters; c++) {
+        for (int g = 0; g < s->n; g++)
+            from[g] = (compare_origin){&s->d[g]->clusters[c], s->d[g]->cluster_origin[c]};
+        st = compare_join(s, from, &o->clusters[o->n_clusters++]);
+    }
+    pfx_mem_free(from);
+    return st;
+}
+
+double *compare_array(const stack *s, size_t offset)
 {
     double *to = pfx_mem_alloc(s->out->n, sizeof *to, s->err);
     pfx_idx row0 = 0;
@@ -120,6 +127,18 @@ static double *stack_array(const stack *s, size_t offset)
         memcpy(to + row0, *(double *const *)((const char *)s->d[g] + offset),
                (size_t)s->d[g]->n * sizeof *to);
     return to;
+}
+
+pfx_status compare_rest(const stack *s)
+{
+    pfx_design *o = s->out;
+    const pfx_design *first = s->d[0];
+    o->weights_kind = first->weights_kind;
+    if ((first->w && !(o->w = compare_array(s, offsetof(pfx_design, w)))) ||
+        (first->time && !(o->time = compare_array(s, offsetof(pfx_design, time)))) ||
+        !(o->formula = pfx_mem_strdup(first->formula, s->err)))
+        return PFX_ENOMEM;
+    return compare_clusters(s);
 }
 
 static pfx_status fill_stack(stack *s, double max_bytes)
@@ -140,20 +159,12 @@ static pfx_status fill_stack(stack *s, double max_bytes)
             "--memory, or compare fewer groups",
             bytes / 1048576.0, s->n, max_bytes / 1048576.0);
     if ((st = stack_columns(s)) != PFX_OK) return st;
-    o->weights_kind = first->weights_kind;
-    if ((first->w && !(o->w = stack_array(s, offsetof(pfx_design, w)))) ||
-        (first->time && !(o->time = stack_array(s, offsetof(pfx_design, time)))) ||
-        !(o->formula = pfx_mem_strdup(first->formula, s->err)))
-        return PFX_ENOMEM;
     o->absorbed = pfx_mem_calloc(first->n_absorbed + 1, sizeof *o->absorbed, s->err);
-    o->clusters = pfx_mem_calloc(first->n_clusters, sizeof *o->clusters, s->err);
-    if (!o->absorbed || !o->clusters) return PFX_ENOMEM;
+    if (!o->absorbed) return PFX_ENOMEM;
     if (first->intercept) st = stack_effect(s, -1, &o->absorbed[o->n_absorbed++]);
     for (int e = 0; e < first->n_absorbed && st == PFX_OK; e++)
         st = stack_effect(s, e, &o->absorbed[o->n_absorbed++]);
-    for (int c = 0; c < first->n_clusters && st == PFX_OK; c++)
-        st = stack_cluster(s, c, &o->clusters[o->n_clusters++]);
-    return st;
+    return st == PFX_OK ? compare_rest(s) : st;
 }
 
 /* ---- the tests ---- */
@@ -200,6 +211,7 @@ static pfx_status test_terms(const tests *t, int n, const pfx_compared *term, pf
         out->chi2_p = pfx_dist_chi2_p(out->chi2, out->chi2_df);
         out->difference = out->wald.estimate;
         out->std_error = out->wald.std_error;
+        out->spread = out->permutation_p = NAN;
     }
     pfx_restrictions_clear(&w);
     return st;
@@ -312,6 +324,8 @@ void pfx_comparison_free(pfx_comparison *c)
     pfx_mem_free(c->formula);
     pfx_mem_free(c->outcome);
     pfx_mem_free(c->by_name);
+    pfx_mem_free(c->why_not);
+    pfx_mem_free(c->cluster);
     for (int g = 0; g < c->n_groups; g++) pfx_mem_free(c->group[g]);
     pfx_mem_free(c->group);
     for (int i = 0; i < c->n_terms; i++) pfx_mem_free(c->term[i].term);

@@ -4,6 +4,7 @@
 #ifndef PFX_EST_COMPARE_H
 #define PFX_EST_COMPARE_H
 
+#include <stdint.h>
 #include "src/est/fit.h"
 
 struct pfx_design;
@@ -15,6 +16,10 @@ typedef struct pfx_compared {
                                    * (n/(n-1) without clusters), as Stata's suest */
     double difference,
         std_error; /* two groups: second less first, and its standard error as wald's; else NaN */
+    double
+        spread; /* what is permuted: the difference, or for more groups the sum of squares about their mean */
+    pfx_idx valid, extreme; /* draws with it; those at least as far from zero */
+    double permutation_p;   /* (extreme + 1) / (valid + 1), Phipson and Smyth (2010); NaN: none */
 } pfx_compared;
 
 typedef struct pfx_comparison {
@@ -25,6 +30,10 @@ typedef struct pfx_comparison {
     int n_terms;        /* regressors that every group has an estimate of */
     pfx_compared *term; /* [n_terms] */
     pfx_compared joint;
+    pfx_idx reps;  /* permutations of the groups over the clusters; 0: none, */
+    char *why_not; /* and why, or NULL where none were asked for */
+    uint64_t seed;
+    char *cluster; /* what changed hands */
 } pfx_comparison;
 
 /* Designs of the groups [n >= 2], unchanged, with cluster_origin, and their fits by least squares. o: options
@@ -33,6 +42,13 @@ typedef struct pfx_comparison {
  * (1982). */
 pfx_status pfx_compare(int n, const struct pfx_design *const *d, const pfx_fit *const *fits,
                        const pfx_fit_options *o, pfx_comparison **out, pfx_err *err) PFX_MUST;
+
+/* All groups' rows as one design with common columns and effects, and the group of each of its first cluster
+ * variable's clusters, *group [levels]. The designs have effect_origin and cluster_origin. *why: said where
+ * it cannot be had, then *out is NULL: no clusters, clusters that lie in several groups, columns that differ.
+ * NOMEM. */
+pfx_status pfx_compare_pool(int n, const struct pfx_design *const *d, struct pfx_design **out,
+                            int32_t **group, const char **why, pfx_err *err) PFX_MUST;
 void pfx_comparison_free(pfx_comparison *c);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct pfx_dataset_options {
     int n_variance; /* of them, the first ones, which need two levels each; 0: all do */
     bool keep_singletons;
     bool want_rows, want_time; /* fill design.row, design.time */
-    bool want_origin;          /* fill design.cluster_origin; with --by */
+    bool want_origin;          /* fill design.cluster_origin and effect_origin; with --by */
     int nth;                   /* threads, 0: one; nothing depends on it but time */
 } pfx_dataset_options;
 

@@ -339,16 +339,15 @@ pfx_status pfx_dataset_check_cluster(const pfx_dataset *ds, pfx_idx by, const pf
         d->clusters[c].name, (long long)d->n, at_level(ds, by, buf));
 }
 
-/* The dataset's own number of each cluster. Codes are never taken from it where there is --by. */
-static pfx_status make_origin(builder *b, int c)
+/* The dataset's own number of each level of its factor `at`, f in the design. Codes are never taken from it where there
+ * is --by. */
+static pfx_status make_origin(builder *b, int at, const pfx_factor *f, int32_t **origin)
 {
-    pfx_design *d = b->d;
-    const int32_t *from = b->ds->factors[b->ds->clusters[c]].store;
-    int32_t *origin = d->cluster_origin[c] = pfx_mem_alloc(d->clusters[c].n_levels, sizeof *origin, b->err);
+    const int32_t *from = b->ds->factors[at].store;
     pfx_idx to = 0;
-    if (!origin) return PFX_ENOMEM;
+    if (!(*origin = pfx_mem_alloc(f->n_levels, sizeof **origin, b->err))) return PFX_ENOMEM;
     for (pfx_idx i = 0; i < b->n; i++)
-        if (b->keep[i]) origin[d->clusters[c].code[to++]] = from[stored(b, i)];
+        if (b->keep[i]) (*origin)[f->code[to++]] = from[stored(b, i)];
     return PFX_OK;
 }
 
@@ -359,8 +358,12 @@ static pfx_status make_groups(builder *b)
     pfx_design *d = b->d;
     if (!(d->absorbed = pfx_mem_calloc(spec->n_absorbed, sizeof *d->absorbed, b->err))) return PFX_ENOMEM;
     d->n_absorbed = spec->n_absorbed;
+    if (ds->want_origin && !(d->effect_origin = pfx_mem_calloc(spec->n_absorbed, sizeof *d->effect_origin, b->err)))
+        return PFX_ENOMEM;
     for (int a = 0; a < spec->n_absorbed; a++) {
         pfx_status st = make_absorbed(b, a);
+        if (st == PFX_OK && ds->want_origin)
+            st = make_origin(b, b->m->absorbed[a], &d->absorbed[a].factor, &d->effect_origin[a]);
         if (st == PFX_OK) st = make_slopes(b, &spec->absorbed[a], b->m->slopes[a], &d->absorbed[a]);
         if (st != PFX_OK) return st;
     }
@@ -373,7 +376,9 @@ static pfx_status make_groups(builder *b)
         pfx_status st = make_cluster(b, c);
         if (st != PFX_OK) return st;
         if ((st = pfx_dataset_check_cluster(ds, b->by, d, c, b->err)) != PFX_OK) return st;
-        if (ds->want_origin && (st = make_origin(b, c)) != PFX_OK) return st;
+        if (ds->want_origin)
+            st = make_origin(b, ds->clusters[c], &d->clusters[c], &d->cluster_origin[c]);
+        if (st != PFX_OK) return st;
     }
     return PFX_OK;
 }

@@ -43,6 +43,8 @@ void pfx_design_free(pfx_design *d)
         pfx_mem_free(e->slope);
         pfx_mem_free(e->slope_name);
     }
+    for (int a = 0; d->effect_origin && a < d->n_absorbed; a++) pfx_mem_free(d->effect_origin[a]);
+    pfx_mem_free(d->effect_origin);
     pfx_mem_free(d->absorbed);
     for (int c = 0; c < d->n_clusters; c++) {
         free_factor(&d->clusters[c]);

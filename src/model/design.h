@@ -58,6 +58,7 @@ typedef struct pfx_design {
     pfx_factor *clusters;       /* [n_clusters] in option order */
     int32_t **cluster_origin;   /* [n_clusters][n_levels] number of each cluster over all levels of --by, or NULL if not
                                  * asked for */
+    int32_t **effect_origin;    /* [n_absorbed][n_levels] the same of each absorbed effect's levels */
     pfx_idx *row;               /* [n] panel row of each row here (ascending until an absorber sorts), or NULL if
                                  * not asked for */
     double *time;               /* [n] panel time, or NULL if not asked for */

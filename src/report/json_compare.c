@@ -1,4 +1,5 @@
 /* The comparison of groups in the JSON of fit. */
+#include <math.h>
 #include "src/est/compare.h"
 #include "src/report/json_private.h"
 
@@ -17,6 +18,14 @@ static json_t *compared(maker *k, const pfx_compared *c)
     set(k, o, "suest", s);
     set(k, o, "difference", real(c->difference));
     set(k, o, "std_error", real(c->std_error));
+    if (c->term && !isnan(c->permutation_p)) {
+        json_t *p = need(k, json_object());
+        set(k, p, "statistic", real(c->spread));
+        set(k, p, "draws", count(c->valid));
+        set(k, p, "count", count(c->extreme));
+        set(k, p, "p_value", real(c->permutation_p));
+        set(k, o, "permutation", p);
+    }
     return o;
 }
 
@@ -32,6 +41,12 @@ json_t *pfx_json_comparisons(maker *k, int n, pfx_comparison *const *all)
         for (int g = 0; g < c->n_groups; g++) push(k, groups, text(c->group[g]));
         set(k, o, "groups", groups);
         set(k, o, "n_obs", count(c->n_obs));
+        if (c->reps) {
+            set(k, o, "permutations", count(c->reps));
+            set(k, o, "permuted", text(c->cluster));
+            set(k, o, "seed", count((pfx_idx)c->seed));
+        }
+        if (c->why_not) set(k, o, "no_permutation_test", text(c->why_not));
         for (int t = 0; t < c->n_terms; t++) push(k, terms, compared(k, &c->term[t]));
         set(k, o, "terms", terms);
         set(k, o, "joint", compared(k, &c->joint));

@@ -34,11 +34,23 @@ for n in 1 3; do
 done
 cmp -s "$dir/threads1" "$dir/threads3" || fault "threads change the comparison"
 
+# Permutations: the groups of firms change hands; years lie in both groups.
+ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --format json --permutations 199 --seed 7
+for text in '"permutation"' '"permutations": 199' '"permuted": "firm"' '"seed": 7' '"draws": 199'; do holds "$text"; done
+ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare
+holds "; permutation of firm p = 0."
+holds "(999 draws, seed 1)"
+ok "$P" fit "$panel" 'y ~ x | firm + year' --by prov --compare --permutations 0
+grep -q permutation "$dir/stdout" "$dir/stderr" && fault "permutations that nobody asked for"
+ok "$P" fit "$panel" 'y ~ x | firm' --by prov --compare --cluster year
+holds "no permutation test over prov: there are clusters that lie in several groups" "$dir/stderr"
+
 # One group: nothing to compare.
 ok "$P" fit "$panel" 'y ~ x' --by prov --compare --where 'prov == "Anhui"'
 holds "one group alone" "$dir/stderr"
 
 out=$dir/out/table.txt
+expect 2 "--permutations belongs to --compare" "$P" fit "$panel" 'y ~ x' --permutations 9 -o "$out"
 expect 2 "--compare needs --by" "$P" fit "$panel" 'y ~ x' --compare -o "$out"
 expect 2 "is for least squares" "$P" fit "$panel" 'y ~ 1 | firm | x ~ z' --by prov --compare -o "$out"
 expect 4 "nothing to compare" "$P" fit "$panel" 'y ~ i(prov, x)' --by prov --compare -o "$out" --quiet

@@ -2,6 +2,8 @@
 #include "src/base/mem.h"
 #include "src/est/compare.h"
 #include "src/est/dist.h"
+#include "src/rep/clusterstat.h"
+#include "src/rep/permute.h"
 #include "tests/est/dense_vcov.h"
 #include "tests/est/made_panel.h"
 
@@ -35,9 +37,12 @@ static pfx_design *group_design(const made_panel *a, int g, bool effects, int n_
     double *Z = calloc((size_t)(n * a->p), sizeof *Z);
     for (pfx_idx i = 0; i < n; i++) memcpy(Z + i * a->p, a->Z + row[i] * a->p, (size_t)a->p * sizeof *Z);
     pfx_design *d = ref_design_new(n, a->p, Z, !effects);
-    if (effects) {
-        ref_add_effect(d, "firm", take_codes(n, row, a->firm, code, origin), code);
-        ref_add_effect(d, "year", take_codes(n, row, a->year, code, origin), code);
+    d->effect_origin = pfx_mem_calloc(2, sizeof *d->effect_origin, NULL);
+    for (int e = 0; e < 2 && effects; e++) {
+        pfx_idx levels = take_codes(n, row, e ? a->year : a->firm, code, origin);
+        ref_add_effect(d, e ? "year" : "firm", levels, code);
+        d->effect_origin[e] = pfx_mem_alloc(levels, sizeof **d->effect_origin, NULL);
+        memcpy(d->effect_origin[e], origin, (size_t)levels * sizeof *origin);
     }
     d->cluster_origin = pfx_mem_calloc(2, sizeof *d->cluster_origin, NULL);
     for (int c = 0; c < n_clusters; c++) {
@@ -58,7 +63,12 @@ static pfx_design *group_design(const made_panel *a, int g, bool effects, int n_
 
 static void free_group(pfx_design *d)
 {
-    for (int c = 0; c < 2; c++) pfx_mem_free(d->cluster_origin[c]);
+    for (int c = 0; c < 2; c++) {
+        pfx_mem_free(d->cluster_origin[c]);
+        pfx_mem_free(d->effect_origin[c]);
+    }
+    pfx_mem_free(d->effect_origin);
+    d->effect_origin = NULL;
     pfx_mem_free(d->cluster_origin);
     pfx_mem_free(d->by_name);
     pfx_mem_free(d->by_level);
@@ -172,8 +182,135 @@ static void explicit_sums(void **state)
     made_panel_free(&a);
 }
 
+/* ---- permutation ---- */
+
+/* The pooled rows whose cluster has the label, as a regression of its own. */
+static void refit(const pfx_design *pool, const int32_t *label, int g, double *b)
+{
+    pfx_idx n = 0, levels[3] = {0};
+    int32_t *code[3], *place[3];
+    const pfx_factor *f[3] = {&pool->absorbed[0].factor, &pool->absorbed[1].factor, &pool->clusters[0]};
+    double *Z = calloc((size_t)(pool->n * pool->p), sizeof *Z);
+    for (int i = 0; i < 3; i++) {
+        code[i] = calloc((size_t)pool->n, sizeof **code);
+        place[i] = malloc((size_t)f[i]->n_levels * sizeof **place);
+        memset(place[i], 0xff, (size_t)f[i]->n_levels * sizeof **place);
+    }
+    for (pfx_idx i = 0; i < pool->n; i++) {
+        if (label[f[2]->code[i]] != g) continue;
+        memcpy(Z + n * pool->p, pool->Z + i * pool->p, (size_t)pool->p * sizeof *Z);
+        for (int j = 0; j < 3; j++) {
+            int32_t *at = &place[j][f[j]->code[i]];
+            if (*at < 0) *at = (int32_t)levels[j]++;
+            code[j][n] = *at;
+        }
+        n++;
+    }
+    pfx_err err = {0};
+    pfx_fit *fit = NULL;
+    pfx_design *d = ref_design_new(n, pool->p, Z, false);
+    const pfx_fit_options o = ref_options(PFX_VCOV_IID, PFX_SSC_NONE);
+    ref_add_effect(d, "firm", levels[0], code[0]);
+    ref_add_effect(d, "year", levels[1], code[1]);
+    assert_ok(pfx_fit_ols(d, &o, &fit, &err));
+    for (int t = 0; t < K; t++) b[t] = fit->coef[t].estimate;
+    pfx_fit_free(fit);
+    ref_design_free(d);
+    for (int i = 0; i < 3; i++) {
+        free(code[i]);
+        free(place[i]);
+    }
+    free(Z);
+}
+
+static void compare_groups(int n, const pfx_design *pool, const int32_t *label, double *out)
+{
+    double b[GROUPS][K];
+    for (int g = 0; g < n; g++) refit(pool, label, g, b[g]);
+    for (int t = 0; t < K; t++) {
+        double mean = 0;
+        out[t] = b[1][t] - b[0][t];
+        if (n == 2) continue;
+        for (int g = 0; g < n; g++) mean += b[g][t] / n;
+        out[t] = 0;
+        for (int g = 0; g < n; g++) out[t] += (b[g][t] - mean) * (b[g][t] - mean);
+    }
+}
+
+/* Labels permuted, every group fitted again; the data's own the same way. */
+static void permutations(void **state)
+{
+    (void)state;
+    static const char *const terms[] = {"x0", "x1"};
+    pfx_err err = {0};
+    made_panel a = made_panel_new(60, K);
+    for (pfx_idx i = 0; i < a.n; i++) a.group[i] = a.firm[i] * 7 / 3; /* firms lie in one group */
+    for (int n = 2; n <= GROUPS; n++) {
+        pfx_design *d[GROUPS], *pool = NULL;
+        int32_t *group = NULL;
+        const char *why = NULL;
+        for (int g = 0; g < n; g++) d[g] = group_design(&a, g, true, 1);
+        assert_ok(pfx_compare_pool(n, (const pfx_design *const *)d, &pool, &group, &why, &err));
+        assert_null(why);
+        const pfx_clusterstat_options so = {
+            .n_terms = K, .terms = terms, .tol = 1e-10, .maxiter = 10000, .nth = 1, .isa = pfx_cpu_best()};
+        pfx_clusterstat *s = NULL;
+        pfx_permute *p = NULL;
+        assert_ok(pfx_clusterstat_create(pool, &so, &s, &err));
+        assert_ok(pfx_permute_create(s, n, group, pfx_cpu_best(), &p, &err));
+        const pfx_rep_method *m = pfx_permute_method(p);
+        double *value = calloc((size_t)(m->width * K * 3), sizeof *value), own[K], want[K];
+        double *field[3] = {value, value + m->width * K, value + 2 * m->width * K};
+        void *scratch = pfx_mem_alloc(m->scratch, 1, NULL);
+        pfx_idx *order = calloc((size_t)s->G, sizeof *order);
+        int32_t *label = calloc((size_t)s->G, sizeof *label);
+        assert_ok(pfx_permute_own(p, own, &err));
+        compare_groups(n, pool, group, want);
+        for (int t = 0; t < K; t++) assert_rel(own[t], want[t], 1e-9);
+        m->batch(m->ctx, 5, m->width, scratch, field);
+        for (int r = 0; r < m->width; r += 17) {
+            int sizes[GROUPS] = {0}, all[GROUPS] = {0};
+            pfx_permute_labels(p, 5, m->width + r, order, label);
+            for (pfx_idx g = 0; g < s->G; g++) sizes[label[g]]++, all[group[g]]++;
+            for (int g = 0; g < n; g++) assert_int_equal(sizes[g], all[g]);
+            compare_groups(n, pool, label, want);
+            for (int t = 0; t < K; t++) assert_rel(field[0][r * K + t], want[t], 1e-9);
+        }
+        free(value);
+        free(order);
+        free(label);
+        pfx_mem_free(scratch);
+        pfx_permute_free(p);
+        pfx_clusterstat_free(s);
+        pfx_design_free(pool);
+        pfx_mem_free(group);
+        for (int g = 0; g < n; g++) free_group(d[g]);
+    }
+    made_panel_free(&a);
+}
+
+/* Clusters that lie in several groups have no label. */
+static void no_permutations(void **state)
+{
+    (void)state;
+    pfx_err err = {0};
+    made_panel a = made_panel_new(45, K);
+    pfx_design *d[2], *pool = NULL;
+    int32_t *group = NULL;
+    const char *why = NULL;
+    for (int c = 0; c < 2; c++) {
+        for (int g = 0; g < 2; g++) d[g] = group_design(&a, g, true, c ? 1 : 0);
+        assert_ok(pfx_compare_pool(2, (const pfx_design *const *)d, &pool, &group, &why, &err));
+        assert_null(pool);
+        assert_true(strstr(why, c ? "several groups" : "there are none") != NULL);
+        for (int g = 0; g < 2; g++) free_group(d[g]);
+    }
+    made_panel_free(&a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(explicit_sums)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(explicit_sums), cmocka_unit_test(permutations),
+                                       cmocka_unit_test(no_permutations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
