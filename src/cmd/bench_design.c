@@ -138,7 +138,7 @@ static pfx_status allocate(maker *m, bool weights, pfx_err *err)
         if (!(d->w = pfx_mem_alloc(d->n, sizeof *d->w, err))) return PFX_ENOMEM;
     }
     if (!(d->absorbed = pfx_mem_calloc(m->effects, sizeof *d->absorbed, err))) return PFX_ENOMEM;
-    for (int e = 0; e < m->effects; e++) {
+    for (int e = 0; e < m->effects && e < 3; e++) {
         pfx_absorbed *a = &d->absorbed[d->n_absorbed++];
         a->intercept = true;
         a->factor.name = pfx_mem_strdup(names[e], err);
@@ -183,7 +183,7 @@ pfx_status bench_design(bench_kind kind, pfx_idx n, double move, bool weights, i
     if (st == PFX_OK) pfx_par_for((m.units + PART - 1) / PART, nth, fill_part, &m);
     const pfx_idx levels[] = {m.units, is_workers(kind) ? m.firms : kind == BENCH_INDUSTRY ? 500 * m.years : m.years,
                               20 * m.years};
-    for (int e = 0; e < m.effects && st == PFX_OK; e++)
+    for (int e = 0; e < m.effects && e < 3 && st == PFX_OK; e++)
         st = compact(m.d->n, &m.d->absorbed[e].factor, levels[e], err);
     pfx_mem_free(m.start);
     pfx_mem_free(m.mask);

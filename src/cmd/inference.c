@@ -223,7 +223,7 @@ static pfx_status print(pfx_rep_report *p, bool json, pfx_err *err)
 static pfx_status infer(inference_run *r, const char *path, pfx_err *err)
 {
     pfx_rep_report p = {0};
-    int n = 0, term[sizeof r->o->coef.v / sizeof *r->o->coef.v];
+    int n = 0, term[sizeof r->o->coef.v / sizeof *r->o->coef.v] = {0};
     double t0 = pfx_wall_s();
     r->null = isnan(r->o->rep.null) ? 0 : r->o->rep.null;
     pfx_status st = open_draws(r, path, err);

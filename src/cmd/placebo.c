@@ -77,7 +77,7 @@ static pfx_status run_scheme(placebo_options *o, const char *const pos[2], pfx_e
 /* The treatment is a column, not a formula: its name stands bare or, as in the formula, in backticks. */
 static pfx_status bare_name(const char **name, char **copy, pfx_err *err)
 {
-    size_t n = strlen(*name);
+    size_t n = *name ? strlen(*name) : 0;
     if (n < 3 || (*name)[0] != '`' || (*name)[n - 1] != '`') return PFX_OK;
     if (!(*copy = pfx_mem_strdup(*name + 1, err))) return PFX_ENOMEM;
     (*copy)[n - 2] = '\0';

@@ -246,9 +246,9 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
 }
 
 #define SCHEME(number, text, head)                                                                           \
-    [number] = {.command = "placebo",                                                                        \
-                .name = text,                                                                                \
-                .title = head,                                                                               \
+    [(number)] = {.command = "placebo",                                                                        \
+                .name = (text),                                                                               \
+                .title = (head),                                                                              \
                 .name_key = "scheme",                                                                        \
                 .open = placebo_open,                                                                        \
                 .prepare = placebo_prepare,                                                                  \

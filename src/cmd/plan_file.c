@@ -152,13 +152,13 @@ static pfx_status read_args(const reader *rd, const yaml_node_t *n, pfx_plan *p)
 static pfx_status read_shards(const reader *rd, const yaml_node_t *n, pfx_plan *p)
 {
     static const char *const keys[] = {"shard", "first", "last", "seconds", "memory_mib"};
-    const yaml_node_t *value[5];
+    const yaml_node_t *value[5] = {0};
     if (n->type != YAML_SEQUENCE_NODE) return fail(rd, n, "shards: a list is expected here");
     p->n_shards = n->data.sequence.items.top - n->data.sequence.items.start;
     if (p->n_shards < 1 || p->n_shards > PLAN_MAX_SHARDS) return fail(rd, n, "shards: want 1 to 100000");
     for (pfx_idx k = 1; k <= p->n_shards; k++) {
         const yaml_node_t *item = yaml_document_get_node(rd->doc, n->data.sequence.items.start[k - 1]);
-        pfx_idx is[3], want[] = {k, pfx_shard_bound(k - 1, p->draws, p->n_shards) + 1,
+        pfx_idx is[3] = {0}, want[] = {k, pfx_shard_bound(k - 1, p->draws, p->n_shards) + 1,
                                  pfx_shard_bound(k, p->draws, p->n_shards)};
         pfx_status st = read_keys(rd, item, 5, keys, value);
         for (int i = 0; i < 3 && st == PFX_OK; i++) {
@@ -182,7 +182,7 @@ static pfx_status read_document(const reader *rd, pfx_plan *p)
     static const char *const keys[] = {"version", "command", "arguments",   "seed",         "reps",
                                        "draws",   "isa",     "spec_digest", "panel_digest", "output",
                                        "merged",  "threads", "shards"};
-    const yaml_node_t *v[N], *root = yaml_document_get_root_node(rd->doc);
+    const yaml_node_t *v[N] = {0}, *root = yaml_document_get_root_node(rd->doc);
     if (!root) return pfx_fail(rd->err, PFX_EUSAGE, "%s:1: the plan is empty", rd->name);
     pfx_status st = read_keys(rd, root, N, keys, v);
     if (st == PFX_OK) st = read_text(rd, v[VERSION], keys[VERSION], &p->version);

@@ -106,7 +106,9 @@ static pfx_status list_flow(recipe_stage *top, pfx_err *err)
 {
     int n = 0;
     pfx_status s = PFX_OK;
-    for (recipe_stage *st = top; st; st = st->below) n += !st->silent;
+    recipe_stage *each = top;
+    do n += !each->silent;
+    while ((each = each->below));
     if (!(top->chain = pfx_mem_alloc(n, sizeof *top->chain, err))) return PFX_ENOMEM;
     top->n_chain = n;
     for (recipe_stage *st = top; st && s == PFX_OK; st = st->below) {

@@ -15,7 +15,7 @@ typedef struct reader {
 
 static int line_of(const yaml_node_t *n)
 {
-    return (int)n->start_mark.line + 1;
+    return n ? (int)n->start_mark.line + 1 : 1;
 }
 
 static pfx_status fail(const reader *rd, const yaml_node_t *n, const char *fmt, const char *a)
@@ -32,7 +32,7 @@ static yaml_node_t *node(const reader *rd, int id)
 
 static const char *scalar(const yaml_node_t *n)
 {
-    return n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
+    return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
 }
 
 static pfx_status copy_text(const reader *rd, const yaml_node_t *n, const char *what, char **out)
@@ -46,14 +46,13 @@ static pfx_status copy_text(const reader *rd, const yaml_node_t *n, const char *
 /* A scalar, or a list of scalars. */
 static pfx_status copy_list(const reader *rd, const yaml_node_t *n, const char *what, int *count, char ***out)
 {
-    int k =
-        n->type == YAML_SEQUENCE_NODE ? (int)(n->data.sequence.items.top - n->data.sequence.items.start) : 1;
-    if (n->type == YAML_MAPPING_NODE || k == 0)
+    bool list = n && n->type == YAML_SEQUENCE_NODE;
+    int k = list ? (int)(n->data.sequence.items.top - n->data.sequence.items.start) : 1;
+    if (!n || n->type == YAML_MAPPING_NODE || k == 0)
         return fail(rd, n, "%s: a list of names is expected here", what);
     if (!(*out = pfx_mem_calloc(k, sizeof **out, rd->err))) return PFX_ENOMEM;
     for (int i = 0; i < k; i++) {
-        const yaml_node_t *item =
-            n->type == YAML_SEQUENCE_NODE ? node(rd, n->data.sequence.items.start[i]) : n;
+        const yaml_node_t *item = list ? node(rd, n->data.sequence.items.start[i]) : n;
         pfx_status st = copy_text(rd, item, what, &(*out)[i]);
         if (st != PFX_OK) return st;
         ++*count;

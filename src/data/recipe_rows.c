@@ -127,7 +127,7 @@ static pfx_status run_gen(recipe_stage *st, const pfx_frame *in, unsigned char *
 static void finish_gen(recipe_stage *st)
 {
     pfx_idx n = ((row_expr *)st->own)->n_missing;
-    snprintf(st->flow.note, sizeof st->flow.note, n ? "%lld missing" : "", (long long)n);
+    if (n) snprintf(st->flow.note, sizeof st->flow.note, "%lld missing", (long long)n);
 }
 
 pfx_status recipe_gen(const recipe_step *step, pfx_row_source src, const pfx_expr *e, pfx_row_source *out,

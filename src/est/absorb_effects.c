@@ -77,7 +77,7 @@ static void fill_eliminated(const pfx_absorber *a, const double *u, double **alp
         level_coefficients(a, g, u, slope, coef);
         if (levels_at >= 0) alpha[levels_at][g] = coef[0];
         /* The first loop met each of the n_basis slopes. */
-        for (k = 0; k < a->n_basis; k++) alpha[at[k]][g] = coef[1 + k]; /* NOLINT(*-ArraySubscript) */
+        for (k = 0; k < a->n_basis; k++) alpha[at[k]][g] = coef[1 + k]; /* NOLINT(*ArraySubscript) */
     }
 }
 
