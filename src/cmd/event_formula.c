@@ -29,7 +29,7 @@ static pfx_status add_weights_model(event_run *r, const char *right, pfx_err *er
     pfx_status st = text.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the formula")
                                 : pfx_formula_parse(text.s, &f, err);
     pfx_str_free(&text);
-    if (st != PFX_OK) return st;
+    if (!f) return st;
     pfx_model_spec *both = pfx_mem_realloc(r->formula->models, 2, sizeof *both, err);
     if (both) {
         both[1] = f->models[0];

@@ -85,7 +85,7 @@ static pfx_status fail_key(const reader *rd, const yaml_node_t *n, const char *k
 
 static const char *scalar(const yaml_node_t *n)
 {
-    return n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
+    return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
 }
 
 /* Values of the keys of a mapping, all of which must be there. */

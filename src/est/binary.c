@@ -296,7 +296,7 @@ static pfx_status newton(work *w, double *before, pfx_err *err)
         memcpy(before, w->beta, (size_t)w->k * sizeof *before);
         memcpy(before + w->k, w->step, (size_t)w->k * sizeof *before);
         double now = -INFINITY, size = 1;
-        for (; size > 1e-6; size /= 2) {
+        for (int half = 0; half < 20; half++, size /= 2) { /* to a millionth */
             for (int j = 0; j < w->k; j++) w->beta[j] = before[j] + size * before[w->k + j];
             now = evaluate(w);
             if (now >= last - 1e-13 * fabs(last)) break;
