@@ -17,6 +17,20 @@ void pfx_k_cg_step(pfx_isa isa, pfx_idx i0, pfx_idx i1, pfx_idx ld, const double
     variant[isa](i0, i1, ld, alpha, P, Y, inv, X, R, rr);
 }
 
+void pfx_k_coupling(pfx_isa isa, pfx_idx i0, pfx_idx i1, const int32_t *row, pfx_idx n, const double *N, pfx_idx ld,
+                    const double *P, const double *Q, double *Y, double *T, double *pq)
+{
+    static pfx_k_coupling_fn *const variant[] = PFX_VARIANTS(pfx_k_coupling);
+    variant[isa](i0, i1, row, n, N, ld, P, Q, Y, T, pq);
+}
+
+void pfx_k_cg_families(pfx_isa isa, pfx_idx f0, pfx_idx f1, const pfx_idx *ptr, const int32_t *member, const pfx_idx *at,
+                       const double *M, pfx_idx ld, const double *R, double *Z, double *rz)
+{
+    static pfx_k_cg_families_fn *const variant[] = PFX_VARIANTS(pfx_k_cg_families);
+    variant[isa](f0, f1, ptr, member, at, M, ld, R, Z, rz);
+}
+
 void pfx_k_cg_turn(pfx_isa isa, pfx_idx i0, pfx_idx i1, pfx_idx ld, const double *beta, const double *R, const double *inv, double *P)
 {
     static pfx_k_cg_turn_fn *const variant[] = PFX_VARIANTS(pfx_k_cg_turn);

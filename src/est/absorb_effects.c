@@ -100,7 +100,7 @@ static pfx_status normalise(const pfx_absorber *a, double **alpha, pfx_err *err)
             pfx_mem_free(root), pfx_mem_free(shift);
             return PFX_ENOMEM;
         }
-        pfx_components_of_pair(d->n, x->code, x->n_levels, y->code, y->n_levels, root);
+        pfx_components_of_pair(d->n, x->code, x->n_levels, y->code, y->n_levels, a->opt.nth, root);
         for (pfx_idx i = 0; i < nodes; i++) shift[i] = NAN;
         for (pfx_idx l = 0; l < y->n_levels; l++) {
             double *s = &shift[pfx_components_find(root, x->n_levels + l)];

@@ -33,7 +33,7 @@ static pfx_status pair_components(const pfx_absorber *a, int e, int f, pfx_idx *
     }
     pfx_idx *root = pfx_mem_alloc(x->n_levels + y->n_levels, sizeof *root, err);
     if (!root) return PFX_ENOMEM;
-    *out = pfx_components_of_pair(a->n, x->code, x->n_levels, y->code, y->n_levels, root);
+    *out = pfx_components_of_pair(a->n, x->code, x->n_levels, y->code, y->n_levels, a->opt.nth, root);
     pfx_mem_free(root);
     return PFX_OK;
 }

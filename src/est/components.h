@@ -10,7 +10,7 @@ void pfx_components_init(pfx_idx n, pfx_idx *root);
 pfx_idx pfx_components_find(pfx_idx *root, pfx_idx i);
 void pfx_components_join(pfx_idx *root, pfx_idx i, pfx_idx j);
 pfx_idx pfx_components_count(pfx_idx n, const pfx_idx *root);
-/* Components of the graph whose edges are the rows: a[r] with na + b[r]. root [na + nb] is filled. */
-pfx_idx pfx_components_of_pair(pfx_idx n, const int32_t *a, pfx_idx na, const int32_t *b, pfx_idx nb, pfx_idx *root);
+/* Components of the graph whose edges are the rows: a[r] with na + b[r]. root [na + nb] is filled. nth threads. */
+pfx_idx pfx_components_of_pair(pfx_idx n, const int32_t *a, pfx_idx na, const int32_t *b, pfx_idx nb, int nth, pfx_idx *root);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/est/schur_families.h"
 #include "src/est/schur_internal.h"
 
 /* Up to this many columns a factor costs less than the pass over a million rows (q^3 / 3, some Gflop), and tells the rank. */
@@ -51,8 +52,10 @@ void pfx_schur_free(pfx_schur *s)
 {
     if (!s) return;
     pfx_schur_dense_free(s);
-    pfx_mem_free(s->csr.ptr), pfx_mem_free(s->csr.col), pfx_mem_free(s->csr.val), pfx_mem_free(s->csr.inv);
+    pfx_schur_csr_free(&s->csr);
+    pfx_mem_free(s->coupling.row), pfx_mem_free(s->coupling.col), pfx_mem_free(s->coupling.N);
     pfx_mem_free(s->components);
+    pfx_families_free(&s->families);
     pfx_schur_factor_free(s->factor);
     pfx_mem_free(s);
 }
@@ -60,8 +63,12 @@ void pfx_schur_free(pfx_schur *s)
 static pfx_status make_factor(pfx_schur *s, int m, pfx_err *err)
 {
     pfx_idx rank;
+    pfx_schur_csr whole = s->csr;
+    pfx_status st = s->coupling.n > 0 ? pfx_schur_merge(s, &whole, err) : PFX_OK;
+    if (st != PFX_OK) return st;
     s->analysed = true;
-    pfx_status st = pfx_schur_factor_try(&s->csr, m, &s->factor, &rank, err);
+    st = pfx_schur_factor_try(&whole, m, &s->factor, &rank, err);
+    if (s->coupling.n > 0) pfx_schur_csr_free(&whole);
     if (st != PFX_OK) return st;
     if (s->factor) s->route = "schur-cholesky";
     if (s->rank < 0) s->rank = rank;
@@ -74,8 +81,8 @@ static pfx_status plan(pfx_schur *s, int m, pfx_err *err)
     pfx_schur_cost cost;
     s->planned = true;
     if (s->spec.q <= SMALL) return make_factor(s, m, err);
-    pfx_status st = pfx_schur_predict(&s->csr, &cost, err);
-    if (st != PFX_OK || pfx_schur_cost_steps(&s->csr, cost, m) > QUICK_STEPS) return st;
+    pfx_status st = pfx_schur_predict(&s->csr, s->coupling.n, &cost, err);
+    if (st != PFX_OK || pfx_schur_cost_steps(s->csr.n, pfx_schur_entries(s), cost, m) > QUICK_STEPS) return st;
     return make_factor(s, m, err);
 }
 

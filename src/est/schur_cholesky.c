@@ -77,15 +77,15 @@ static pfx_idx count_rank(const pfx_schur_csr *S, const cholmod_factor *L)
     return rank;
 }
 
-double pfx_schur_cost_steps(const pfx_schur_csr *S, pfx_schur_cost cost, int m)
+double pfx_schur_cost_steps(pfx_idx n, pfx_idx entries, pfx_schur_cost cost, int m)
 {
     double factor = cost.flops / DENSE_SPEED + FACTOR_STEPS * 2.0 * cost.entries * m;
-    return cost.entries <= MAX_ENTRIES ? factor / ((double)(S->ptr[S->n] + STEP_VECTORS * S->n) * m) : INFINITY;
+    return cost.entries <= MAX_ENTRIES ? factor / (((double)entries + STEP_VECTORS * (double)n) * m) : INFINITY;
 }
 
 static bool is_cheap(const pfx_schur_csr *S, const cholmod_common *cc, int m)
 {
-    return pfx_schur_cost_steps(S, (pfx_schur_cost){cc->lnz, cc->fl / 2.0}, m) <= PLAIN_STEPS;
+    return pfx_schur_cost_steps(S->n, S->ptr[S->n], (pfx_schur_cost){cc->lnz, cc->fl / 2.0}, m) <= PLAIN_STEPS;
 }
 
 pfx_status pfx_schur_factor_try(const pfx_schur_csr *S, int m, pfx_schur_factor **out, pfx_idx *rank, pfx_err *err)

@@ -1,161 +1,200 @@
-/* Finished rows of panels to one matrix in compressed rows. */
+/* One level's share of some rows of S: the products of its rows less what its mean and its slopes project,
+ * tile by tile. */
 #include <string.h>
-#include "src/base/mem.h"
+#include "kernels/outer.h"
 #include "src/est/schur_panel.h"
 
-#define STORE (1 << 19) /* doubles: 4 MiB, of which huge pages are made */
+/* Levels with more places than this are merged first: repeated columns cost their square. */
+#define MERGE_PLACES 24
 
-/* What is not zero of one row, and its diagonal c, to col and val; returns how many. */
-static pfx_idx compress(pfx_idx q, pfx_idx c, const double *row, int32_t *col, double *val)
+#define AHEAD 24 /* levels of a panel lie all over the data: so many ahead their rows' codes are asked for   \
+                  */
+
+/* The rows that are added to: slots slot0 .. slot1 - 1. */
+typedef struct target {
+    pfx_idx slot0, slot1;
+    double *few;  /* of narrow columns alone, or NULL */
+    double *diag; /* [slot1 - slot0] B'WB */
+} target;
+
+typedef struct level {
+    pfx_idx r0, r1;
+    double weight;
+    int n_active;
+    const pfx_schur_block **active; /* [n_active] blocks that the mean does not take off */
+} level;
+
+/* All below is compiled twice: with `plain` as it is, and as true, where every w v is one and k is one. */
+PFX_ALWAYS_INLINE int vectors(const pfx_panels *a, bool plain)
 {
-    pfx_idx n = 0, j = 0;
-    for (; j + 8 <= q; j += 8) {
-        bool any = c >= j && c < j + 8;
-        for (int i = 0; i < 8; i++) any |= row[j + i] != 0.0;
-        for (int i = 0; any && i < 8; i++) {
-            col[n] = (int32_t)(j + i);
-            val[n] = row[j + i];
-            n += row[j + i] != 0.0 || j + i == c;
+    return plain ? 1 : a->k;
+}
+PFX_ALWAYS_INLINE double value(const pfx_schur_block *b, pfx_idx r, bool plain)
+{
+    return !plain && b->value ? b->value[r] : 1.0;
+}
+PFX_ALWAYS_INLINE double weight(const pfx_schur_spec *p, pfx_idx r, bool plain)
+{
+    return !plain && p->w ? p->w[r] : 1.0;
+}
+
+/* The tile's number within the level. */
+PFX_ALWAYS_INLINE int32_t tile_of(const pfx_panels *a, int32_t slot, pfx_panel_work *k, bool plain)
+{
+    int32_t t = slot / PFX_PANEL_LANES, i = k->n_tiles - 1;
+    while (i >= 0 && k->tile[i] != t) i--;
+    if (i >= 0) return i;
+    k->tile[k->n_tiles] = t;
+    double *sum = k->sums + (pfx_idx)k->n_tiles * vectors(a, plain) * PFX_PANEL_LANES;
+    for (int j = 0; j < vectors(a, plain) * PFX_PANEL_LANES; j++) sum[j] = 0.0;
+    return k->n_tiles++;
+}
+
+/* Places of the level, and its sums by tile. */
+PFX_ALWAYS_INLINE void gather(const pfx_panels *a, const level *l, pfx_panel_work *k, bool plain)
+{
+    const pfx_schur_spec *p = &a->s->spec;
+    bool merge = (l->r1 - l->r0) * l->n_active > MERGE_PLACES;
+    const int nv = vectors(a, plain);
+
+    k->n_places = k->n_tiles = 0;
+    for (int i = 0; i < l->n_active; i++) {
+        const pfx_schur_block *b = l->active[i];
+        for (pfx_idx r = l->r0; r < l->r1; r++) {
+            int32_t c = pfx_panel_column(b, r), slot = a->slot[c], n = merge ? k->mark[c] : -1;
+            double f = weight(p, r, plain) * value(b, r, plain);
+            if (n < 0) {
+                n = k->n_places++;
+                k->slot[n] = slot;
+                k->place_tile[n] = tile_of(a, slot, k, plain);
+                for (int v = 0; v < nv; v++) k->u[(pfx_idx)n * nv + v] = 0.0;
+                if (merge) k->mark[c] = n;
+            }
+            double *u = k->u + (pfx_idx)n * nv;
+            double *sum = k->sums + (pfx_idx)k->place_tile[n] * nv * PFX_PANEL_LANES + slot % PFX_PANEL_LANES;
+            for (int v = 0; v < nv; v++) {
+                double x = plain || (v == 0 && p->mean) ? f : f * p->basis[v - p->mean][r];
+                u[v] += x;
+                sum[v * PFX_PANEL_LANES] += x;
+            }
         }
     }
-    for (; j < q; j++)
-        if (row[j] != 0.0 || j == c) col[n] = (int32_t)j, val[n++] = row[j];
-    return n;
+    for (int32_t n = 0; merge && n < k->n_places; n++) k->mark[a->column[k->slot[n]]] = -1;
 }
 
-/* Rounding leaves about 1e-16 of B'WB where a column lies in the span of what was eliminated. */
-static double inverse(double s, double diag)
+/* Where the level's tiles lie in the target's rows. */
+PFX_ALWAYS_INLINE void locate(const pfx_panels *a, const target *t, pfx_panel_work *k)
 {
-    return s > 1e-12 * diag ? 1.0 / s : 0.0;
-}
-
-/* n doubles of the thread's store, or NULL. */
-static double *take(pfx_panel_work *k, pfx_idx n)
-{
-    if (!k->store || k->store->used + n > k->store->size) {
-        pfx_idx size = n > STORE ? n : STORE;
-        pfx_panel_store *fresh = pfx_mem_alloc(1, sizeof *fresh + (size_t)size * sizeof(double), NULL);
-        if (!fresh) return NULL;
-        fresh->next = k->store, fresh->used = 0, fresh->size = size;
-        k->store = fresh;
-    }
-    double *at = k->store->at + k->store->used;
-    k->store->used += n;
-    return at;
-}
-
-void pfx_panel_store_free(pfx_panel_store *s)
-{
-    while (s) {
-        pfx_panel_store *next = s->next;
-        pfx_mem_free(s);
-        s = next;
-    }
-}
-
-/* The panel's rows to out, and the panel back to zero. */
-void pfx_panel_emit(pfx_panels *a, const pfx_panel_target *t, pfx_panel_work *k, pfx_panel_rows *out)
-{
-    pfx_idx q = a->s->spec.q, n = 0;
-
-    for (pfx_idx s = t->slot0; s < t->slot1; s++) {
-        pfx_idx c = a->order[s];
-        const double *row = t->rows + (s - t->slot0) * q;
-        a->s->csr.inv[c] = inverse(row[c], t->diag[s - t->slot0]);
-        a->length[c] = compress(q, c, row, k->out_col + n, k->out_val + n);
-        n += a->length[c];
-    }
-    memset(t->rows, 0, (size_t)((t->slot1 - t->slot0) * q) * sizeof *t->rows);
-    out->n = n;
-    out->val = take(k, n + (n + 1) / 2);
-    out->failed = !out->val;
-    if (out->failed) return;
-    out->col = (int32_t *)(out->val + n);
-    memcpy(out->col, k->out_col, (size_t)n * sizeof *out->col);
-    memcpy(out->val, k->out_val, (size_t)n * sizeof *out->val);
-}
-
-/* Sums of the narrow blocks' pieces, in order, onto the first. */
-static void add_few(pfx_panels *a)
-{
-    pfx_idx n = a->n_narrow * (a->n_narrow + 1);
-    for (int piece = 1; piece < PFX_PANEL_PIECES; piece++)
-        for (pfx_idx i = 0; i < n; i++) a->few[i] += a->few[piece * n + i];
-}
-
-/* Entries of each row: those of narrow columns with the wide ones are counted where these have them. */
-static pfx_idx count_entries(pfx_panels *a)
-{
-    pfx_idx nnz = 0, q = a->s->spec.q, nn = a->n_narrow;
-
-    for (pfx_idx c = 0; c < q; c++) {
-        if (a->narrow[c] < 0) continue;
-        const double *row = a->few + a->narrow[c] * nn;
-        a->length[c] = 0;
-        for (pfx_idx j = 0; j < nn; j++) a->length[c] += row[j] != 0.0 || j == a->narrow[c];
-        a->s->csr.inv[c] = inverse(row[a->narrow[c]], a->few[nn * nn + a->narrow[c]]);
-    }
-    for (pfx_idx t = 0; t < a->n_panels && nn > 0; t++)
-        for (pfx_idx i = 0; i < a->out[t].n; i++)
-            if (a->narrow[a->out[t].col[i]] >= 0) a->length[a->out[t].col[i]]++;
-    for (pfx_idx c = 0; c < q; c++) nnz += a->length[c];
-    return nnz;
-}
-
-static void copy_wide(const pfx_panels *a, pfx_schur_csr *m)
-{
-    for (pfx_idx t = 0; t < a->n_panels; t++) {
-        pfx_idx from = 0;
-        for (pfx_idx s = t * a->rows; s < (t + 1) * a->rows && s < a->n_wide; s++) {
-            pfx_idx c = a->order[s], n = a->length[c];
-            memcpy(m->col + m->ptr[c], a->out[t].col + from, (size_t)n * sizeof *m->col);
-            memcpy(m->val + m->ptr[c], a->out[t].val + from, (size_t)n * sizeof *m->val);
-            from += n;
+    for (int32_t i = 0; i < k->n_tiles; i++) {
+        int32_t tile = k->tile[i];
+        pfx_idx narrow = (tile - a->n_wide_tiles) * PFX_PANEL_LANES;
+        if (t->few) {
+            k->base[i] = t->few + narrow, k->stride[i] = a->n_few;
+        } else if (narrow >= 0) {
+            k->base[i] = a->s->coupling.N + t->slot0 * a->n_few + narrow, k->stride[i] = a->n_few;
+        } else {
+            if (k->local[tile] < 0) k->global[k->n_local] = tile, k->local[tile] = k->n_local++;
+            k->base[i] = k->panel + (pfx_idx)k->local[tile] * PFX_PANEL_LANES, k->stride[i] = a->ld;
         }
     }
 }
 
-/* Rows of narrow columns, in the order of all columns: from the wide rows, and from each other. */
-static void fill_narrow(const pfx_panels *a, pfx_schur_csr *m)
+PFX_ALWAYS_INLINE void subtract(const pfx_panels *a, const level *l, const target *t, pfx_panel_work *k,
+                                bool plain)
 {
-    pfx_idx q = a->s->spec.q, nn = a->n_narrow;
+    const int nv = vectors(a, plain);
+    const double share = 1.0 / l->weight;
 
-    for (pfx_idx c = 0; c < q; c++) a->length[c] = m->ptr[c]; /* where the row goes on */
-    for (pfx_idx c = 0; c < q; c++) {
-        for (pfx_idx i = m->ptr[c]; a->narrow[c] < 0 && i < m->ptr[c + 1]; i++) {
-            int32_t b = m->col[i];
-            if (a->narrow[b] < 0) continue;
-            m->col[a->length[b]] = (int32_t)c;
-            m->val[a->length[b]++] = m->val[i];
+    for (int v = 0; v < nv; v++) {
+        const double scale = plain || (v == 0 && a->s->spec.mean) ? share : 1.0;
+        int32_t rows = 0;
+        for (int32_t n = 0; n < k->n_places; n++) {
+            k->row[rows] = (int32_t)(k->slot[n] - t->slot0);
+            k->f[rows] = k->u[(pfx_idx)n * nv + v] * scale;
+            rows += k->slot[n] >= t->slot0 && k->slot[n] < t->slot1;
         }
-        for (pfx_idx b = 0; a->narrow[c] >= 0 && b < q; b++) {
-            if (a->narrow[b] < 0) continue;
-            double v = a->few[a->narrow[b] * nn + a->narrow[c]];
-            if (v == 0.0 && b != c) continue;
-            m->col[a->length[b]] = (int32_t)c;
-            m->val[a->length[b]++] = v;
-        }
+        pfx_k_outer(a->s->spec.isa, rows, k->row, k->f, k->n_tiles, k->base, k->stride,
+                    (pfx_idx)nv * PFX_PANEL_LANES, k->sums + (pfx_idx)v * PFX_PANEL_LANES);
     }
 }
 
-pfx_status pfx_panel_join(pfx_panels *a, pfx_err *err)
+/* The products of the rows themselves. Rows come block by block, so that a tile is found where it was last.
+ */
+PFX_ALWAYS_INLINE void add_products(const pfx_panels *a, const level *l, const target *t, pfx_panel_work *k,
+                                    bool plain)
 {
-    pfx_schur_csr *m = &a->s->csr;
-    pfx_idx q = a->s->spec.q;
+    const pfx_schur_spec *p = &a->s->spec;
 
-    for (pfx_idx t = 0; t < a->n_panels; t++)
-        if (a->out[t].failed)
-            return pfx_fail(err, PFX_ENOMEM, "out of memory for the absorbed effects' Schur complement");
-    add_few(a);
-    pfx_idx nnz = count_entries(a);
-    m->n = q;
-    if (!(m->ptr = pfx_mem_alloc(q + 1, sizeof *m->ptr, err)) ||
-        !(m->col = pfx_mem_alloc(nnz, sizeof *m->col, err)) ||
-        !(m->val = pfx_mem_alloc(nnz, sizeof *m->val, err)))
-        return PFX_ENOMEM;
-    m->ptr[0] = 0;
-    for (pfx_idx c = 0; c < q; c++) m->ptr[c + 1] = m->ptr[c] + a->length[c];
-    copy_wide(a, m);
-    if (a->n_narrow > 0) fill_narrow(a, m);
-    return PFX_OK;
+    for (int i = 0; i < l->n_active; i++)
+        for (pfx_idx r = l->r0; r < l->r1; r++) {
+            const pfx_schur_block *b = l->active[i];
+            pfx_idx slot = a->slot[pfx_panel_column(b, r)], row = slot - t->slot0;
+            if (row < 0 || slot >= t->slot1) continue;
+            double f = weight(p, r, plain) * value(b, r, plain);
+            t->diag[row] += f * value(b, r, plain);
+            for (int h = 0; h < l->n_active; h++) {
+                const pfx_schur_block *x = l->active[h];
+                int32_t s = a->slot[pfx_panel_column(x, r)], at = tile_of(a, s, k, plain);
+                k->base[at][row * k->stride[at] + s % PFX_PANEL_LANES] += f * value(x, r, plain);
+            }
+        }
+}
+
+PFX_ALWAYS_INLINE void add_level(const pfx_panels *a, pfx_idx r0, pfx_idx r1, const target *t,
+                                 pfx_panel_work *k, bool plain)
+{
+    const pfx_schur_spec *p = &a->s->spec;
+    const pfx_schur_block *active[p->n_blocks];
+    level l = {r0, r1, 0.0, 0, active};
+
+    for (int e = 0; e < p->n_blocks; e++)
+        if ((!t->few || a->is_narrow[e]) && !pfx_panel_vanishes(p, &p->block[e], l.r0, l.r1))
+            active[l.n_active++] = &p->block[e];
+    l.weight = !plain && p->w ? 0.0 : (double)(l.r1 - l.r0);
+    for (pfx_idx r = l.r0; !plain && p->w && r < l.r1; r++) l.weight += p->w[r];
+    gather(a, &l, k, plain);
+    locate(a, t, k);
+    subtract(a, &l, t, k, plain);
+    add_products(a, &l, t, k, plain);
+}
+
+PFX_ALWAYS_INLINE void sum_list(const pfx_panels *a, pfx_idx panel, const target *t, pfx_panel_work *k,
+                                bool plain)
+{
+    const pfx_schur_spec *p = &a->s->spec;
+    const pfx_panel_unit *unit = a->unit;
+    const pfx_idx end = a->begin[panel + 1];
+
+    for (pfx_idx j = a->begin[panel]; j < end; j++) {
+        pfx_idx next = unit[j + AHEAD < end ? j + AHEAD : end - 1].row;
+        for (int e = 0; e < p->n_blocks; e++) __builtin_prefetch(p->block[e].code + next);
+        if (!plain && p->w) __builtin_prefetch(p->w + next);
+        add_level(a, unit[j].row, unit[j].row + unit[j].n, t, k, plain);
+    }
+}
+
+void pfx_panel_sum(const pfx_panels *a, pfx_idx panel, pfx_panel_work *k)
+{
+    pfx_idx all = a->n_wide_tiles * PFX_PANEL_LANES, slot0 = panel * PFX_PANEL_ROWS;
+    const target t = {slot0, slot0 + PFX_PANEL_ROWS < all ? slot0 + PFX_PANEL_ROWS : all, NULL, k->diag};
+
+    memset(k->diag, 0, sizeof k->diag);
+    if (a->plain)
+        sum_list(a, panel, &t, k, true);
+    else
+        sum_list(a, panel, &t, k, false);
+}
+
+void pfx_panel_sum_few(const pfx_panels *a, pfx_idx g0, pfx_idx g1, double *few, pfx_panel_work *k)
+{
+    pfx_idx first = a->n_wide_tiles * PFX_PANEL_LANES;
+    const target t = {first, first + a->n_few, few, few + a->n_few * a->n_few};
+
+    for (pfx_idx g = g0; g < g1; g++) {
+        pfx_idx r0 = pfx_panel_first_row(a, g), r1 = pfx_panel_first_row(a, g + 1);
+        if (a->plain)
+            add_level(a, r0, r1, &t, k, true);
+        else
+            add_level(a, r0, r1, &t, k, false);
+    }
 }

@@ -1,11 +1,11 @@
-/* Conjugate gradients, preconditioned by the diagonal, for all right-hand sides at once, each with its own step
+/* Conjugate gradients, preconditioned by the diagonal or by blocks of families, for all right-hand sides at once, each with its own step
  * lengths; or refinement with a factor of almost S. */
 #include <math.h>
 #include <string.h>
 #include "kernels/blockcg.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
-#include "src/est/schur_internal.h"
+#include "src/est/schur_families.h"
 
 /* Rows of S to a partial sum: a function of S alone, so that sums do not depend on threads. */
 #define MAX_ROWS 512
@@ -18,13 +18,15 @@
 
 typedef struct pcg {
     const pfx_schur *s;
+    const pfx_families *f;      /* NULL: the diagonal */
     int m;
     pfx_idx ld, rows, n_parts, n_pieces;
     pfx_par_fn fn;              /* what run does to one block */
     const double *C;
-    double *X, *R, *P, *Y;      /* [q x ld] solution, residual, direction, S P */
+    double *X, *R, *P, *Y;      /* [q x ld] solution, residual, direction, S P; then what the families make of R */
     double *part;               /* [n_parts x ld] */
-    double *alpha, *beta, *rz, *rr, *pq, *target, *size;    /* [ld] */
+    double *Q, *T;              /* [n x ld], [n_parts x n x ld] of the coupling: P's rows for its columns, sums for them */
+    double *alpha, *beta, *rz, *rr, *rm, *pq, *target, *size;   /* [ld] rr: r'D^-1 r; rm: r'M^-1 r, which may be rr */
 } pcg;
 
 static void rows_of(const pcg *c, pfx_idx b, pfx_idx *i0, pfx_idx *i1)
@@ -41,6 +43,11 @@ static void do_spmm(void *ctx, pfx_idx b, int thread)
     (void)thread;
     rows_of(c, b, &i0, &i1);
     pfx_k_spmm(c->s->spec.isa, i0, i1, m->ptr, m->col, m->val, c->ld, c->P, c->Y, c->part + b * c->ld);
+    const pfx_schur_coupling *x = &c->s->coupling;
+    if (x->n == 0) return;
+    double *T = c->T + b * x->n * c->ld;
+    memset(T, 0, (size_t)(x->n * c->ld) * sizeof *T);
+    pfx_k_coupling(c->s->spec.isa, i0, i1, x->row, x->n, x->N, c->ld, c->P, c->Q, c->Y, T, c->part + b * c->ld);
 }
 
 static void do_step(void *ctx, pfx_idx b, int thread)
@@ -58,7 +65,17 @@ static void do_turn(void *ctx, pfx_idx b, int thread)
     pfx_idx i0, i1;
     (void)thread;
     rows_of(c, b, &i0, &i1);
-    pfx_k_cg_turn(c->s->spec.isa, i0, i1, c->ld, c->beta, c->R, c->s->csr.inv, c->P);
+    pfx_k_cg_turn(c->s->spec.isa, i0, i1, c->ld, c->beta, c->f ? c->Y : c->R, c->f ? NULL : c->s->csr.inv, c->P);
+}
+
+/* M^-1 R of some families. Y is free: the step has used it. */
+static void do_families(void *ctx, pfx_idx b, int thread)
+{
+    pcg *c = ctx;
+    const pfx_families *f = c->f;
+    (void)thread;
+    pfx_k_cg_families(c->s->spec.isa, b * f->n / c->n_parts, (b + 1) * f->n / c->n_parts, f->ptr, f->member, f->at, f->M,
+                      c->ld, c->R, c->Y, c->part + b * c->ld);
 }
 
 /* First block of a piece: pieces have the same number of entries of S, and of rows, to walk. */
@@ -91,6 +108,24 @@ static void run(pcg *c, pfx_par_fn fn, double *sum)
         for (pfx_idx k = 0; k < c->ld; k++) sum[k] += c->part[b * c->ld + k];
 }
 
+/* Y = S P, and pq. */
+static void multiply(pcg *c)
+{
+    const pfx_schur_coupling *x = &c->s->coupling;
+    pfx_idx ld = c->ld, size = x->n * ld;
+
+    for (pfx_idx j = 0; j < x->n; j++)
+        if (x->col[j] >= 0) memcpy(c->Q + j * ld, c->P + x->col[j] * ld, (size_t)ld * sizeof *c->Q);
+    run(c, do_spmm, c->pq);
+    for (pfx_idx b = 0; b < c->n_parts; b++)
+        for (pfx_idx j = 0; j < x->n; j++) {
+            if (x->col[j] < 0) continue;
+            double *to = c->Y + x->col[j] * ld;
+            const double *from = c->T + b * size + j * ld;
+            for (pfx_idx k = 0; k < ld; k++) to[k] += from[k];
+        }
+}
+
 /* sum_i inv_i A_i^2 by column. */
 static void norm(const pcg *c, const double *A, double *out)
 {
@@ -103,7 +138,7 @@ static void norm(const pcg *c, const double *A, double *out)
 static void residual(pcg *c)
 {
     memcpy(c->P, c->X, (size_t)(c->s->spec.q * c->ld) * sizeof *c->P);
-    run(c, do_spmm, c->pq);
+    multiply(c);
     for (pfx_idx i = 0; i < c->s->spec.q * c->ld; i++) c->R[i] = c->C[i] - c->Y[i];
     norm(c, c->R, c->rr);
 }
@@ -115,22 +150,33 @@ static bool done(const pcg *c)
     return true;
 }
 
+/* What directions and step lengths are made of, at the residual. */
+static void precondition(pcg *c)
+{
+    if (!c->f) return;
+    for (pfx_idx i = 0; i < c->s->spec.q; i++)
+        if (c->s->csr.inv[i] == 0.0) memset(c->Y + i * c->ld, 0, (size_t)c->ld * sizeof *c->Y);
+    run(c, do_families, c->rm);
+}
+
 /* From the true residual until the recurrence says that every column is below target. */
 static void iterate(pcg *c, int maxiter, int *used)
 {
     memset(c->beta, 0, (size_t)c->ld * sizeof *c->beta);
     memset(c->P, 0, (size_t)(c->s->spec.q * c->ld) * sizeof *c->P);
+    precondition(c);
     run(c, do_turn, NULL);
     for (int it = 0; it < maxiter; it++) {
-        run(c, do_spmm, c->pq);
-        memcpy(c->rz, c->rr, (size_t)c->ld * sizeof *c->rz);
+        multiply(c);
+        memcpy(c->rz, c->rm, (size_t)c->ld * sizeof *c->rz);
         /* A column that is done stands still. */
         for (pfx_idx k = 0; k < c->ld; k++)
-            c->alpha[k] = c->rr[k] > c->target[k] && c->pq[k] > 0.0 ? c->rr[k] / c->pq[k] : 0.0;
+            c->alpha[k] = c->rr[k] > c->target[k] && c->pq[k] > 0.0 ? c->rm[k] / c->pq[k] : 0.0;
         run(c, do_step, c->rr);
         ++*used;
         if (done(c)) return;
-        for (pfx_idx k = 0; k < c->ld; k++) c->beta[k] = c->rz[k] > 0.0 ? c->rr[k] / c->rz[k] : 0.0;
+        precondition(c);
+        for (pfx_idx k = 0; k < c->ld; k++) c->beta[k] = c->rz[k] > 0.0 ? c->rm[k] / c->rz[k] : 0.0;
         run(c, do_turn, NULL);
     }
 }
@@ -158,22 +204,28 @@ static pfx_status allocate(pcg *c, pfx_err *err)
     pfx_idx n = c->s->spec.q * c->ld;
     if (!(c->P = pfx_mem_calloc(n, sizeof *c->P, err)) || !(c->Y = pfx_mem_alloc(n, sizeof *c->Y, err)) ||
         !(c->part = pfx_mem_alloc(c->n_parts * c->ld, sizeof *c->part, err)) ||
-        !(c->alpha = pfx_mem_calloc(7 * c->ld, sizeof *c->alpha, err)))
+        !(c->Q = pfx_mem_calloc(c->s->coupling.n * c->ld, sizeof *c->Q, err)) ||
+        !(c->T = pfx_mem_alloc(c->n_parts * c->s->coupling.n * c->ld, sizeof *c->T, err)) ||
+        !(c->alpha = pfx_mem_calloc(8 * c->ld, sizeof *c->alpha, err)))
         return PFX_ENOMEM;
     c->beta = c->alpha + c->ld, c->rz = c->beta + c->ld, c->rr = c->rz + c->ld;
     c->pq = c->rr + c->ld, c->target = c->pq + c->ld, c->size = c->target + c->ld;
+    c->rm = c->f ? c->size + c->ld : c->rr;
     return PFX_OK;
 }
 
-pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, double tol, int maxiter, int m, pfx_idx ld,
+pfx_status pfx_schur_iterate(pfx_schur *s, pfx_schur_factor *factor, double tol, int maxiter, int m, pfx_idx ld,
                              const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
                              pfx_err *err)
 {
     pcg c = {.s = s, .m = m, .ld = ld, .rows = s->spec.q / PARTS, .n_pieces = s->spec.nth, .C = C, .X = G, .R = R};
     c.rows = c.rows > MAX_ROWS ? MAX_ROWS : c.rows < MIN_ROWS ? MIN_ROWS : c.rows;
     c.n_parts = (s->spec.q + c.rows - 1) / c.rows;
-    pfx_status st = allocate(&c, err);
+    pfx_status st = PFX_OK;
 
+    if (!factor && !s->grouped) st = pfx_families_make(&s->csr, pfx_schur_entries(s), &s->families, err), s->grouped = st == PFX_OK;
+    if (!factor && s->families.n > 0) c.f = &s->families;
+    if (st == PFX_OK) st = allocate(&c, err);
     *out = (pfx_schur_progress){0, false, 0.0};
     if (st != PFX_OK) goto done;
     norm(&c, C, c.size);
@@ -189,5 +241,6 @@ pfx_status pfx_schur_iterate(const pfx_schur *s, pfx_schur_factor *factor, doubl
         if (c.rr[k] > floor[k] && c.size[k] > 0.0) out->relative = fmax(out->relative, sqrt(c.rr[k] / c.size[k]));
 done:
     pfx_mem_free(c.P), pfx_mem_free(c.Y), pfx_mem_free(c.part), pfx_mem_free(c.alpha);
+    pfx_mem_free(c.Q), pfx_mem_free(c.T);
     return st;
 }

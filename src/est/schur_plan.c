@@ -99,9 +99,9 @@ static pfx_idx search(graph *g, pfx_idx from, pfx_schur_cost *out)
     return g->list[n - 1];
 }
 
-pfx_status pfx_schur_predict(const pfx_schur_csr *S, pfx_schur_cost *out, pfx_err *err)
+pfx_status pfx_schur_predict(const pfx_schur_csr *S, pfx_idx n_hubs, pfx_schur_cost *out, pfx_err *err)
 {
-    graph g = {.S = S};
+    graph g = {.S = S, .hubs = n_hubs};
     pfx_status st = PFX_ENOMEM;
 
     *out = (pfx_schur_cost){0.0, 0.0};

@@ -3,6 +3,7 @@
 #include "tests/test.h"
 
 #include "kernels/blockcg.h"
+#include "kernels/outer.h"
 #include "kernels/demean.h"
 #include "kernels/gram.h"
 #include "kernels/levels.h"
@@ -437,9 +438,104 @@ static void test_blockcg(void **state)
         }
 }
 
+static void test_cg_families(void **state)
+{
+    (void)state;
+    enum { Q = 9, MAXLD = 40 };
+    static double Z[Q * MAXLD], first[Q * MAXLD];
+    static const pfx_idx ptr[] = {0, 3, 4, 8}, at[] = {0, 9, 10, 26};
+    static const int32_t member[] = {5, 0, 2, 8, 1, 7, 4, 3}; /* row 6 belongs to none */
+    double rz[MAXLD], first_rz[MAXLD];
+    for (int ld = 8; ld <= MAXLD; ld += 8)
+        for (int f0 = 0; f0 < 2; f0++) EACH_ISA(isa)
+            {
+                fill(Z, Q * ld);
+                pfx_k_cg_families(isa, f0, 3, ptr, member, at, W, ld, X, Z, rz);
+                for (int k = 0; k < ld; k++) {
+                    long double dot = 0;
+                    for (int f = f0; f < 3; f++)
+                        for (pfx_idx i = ptr[f]; i < ptr[f + 1]; i++) {
+                            long double z = 0;
+                            for (pfx_idx j = ptr[f]; j < ptr[f + 1]; j++)
+                                z += (long double)W[at[f] + (i - ptr[f]) * (ptr[f + 1] - ptr[f]) + j - ptr[f]] *
+                                     X[member[j] * ld + k];
+                            assert_abs(Z[member[i] * ld + k], (double)z, 1e-14);
+                            dot += z * X[member[i] * ld + k];
+                        }
+                    assert_abs(rz[k], (double)dot, 1e-13);
+                    assert_true(Z[6 * ld + k] == GUARD && (f0 == 0 || Z[5 * ld + k] == GUARD));
+                }
+                same(isa, Z, first, Q * ld);
+                same(isa, rz, first_rz, ld);
+            }
+}
+
+static void test_coupling(void **state)
+{
+    (void)state;
+    enum { Q = 14, N = 16, MAXLD = 40 };
+    static double Y[Q * MAXLD], T[N * MAXLD], pq[MAXLD], first[3][N * MAXLD];
+    static const int32_t row[Q] = {4, -1, 0, 9, 1, -1, 2, 3, 5, 6, -1, 8, 7, 10};
+    const double *P = X + 3, *B = X + 700, *N0 = X + 2000; /* B: the rows of P that N's columns stand for */
+    for (int ld = 8; ld <= MAXLD; ld += 8) EACH_ISA(isa)
+        {
+            for (int i = 0; i < Q * ld; i++) Y[i] = W[i % 50];
+            for (int i = 0; i < N * ld; i++) T[i] = W[i % 40];
+            for (int k = 0; k < ld; k++) pq[k] = E[k];
+            pfx_k_coupling(isa, 1, Q - 1, row, N, N0, ld, P, B, Y, T, pq);
+            for (int k = 0; k < ld; k++) {
+                long double dot = 0;
+                for (int i = 0; i < Q; i++) {
+                    long double y = 0;
+                    for (int j = 0; j < N && i > 0 && i < Q - 1 && row[i] >= 0; j++)
+                        y += (long double)N0[row[i] * N + j] * B[j * ld + k];
+                    assert_abs(Y[i * ld + k], (double)(W[(i * ld + k) % 50] + y), 1e-13);
+                    dot += y * P[i * ld + k];
+                }
+                assert_abs(pq[k], (double)(E[k] + 2 * dot), 1e-12);
+                for (int j = 0; j < N; j++) {
+                    long double t = W[(j * ld + k) % 40];
+                    for (int i = 1; i < Q - 1; i++)
+                        if (row[i] >= 0) t += (long double)N0[row[i] * N + j] * P[i * ld + k];
+                    assert_abs(T[j * ld + k], (double)t, 1e-13);
+                }
+            }
+            same(isa, Y, first[0], Q * ld);
+            same(isa, T, first[1], N * ld);
+            same(isa, pq, first[2], ld);
+        }
+}
+
+static void test_outer(void **state)
+{
+    (void)state;
+    enum { ROWS = 5, LDA = 24, LDB = 8 };
+    static double A[ROWS * LDA], B[ROWS * LDB], first[2][ROWS * LDA];
+    static const int32_t row[] = {3, 0, 3, 4};
+    static const pfx_idx stride[] = {LDA, LDB};
+    double *base[] = {A + 8, B};
+    for (int n = 0; n <= 4; n++) EACH_ISA(isa)
+        {
+            for (int i = 0; i < ROWS * LDA; i++) A[i] = W[i % 50];
+            for (int i = 0; i < ROWS * LDB; i++) B[i] = W[i % 30];
+            pfx_k_outer(isa, n, row, E, 2, base, stride, 16, X);
+            for (int r = 0; r < ROWS; r++)
+                for (int j = 0; j < 8; j++) {
+                    double a = W[(r * LDA + 8 + j) % 50], b = W[(r * LDB + j) % 30];
+                    for (int i = 0; i < n; i++)
+                        if (row[i] == r) a = fma(-E[i], X[j], a), b = fma(-E[i], X[16 + j], b);
+                    assert_true(A[r * LDA + 8 + j] == a && B[r * LDB + j] == b);
+                    assert_true(A[r * LDA + j] == W[(r * LDA + j) % 50] && A[r * LDA + 16 + j] == W[(r * LDA + 16 + j) % 50]);
+                }
+            same(isa, A, first[0], ROWS * LDA);
+            same(isa, B, first[1], ROWS * LDB);
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cg_families), cmocka_unit_test(test_coupling), cmocka_unit_test(test_outer),
+        
         cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
         cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_within), cmocka_unit_test(test_level_scores), cmocka_unit_test(test_shift),
         cmocka_unit_test(test_project), cmocka_unit_test(test_moments), cmocka_unit_test(test_blockcg)};
