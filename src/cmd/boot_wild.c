@@ -201,14 +201,7 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
         return pfx_fail(err, PFX_EDATA, "--bootcluster %s: one level in the %lld rows used; draws need two or more",
                         s->boot_name, (long long)design->n);
     pfx_status st = pfx_wild_cells_create(design, r->vcov.n_clusters, s->boot, &s->cells, err);
-    double t0 = pfx_wall_s();
     if (st == PFX_OK) st = make_stat(r, design, err);
-    if (st == PFX_OK && r->stat->absorber && o->type)
-        return pfx_fail(
-            err, PFX_EUSAGE,
-            "--type: effects cross the clusters, and types 13, 31 and 33 would take a refit without "
-            "each of %lld clusters, about %.0f s, which is not in this version; use --type 11",
-            (long long)s->cells->n[0], (pfx_wall_s() - t0) * (double)s->cells->n[0]);
     if (st == PFX_OK) st = count_treated(r, design, &few, err);
     if (st != PFX_OK) return st;
     if (!(s->null = pfx_mem_alloc(o->coef.n, sizeof *s->null, err))) return PFX_ENOMEM;

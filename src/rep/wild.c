@@ -272,12 +272,6 @@ static pfx_status check(const pfx_clusterstat *s, const pfx_wild_options *o, pfx
     if (o->n_errors > 1 && o->type != 11)
         return pfx_fail(err, PFX_EUSAGE,
                         "--type %d leaves out one cluster at a time: it takes one cluster variable", o->type);
-    if (s->absorber && o->type != 11)
-        return pfx_fail(
-            err, PFX_EUSAGE,
-            "--type %d: effects cross the clusters, and a refit without each cluster is not in this "
-            "version; use --type 11",
-            o->type);
     if (o->joint && s->n_terms > PFX_WILD_MAX_TERMS)
         return pfx_fail(err, PFX_EUSAGE, "a joint test takes at most %d coefficients, not %d",
                         PFX_WILD_MAX_TERMS, s->n_terms);

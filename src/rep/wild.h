@@ -73,8 +73,8 @@ typedef struct pfx_wild_info {
  * null b + x, b the estimate, t*(x) = (n0 + n1 x) / sqrt(d0 + d1 x + d2 x^2). A replicate whose variance is
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
  * regressors). Of statistics that absorbed every effect (pfx_clusterstat_options.absorb) the same draws by
- * the exact route for effects of any kind, type 11 alone: memory O(clusters x bootstrap clusters), and a
- * projection of one column for each cluster. USAGE: options that do not go together. NOCONV: a test's own
+ * the exact route for effects of any kind: memory O(clusters x bootstrap clusters), and a projection of one
+ * column for each cluster, of the other types of some tens for each. USAGE: options that do not go together. NOCONV: a test's own
  * variance is not positive. NOMEM.
  */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,

@@ -4,7 +4,9 @@
  * variance is s_gi = sum over bootstrap clusters h of v_h H_gi,h, H_gi,h = (c_i o g)'W M (u o h) = (M_D (c_i
  * o g))'W(u o h) - (X~'W(c_i o g))'(X~'WX~)^-1 X~'W(u o h), the numerator sum v_h c_i'W(u o h), the variance
  * the weighted sum of s_gi s_gj: one projected column for each cluster of the variance, once, and a product
- * for each replicate. Source: methods.md section 4. */
+ * for each replicate. The types that leave clusters out put (I - P_gg)^-1 u_g in the place of u (first digit
+ * 3), and (I - P_gg)^-1 c_g in that of c o g (second digit: the coefficient without g is b less that times
+ * the residuals): wild_leave.h. Source: methods.md section 4; MacKinnon, Nielsen and Webb (2023). */
 #include <math.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@
 #include "src/est/solve_factor.h"
 #include "src/model/design.h"
 #include "src/rep/clusterstat.h"
+#include "src/rep/wild_leave.h"
 #include "src/rep/wild_private.h"
 
 enum {
@@ -47,13 +50,15 @@ typedef struct prep {
     wild_dense *d;
     const double *R, *lambda;
     pfx_idx n_errors, base[PFX_WILD_MAX_ERRORS]; /* clusters of all clusterings; the first of each */
-    double *B, *K;  /* [n_errors][q x k] A^-1 X~'W(c o g), [n_boot][sets x k] X~'W(u o h) */
-    double *um;     /* [n_errors x q] scores of the sample */
-    double *c, *wu; /* [n x q], [n x sets] with weights, of the rows */
-    double *X, *P;  /* [n x columns] columns, projected */
-    int columns;    /* in hand, q to a cluster */
-    pfx_idx first;  /* their first cluster */
-    double bytes;   /* of all tests */
+    double *B, *K;        /* [n_errors][q x k] A^-1 X~'W(d o g), [n_boot][sets x k] X~'W(u o h) */
+    double *um;           /* [n_errors x q] scores of the sample */
+    double *c, *wu;       /* [n x q], [n x sets] with weights, of the rows */
+    double *d_own, *left; /* second digit 3: [n x q] what stands for c o g; what has no solution; else NULL */
+    const double *dc;     /* [n x q] c, or d_own */
+    double *X, *P;        /* [n x columns] columns, projected */
+    int columns;          /* in hand, q to a cluster */
+    pfx_idx first;        /* their first cluster */
+    double bytes;         /* of all tests */
 } prep;
 
 static pfx_idx cluster_of(const prep *p, int c, pfx_idx cell)
@@ -68,18 +73,6 @@ static double *entry(const prep *p, pfx_idx cluster, pfx_idx h)
     return d->H + (cluster / d->per * p->w->rows + h) * d->width + cluster % d->per * p->t->m;
 }
 
-/* y += M x, M a packed triangle. */
-static void add_product(int k, const double *M, const double *x, double *y)
-{
-    for (int i = 0; i < k; i++) {
-        for (int j = 0; j < i; j++, M++) {
-            y[i] += *M * x[j];
-            y[j] += *M * x[i];
-        }
-        y[i] += *M++ * x[i];
-    }
-}
-
 static double dot(int k, const double *x, const double *y)
 {
     double v = 0;
@@ -87,35 +80,35 @@ static double dot(int k, const double *x, const double *y)
     return v;
 }
 
-/* Scores of the cells, by bootstrap cluster and by cluster of the variance. */
-static void sum_cells(const prep *p)
+static double weight(const prep *p, pfx_idx row)
+{
+    return p->s->design->w ? p->s->design->w[row] : 1;
+}
+
+/* Scores of the rows, by bootstrap cluster and by cluster of the variance. */
+static void sum_rows(const prep *p)
 {
     const wild_test *t = p->t;
-    const int k = p->s->k;
-    const pfx_idx last = (pfx_idx)k * (k + 1) / 2;
-    for (pfx_idx x = 0; x < p->w->n_cells; x++) {
-        const double *M = p->s->M + x * p->s->ld;
-        double *K = p->K + p->w->own_boot[x] * t->sets * k;
-        for (int j = 0; j < k; j++) K[j] += M[last + j];
-        if (t->sets == 2)
-            add_product(k, M, t->h, K + k);
-        else if (!p->w->o.unrestricted)
-            for (int i = 0; i < t->q; i++) {
-                double h[k];
-                for (int j = 0; j < k; j++) h[j] = p->lambda[i] * t->h[i * k + j];
-                add_product(k, M, h, K);
+    const int k = p->s->k, q = t->q, sets = t->sets;
+    const int32_t *cell = p->s->design->clusters[0].code;
+    for (pfx_idx r = 0; r < p->s->n_rows; r++) {
+        const double *Q = p->s->Q + r * (k + 1), *u = p->wu + r * sets, *d = p->dc + r * q, w = weight(p, r);
+        double *K = p->K + (pfx_idx)p->w->own_boot[cell[r]] * sets * k;
+        for (int s = 0; s < sets; s++)
+            for (int j = 0; j < k; j++) K[s * k + j] += u[s] * Q[j];
+        for (int c = 0; c < p->w->o.n_errors; c++) {
+            pfx_idx g = cluster_of(p, c, cell[r]);
+            for (int i = 0; i < q; i++) {
+                double *B = p->B + (g * q + i) * k;
+                for (int j = 0; j < k; j++) B[j] += w * d[i] * Q[j];
+                p->um[g * q + i] += w * d[i] * Q[k];
             }
-        for (int c = 0; c < p->w->o.n_errors; c++)
-            for (int i = 0; i < t->q; i++) {
-                pfx_idx at = cluster_of(p, c, x) * t->q + i;
-                add_product(k, M, t->h + (pfx_idx)i * k, p->B + at * k);
-                p->um[at] += dot(k, t->h + (pfx_idx)i * k, M + last);
-            }
+        }
     }
 }
 
 /* Numerators, and the sample's own variance. */
-static void finish_cells(const prep *p)
+static void finish_sums(const prep *p)
 {
     const wild_test *t = p->t;
     const int k = p->s->k;
@@ -134,23 +127,70 @@ static void finish_cells(const prep *p)
     }
 }
 
-/* c and u of the rows. */
+/* c and u of the rows, yet without weights. */
 static void fill_rows(const prep *p)
 {
     const wild_test *t = p->t;
     const int k = p->s->k;
     for (pfx_idx r = 0; r < p->s->n_rows; r++) {
-        const double *Q = p->s->Q + r * (k + 1), w = p->s->design->w ? p->s->design->w[r] : 1;
+        const double *Q = p->s->Q + r * (k + 1);
         double *c = p->c + r * t->q, *u = p->wu + r * t->sets;
         for (int i = 0; i < t->q; i++) c[i] = dot(k, t->h + (pfx_idx)i * k, Q);
         u[0] = Q[k];
         if (t->sets == 2) u[1] = c[0];
         for (int i = 0; i < t->q && t->sets == 1 && !p->w->o.unrestricted; i++) u[0] += p->lambda[i] * c[i];
-        for (int s = 0; s < t->sets; s++) u[s] *= w;
     }
 }
 
-/* The columns c o g of clusters first .. of the clustering. */
+/* Upper factor of c'Wc, [q x q]. */
+static void factor_directions(const prep *p, double *CC)
+{
+    const int q = p->t->q;
+    double spare[PFX_FACTOR_PANEL * PFX_WILD_MAX_TERMS];
+    bool skip[PFX_WILD_MAX_TERMS];
+    memset(CC, 0, (size_t)(q * q) * sizeof *CC);
+    for (pfx_idx r = 0; r < p->s->n_rows; r++) {
+        const double *c = p->c + r * q, w = weight(p, r);
+        for (int i = 0; i < q; i++)
+            for (int j = 0; j < q; j++) CC[i * q + j] += w * c[i] * c[j];
+    }
+    pfx_factor_skip(q, 0, CC, skip, spare);
+}
+
+/* By the digits of the type. */
+static pfx_status leave_out(prep *p, pfx_wild_info *info, pfx_err *err)
+{
+    const wild_test *t = p->t;
+    const int q = t->q, first = p->w->o.type / 10, second = p->w->o.type % 10;
+    double CC[PFX_WILD_MAX_TERMS * PFX_WILD_MAX_TERMS];
+    pfx_idx n = 0, which = -1;
+    pfx_status st = PFX_OK;
+    pfx_wild_leave l = {.s = p->s,
+                        .n_clusters = p->n_errors,
+                        .cluster = p->w->o.errors[0].code,
+                        .R = p->R,
+                        .c = p->c,
+                        .CC = CC};
+    if (second == 3) {
+        memcpy(p->d_own, p->c, (size_t)(p->s->n_rows * q) * sizeof *p->c);
+        st = pfx_wild_leave_out(&l, q, p->d_own, p->left, &n, &which, err);
+        p->dc = p->d_own;
+    }
+    if (first == 3 && st == PFX_OK) {
+        l.q = p->w->o.unrestricted ? 0 : q;
+        factor_directions(p, CC);
+        st = pfx_wild_leave_out(&l, t->sets, p->wu, NULL, &n, &which, err);
+    }
+    if (t == p->w->test && n > 0) {
+        info->n_singular = n;
+        info->first_singular = which;
+    }
+    for (pfx_idx r = 0; r < p->s->n_rows && p->s->design->w; r++)
+        for (int s = 0; s < t->sets; s++) p->wu[r * t->sets + s] *= weight(p, r);
+    return st;
+}
+
+/* The columns d o g of clusters first .. of the clustering. */
 static void fill_columns(const prep *p, int c)
 {
     const int q = p->t->q;
@@ -159,7 +199,7 @@ static void fill_columns(const prep *p, int c)
     for (pfx_idx r = 0; r < p->s->n_rows; r++) {
         pfx_idx g = cluster_of(p, c, cell[r]) - p->first;
         if (g >= 0 && g < p->columns / q)
-            memcpy(p->X + r * p->columns + g * q, p->c + r * q, (size_t)q * sizeof *p->c);
+            memcpy(p->X + r * p->columns + g * q, p->dc + r * q, (size_t)q * sizeof *p->dc);
     }
 }
 
@@ -178,6 +218,18 @@ static void sum_columns(void *ctx, pfx_idx part, int thread)
             double *H = entry(p, p->first + j / q, h) + j % q * sets;
             for (int s = 0; s < sets; s++) H[s] += P[j] * u[s];
         }
+    }
+}
+
+/* What has no solution meets the residuals of its own rows. */
+static void add_left(const prep *p)
+{
+    const int q = p->t->q, sets = p->t->sets;
+    const int32_t *cell = p->s->design->clusters[0].code;
+    for (pfx_idx r = 0; r < p->s->n_rows && p->left; r++) {
+        double *H = entry(p, cluster_of(p, 0, cell[r]), p->w->own_boot[cell[r]]);
+        for (int i = 0; i < q; i++)
+            for (int s = 0; s < sets; s++) H[i * sets + s] += p->left[r * q + i] * p->wu[r * sets + s];
     }
 }
 
@@ -243,7 +295,9 @@ static double bytes_of(const prep *p, double *H)
     const wild_test *t = p->t;
     double n = (double)p->s->n_rows;
     *H = (double)(p->d->n_blocks * p->w->rows * p->d->width) * sizeof(double);
-    return *H + sizeof(double) * n * (t->q + t->sets + 2.0 * COLUMNS);
+    double leave =
+        p->w->o.type == 11 ? 0 : 2 * sizeof(double) * n * t->q + pfx_wild_leave_bytes(p->s->n_rows, t->m);
+    return *H + sizeof(double) * n * (t->q + t->sets + 2.0 * COLUMNS) + leave;
 }
 
 static pfx_status allocate(prep *p, pfx_err *err)
@@ -280,6 +334,12 @@ static pfx_status allocate(prep *p, pfx_err *err)
     p->wu = pfx_mem_alloc(n * t->sets, sizeof *p->wu, err);
     p->X = pfx_mem_alloc(n * COLUMNS, sizeof *p->X, err);
     p->P = pfx_mem_alloc(n * COLUMNS, sizeof *p->P, err);
+    if (w->o.type % 10 == 3) {
+        p->d_own = pfx_mem_alloc(n * t->q, sizeof *p->d_own, err);
+        p->left = pfx_mem_calloc(n * t->q, sizeof *p->left, err);
+        if (!p->d_own || !p->left) return PFX_ENOMEM;
+    }
+    p->dc = p->c;
     if (!d->H || !d->num || !d->weight || !d->scale || !p->B || !p->K || !p->um || !p->c || !p->wu || !p->X ||
         !p->P)
         return PFX_ENOMEM;
@@ -295,19 +355,22 @@ pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const dou
     pfx_status st = PFX_ENOMEM;
     if (!(p.d = w->test[t].dense = pfx_mem_calloc(1, sizeof *p.d, err))) return st;
     if ((st = allocate(&p, err)) == PFX_OK) {
-        pfx_idx here = p.n_errors * p.t->q;
-        sum_cells(&p);
-        finish_cells(&p);
         fill_rows(&p);
-        pfx_progress_begin("boot: columns", "columns", (double)(here * w->n_tests));
-        st = project(&p, here * t, here * w->n_tests, err);
+        st = leave_out(&p, &w->info, err);
+    }
+    if (st == PFX_OK) {
+        sum_rows(&p);
+        finish_sums(&p);
+        pfx_progress_begin("boot: columns", "columns", (double)(p.n_errors * p.t->q * w->n_tests));
+        st = project(&p, p.n_errors * p.t->q * t, p.n_errors * p.t->q * w->n_tests, err);
         pfx_progress_end();
     }
     if (st == PFX_OK) {
+        add_left(&p);
         pfx_par_for(p.d->n_blocks, w->o.nth, less_regressors, &p);
         sum_scale(&p);
     }
-    double *const spare[] = {p.B, p.K, p.um, p.c, p.wu, p.X, p.P};
+    double *const spare[] = {p.B, p.K, p.um, p.c, p.wu, p.X, p.P, p.d_own, p.left};
     for (size_t i = 0; i < sizeof spare / sizeof *spare; i++) pfx_mem_free(spare[i]);
     return st;
 }

@@ -46,7 +46,7 @@ static void test_refits(void **state)
 
 /* Draws of two methods are the same to rounding. */
 static void assert_same_draws(const pfx_clusterstat *cells, const pfx_clusterstat *absorbed,
-                              const pfx_wild_options *o, pfx_idx reps)
+                              const pfx_wild_options *o, pfx_idx reps, double tol)
 {
     pfx_err err = {0};
     pfx_wild *w[2] = {0};
@@ -57,7 +57,7 @@ static void assert_same_draws(const pfx_clusterstat *cells, const pfx_clustersta
         k[i] = wild_run(w[i], 5, 0, reps, 2);
     }
     for (int t = 0; t < k[0].n_tests; t++)
-        assert_rel(pfx_wild_describe(w[1])->statistic[t], pfx_wild_describe(w[0])->statistic[t], 1e-10);
+        assert_rel(pfx_wild_describe(w[1])->statistic[t], pfx_wild_describe(w[0])->statistic[t], tol);
     assert_int_equal(k[0].n_fields, k[1].n_fields);
     for (int f = 0; f < k[0].n_fields; f++) {
         double size = 0; /* of the field: n0 and d1 pass through zero */
@@ -65,7 +65,7 @@ static void assert_same_draws(const pfx_clusterstat *cells, const pfx_clustersta
             if (!isnan(k[0].out[f][i])) size = fmax(size, fabs(k[0].out[f][i]));
         for (pfx_idx i = 0; i < reps * k[0].n_tests; i++) {
             assert_int_equal(isnan(k[0].out[f][i]), isnan(k[1].out[f][i]));
-            if (!isnan(k[0].out[f][i])) assert_abs(k[1].out[f][i], k[0].out[f][i], 1e-10 * size);
+            if (!isnan(k[0].out[f][i])) assert_abs(k[1].out[f][i], k[0].out[f][i], tol * size);
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -107,10 +107,10 @@ static void compare_routes(int effects, int c1, int c2, int boot, pfx_weights_ki
         o.errors[i] = (pfx_wild_errors){.code = c->code[i], .n = c->n[i], .weight = i == 2 ? -1 : 1};
     o.boot = c->boot;
     o.n_boot = c->n_boot;
-    assert_same_draws(s[0], s[1], &o, o.reps);
+    assert_same_draws(s[0], s[1], &o, o.reps, 1e-10);
     if (!g->joint) {
         o.invert = true;
-        assert_same_draws(s[0], s[1], &o, o.reps);
+        assert_same_draws(s[0], s[1], &o, o.reps, 1e-10);
     }
     if (c->n[0] <= 7) { /* all patterns of signs */
         pfx_wild *w = NULL;
@@ -144,12 +144,127 @@ static void test_routes(void **state)
     compare_routes(YEAR, TOWN, GROUP, FIRM, PFX_W_ANALYTIC, &webb);
 }
 
+/* The types that leave clusters out: where effects are nested or columns, the route of cluster statistics. */
+static void test_types(void **state)
+{
+    (void)state;
+    for (int type = 13; type <= 33; type += type == 13 ? 18 : 2)
+        for (int how = 0; how < 4; how++) {
+            const wild_setting g = {.type = type, .unrestricted = how == 1, .joint = how == 2};
+            compare_routes(FIRM | YEAR, FIRM, 0, FIRM, how == 3 ? PFX_W_ANALYTIC : PFX_W_NONE, &g);
+            compare_routes(FIRM | YEAR, TOWN, 0, TOWN, how == 0 ? PFX_W_ANALYTIC : PFX_W_NONE, &g);
+            compare_routes(0, TOWN, 0, TOWN, PFX_W_NONE, &g);
+            compare_routes(FIRM, TOWN, 0, FIRM, PFX_W_NONE, &g); /* weights by sub-clusters */
+        }
+}
+
+/* One cluster alone identifies a coefficient, tested (x2) or not (x1): both routes take the same for it. */
+static void test_singular(void **state)
+{
+    (void)state;
+    for (int column = 1; column <= 2; column++)
+        for (int how = 0; how < 6; how++) {
+            static const int types[] = {13, 31, 33};
+            const wild_setting g = {.type = types[how / 2], .unrestricted = how % 2};
+            pfx_err err = {0};
+            made_panel a = made_panel_new(40, 3);
+            for (pfx_idx i = 0; i < a.n; i++) a.Z[i * a.p + column] *= a.firm[i] == 4;
+            pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
+            pfx_clusterstat *cells = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best()),
+                            *absorbed = wild_absorbed(d, 2, wild_terms, 1, pfx_cpu_best());
+            const pfx_wild_options o = wild_options(&g);
+            assert_same_draws(cells, absorbed, &o, 50, 1e-9);
+            for (int i = 0; i < 2 && g.type % 10 == 3; i++) {
+                pfx_wild *w = NULL;
+                assert_ok(pfx_wild_create(i ? absorbed : cells, &o, &w, &err));
+                if (column == 2) assert_int_equal(pfx_wild_describe(w)->n_singular, 1);
+                if (column == 2) assert_int_equal(pfx_wild_describe(w)->first_singular, 4);
+                pfx_wild_free(w);
+            }
+            pfx_clusterstat_free(cells);
+            pfx_clusterstat_free(absorbed);
+            ref_design_free(d);
+            made_panel_free(&a);
+        }
+}
+
+/* Effects as dummies, the first level of all but the first effect left out; no effects are absorbed. */
+static pfx_design *with_dummies(const pfx_design *d)
+{
+    int p = d->p, at = 0;
+    for (int e = 0; e < d->n_absorbed; e++) p += (int)d->absorbed[e].factor.n_levels - (e > 0);
+    double *Z = calloc((size_t)(d->n * p), sizeof *Z);
+    for (int e = 0; e < d->n_absorbed; e++) {
+        const pfx_factor *f = &d->absorbed[e].factor;
+        for (pfx_idx i = 0; i < d->n; i++) {
+            int to = at + f->code[i] - (e > 0);
+            if (e == 0 || f->code[i] > 0) Z[i * p + to] = 1;
+        }
+        at += (int)f->n_levels - (e > 0);
+    }
+    for (pfx_idx i = 0; i < d->n; i++) memcpy(Z + i * p + at, d->Z + i * d->p, (size_t)d->p * sizeof *Z);
+    pfx_design *out = ref_design_new(d->n, p, Z, false);
+    for (int j = 0; j < p; j++) {
+        char name[24];
+        snprintf(name, sizeof name, "effect%d", j);
+        pfx_mem_free(out->name[j]);
+        out->name[j] = pfx_mem_strdup(j < at ? name : d->name[j - at], NULL);
+    }
+    for (int c = 0; c < d->n_clusters; c++)
+        ref_add_cluster(out, d->clusters[c].name, d->clusters[c].n_levels, d->clusters[c].code);
+    out->weights_kind = d->weights_kind;
+    if (d->w) {
+        out->w = pfx_mem_alloc(d->n, sizeof *out->w, NULL);
+        memcpy(out->w, d->w, (size_t)d->n * sizeof *d->w);
+    }
+    free(Z);
+    return out;
+}
+
+/* Every level of the effects lies in several clusters, so that refits without one of them say it all. */
+static void compare_left_out(int effects, pfx_weights_kind kind, const wild_setting *g)
+{
+    made_panel a = made_panel_new(40, 3);
+    for (pfx_idx i = 0; i < a.n; i++) {
+        a.group[i] = (a.firm[i] / 3 + a.year[i]) % 9;
+        a.industry[i] = (a.firm[i] + 2 * a.year[i]) % 5; /* crosses firms and groups */
+    }
+    a.n_groups = 9;
+    a.n_industries = 5;
+    pfx_design *d = made_design(&a, effects, GROUP, kind), *dummies = with_dummies(d);
+    pfx_clusterstat *s = wild_absorbed(d, 2, wild_terms, 1, pfx_cpu_best());
+    pfx_wild_options o = wild_options(g);
+    o.reps = 20;
+    assert_non_null(s->absorber);
+    wild_compare(dummies, s, &o, PFX_VCOV_CLUSTER, dummies->clusters[0].code, 2, wild_terms, 20, 1e-9);
+    if (!g->joint) {
+        o.invert = true;
+        wild_compare(dummies, s, &o, PFX_VCOV_CLUSTER, dummies->clusters[0].code, 2, wild_terms, 20, 1e-9);
+    }
+    pfx_clusterstat_free(s);
+    ref_design_free(d);
+    ref_design_free(dummies);
+    made_panel_free(&a);
+}
+
+static void test_left_out(void **state)
+{
+    (void)state;
+    for (int type = 13; type <= 33; type += type == 13 ? 18 : 2)
+        for (int how = 0; how < 4; how++) {
+            const wild_setting g = {.type = type, .unrestricted = how == 1, .joint = how >= 2};
+            compare_left_out(FIRM | YEAR, how % 2 ? PFX_W_ANALYTIC : PFX_W_NONE, &g);
+            if (how == 0) compare_left_out(FIRM | YEAR | INDUSTRY, PFX_W_ANALYTIC, &g);
+        }
+}
+
 static void test_same_bits(void **state)
 {
     static const struct {
         pfx_idx first, last;
     } ranges[] = {{0, 700}, {0, 1}, {191, 193}, {100, 699}};
-    static const wild_setting how[] = {{.type = 11}, {.type = 11, .joint = true, .weights = PFX_WILD_WEBB}};
+    static const wild_setting how[] = {
+        {.type = 11}, {.type = 11, .joint = true, .weights = PFX_WILD_WEBB}, {.type = 33}};
     (void)state;
     made_panel a = made_panel_new(250, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR | GROUP, TOWN, PFX_W_NONE);
@@ -226,9 +341,7 @@ static void test_refusals(void **state)
     made_panel a = made_panel_new(60, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR, GROUP, PFX_W_NONE);
     pfx_clusterstat *s = wild_absorbed(d, 2, wild_terms, 1, pfx_cpu_best());
-    pfx_wild_options o = wild_options(&(wild_setting){.type = 31});
-    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_EUSAGE, "effects cross the clusters");
-    o.type = 11;
+    pfx_wild_options o = wild_options(&(wild_setting){.type = 11});
     o.max_bytes = 10000;
     assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_ENOMEM, "29 clusters by 29 bootstrap clusters");
     /* 59 firms and 6 years, were they columns */
@@ -258,7 +371,7 @@ static void test_allocations(void **state)
                                             .nth = 1,
                                             .isa = pfx_cpu_best(),
                                             .absorb = true};
-        pfx_wild_options o = wild_options(&(wild_setting){.type = 11, .joint = true});
+        pfx_wild_options o = wild_options(&(wild_setting){.type = 33, .joint = true});
         o.nth = 1;
         pfx_mem_fail_at(k);
         pfx_status st = pfx_clusterstat_create(d, &so, &s, &err);
@@ -279,9 +392,11 @@ static void test_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_projection), cmocka_unit_test(test_refits),
-        cmocka_unit_test(test_routes),     cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_projection),  cmocka_unit_test(test_refits),
+        cmocka_unit_test(test_routes),      cmocka_unit_test(test_types),
+        cmocka_unit_test(test_left_out),    cmocka_unit_test(test_singular),
+        cmocka_unit_test(test_same_bits),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
