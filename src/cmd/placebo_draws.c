@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/model/design.h"
+#include "src/rep/refit.h"
 
 /* The two ways to the full-sample coefficient differ by rounding; beyond this the draws cannot be compared
  * with it. */
@@ -32,6 +33,44 @@ static void placebo_release(void *state)
     pfx_mem_free(s);
 }
 
+/* The reduced form of a model: its outcome on the exogenous variables and the instruments. */
+static void reduced_form(const char *text, pfx_str *out)
+{
+    const char *effects = NULL, *last = NULL;
+    int depth = 0;
+    for (const char *c = text; *c; c++) {
+        depth += (*c == '(') - (*c == ')');
+        if (*c != '|' || depth) continue;
+        if (!effects) effects = c;
+        last = c;
+    }
+    const char *tilde = last ? strrchr(last, '~') : NULL;
+    if (!tilde) return;
+    size_t left = (size_t)(effects - text), middle = (size_t)(last - effects);
+    while (left > 0 && text[left - 1] == ' ') left--;
+    while (middle > 0 && effects[middle - 1] == ' ') middle--;
+    pfx_str_addn(out, text, left);
+    pfx_str_addf(out, " +%s%s", tilde[1] == ' ' ? "" : " ", tilde + 1);
+    if (middle) pfx_str_add(out, " ");
+    pfx_str_addn(out, effects, middle);
+}
+
+/* Neither side of a first stage can be drawn anew: what a draw then divides by is noise. */
+static pfx_status refuse_instruments(const rep_run *r, pfx_err *err)
+{
+    const pfx_model_spec *m = &r->formula->models[0];
+    if (!m->n_endogenous) return PFX_OK;
+    pfx_str form = {0};
+    reduced_form(m->text, &form);
+    pfx_status st =
+        pfx_fail(err, PFX_EUSAGE,
+                 "%s: a draw of the instrument or of what it moves has no first stage, so that its 2SLS estimate is a "
+                 "ratio to noise; draw the instrument in the reduced form: '%s', --treatment what it is made of",
+                 m->text, form.s && !form.failed ? form.s : "y ~ x + z | effects");
+    pfx_str_free(&form);
+    return st;
+}
+
 static pfx_status placebo_open(rep_run *r, pfx_err *err)
 {
     placebo_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
@@ -39,6 +78,8 @@ static pfx_status placebo_open(rep_run *r, pfx_err *err)
     if (!s) return PFX_ENOMEM;
     s->o = r->own;
     s->at_strata = -1;
+    pfx_status st = refuse_instruments(r, err);
+    if (st != PFX_OK) return st;
     if (r->vcov.n_clusters != 1)
         return pfx_fail(err, PFX_EUSAGE, "%s%s",
                         r->vcov.n_clusters ? "--cluster: placebo takes one cluster variable"
@@ -55,8 +96,7 @@ static pfx_status placebo_open(rep_run *r, pfx_err *err)
         s->at_unit = rep_add_factor(r, "--assign-by", s->unit_name);
     }
     if (s->o->assignments) {
-        pfx_status st = placebo_file_digest(s->o->assignments, s->assignments, err);
-        if (st != PFX_OK) return st;
+        if ((st = placebo_file_digest(s->o->assignments, s->assignments, err)) != PFX_OK) return st;
     }
     if (s->o->strata) s->at_strata = rep_add_factor(r, "--strata", s->o->strata);
     return PFX_OK;
@@ -242,7 +282,15 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
     const placebo_state *s = r->state;
     const placebo_about a = about(s);
     const placebo_test test = test_of(r);
-    return placebo_term(s->term[0], &a, &test, k->n, (const double *const *)k->field, report, err);
+    const pfx_refit *f = pfx_placebo_cross(s->p);
+    pfx_status st = placebo_term(s->term[0], &a, &test, k->n, (const double *const *)k->field, report, err);
+    if (!f || st != PFX_OK) return st;
+    pfx_rep_add_text(&report->more, NULL, "projection", NULL, pfx_refit_route(f));
+    pfx_str_addf(&report->note,
+                 "Effects cross the clusters: each draw projects the treatment of all rows off them (%lld levels beside "
+                 "the largest, %s).\n",
+                 (long long)pfx_refit_columns(f), pfx_refit_route(f));
+    return PFX_OK;
 }
 
 #define SCHEME(number, text, head)                                                                           \
@@ -250,6 +298,7 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
                 .name = (text),                                                                               \
                 .title = (head),                                                                              \
                 .name_key = "scheme",                                                                        \
+                .instruments = true, /* placebo_open says why not */                                         \
                 .open = placebo_open,                                                                        \
                 .prepare = placebo_prepare,                                                                  \
                 .release = placebo_release,                                                                  \

@@ -12,8 +12,6 @@
 
 /* Of --memory, what the statistics may take. */
 static const double STAT_SHARE = 0.5;
-/* Columns of effects beyond which products with them take longer than refits do (docs/replications.md). */
-enum { REFIT_COLUMNS = 100 };
 /* Shares of draws in which a coefficient is not identified: said, and too many. */
 static const double LOST_WARN = 0.05, LOST_FAIL = 0.5;
 
@@ -152,7 +150,7 @@ pfx_status rep_make_stat(rep_run *r, const pfx_design *design, pfx_err *err)
                                                      (r->n_specs ? r->n_specs : 1)};
     pfx_idx columns = 0;
     pfx_status st = r->method->refits ? pfx_clusterstat_columns(design, &co, &columns, err) : PFX_OK;
-    co.absorb = columns > REFIT_COLUMNS;
+    co.absorb = columns > PFX_CLUSTERSTAT_REFIT;
     return st == PFX_OK ? pfx_clusterstat_create(design, &co, &r->stat, err) : st;
 }
 

@@ -82,6 +82,8 @@ struct pfx_clusterstat_iv {
 
 /* Columns that effects outside the clusters may become: beyond, products cost more than refits. */
 enum { PFX_CLUSTERSTAT_MAX_COLUMNS = 512 };
+/* Beyond so many, products take longer than refits do (docs/replications.md). */
+enum { PFX_CLUSTERSTAT_REFIT = 100 };
 
 /* Statistics of the first cluster variable of d, which is not changed; with instruments where d has
  * endogenous columns. Memory: a copy of the design, then O(G p^2).

@@ -5,6 +5,7 @@
 #include "src/base/mem.h"
 #include "src/model/design.h"
 #include "src/rep/placebo_private.h"
+#include "src/rep/refit.h"
 
 const char *const pfx_placebo_extra[2] = {"slope", "switchers"};
 
@@ -52,13 +53,18 @@ static pfx_status build(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
                                          .tol = in->tol,
                                          .maxiter = in->maxiter,
                                          .nth = in->nth,
-                                         .isa = in->isa};
+                                         .isa = in->isa,
+                                         .cross = in->cross};
     pfx_status st = pfx_placebo_rows_create(in->d, &ro, &p->rows, err);
     if (st != PFX_OK) return st;
     p->k = p->rows->k;
     p->level_weight = p->rows->weight;
     p->rows->weight = NULL;
     if ((st = pfx_placebo_cells(p, in, err)) != PFX_OK) return st;
+    if (p->rows->all) {
+        if ((st = pfx_placebo_cross_create(p, in, err)) == PFX_OK) place_entry(p);
+        return st;
+    }
     place_entry(p);
     p->work = (double)p->most * (double)p->ld * (p->std_error ? 2 : 1);
     if ((st = pfx_placebo_tables(p, in, err)) == PFX_OK && p->std_error)
@@ -120,6 +126,9 @@ void pfx_placebo_free(pfx_placebo *p)
     pfx_mem_free(p->wide_Q);
     pfx_mem_free(p->wide_w);
     pfx_mem_free(p->wide_y);
+    pfx_refit_free(p->cross);
+    pfx_mem_free(p->place);
+    pfx_mem_free(p->code);
     pfx_mem_free(p);
 }
 
@@ -142,6 +151,11 @@ pfx_status pfx_placebo_own(const pfx_placebo *p, double *value, pfx_err *err)
     pfx_mem_free(scratch);
     pfx_mem_free(v);
     return scratch && v ? PFX_OK : PFX_ENOMEM;
+}
+
+const pfx_refit *pfx_placebo_cross(const pfx_placebo *p)
+{
+    return p->cross;
 }
 
 pfx_idx pfx_placebo_clusters(const pfx_placebo *p)

@@ -30,6 +30,7 @@ typedef struct pfx_placebo_in {
     bool std_error;   /* of each draw; without, NaN */
     double ssc;       /* factor of the variance: (G/(G-1)) (n-1)/(n-K), or as the rule has it */
     double max_bytes; /* 0: no bound */
+    bool cross;       /* project columns of rows even where effects are nested or few, for tests */
 } pfx_placebo_in;
 
 typedef struct pfx_placebo pfx_placebo;
@@ -49,6 +50,9 @@ const pfx_rep_method *pfx_placebo_method(const pfx_placebo *p);
 
 /* The data's own assignment by the same way, value [PFX_PLACEBO_FIELDS]. NOMEM. */
 pfx_status pfx_placebo_own(const pfx_placebo *p, double *value, pfx_err *err) PFX_MUST;
+
+/* The projection of replicates where effects cross the clusters, else NULL. */
+const struct pfx_refit *pfx_placebo_cross(const pfx_placebo *p);
 
 /* What is behind it, for digests and predictions. */
 pfx_idx pfx_placebo_clusters(const pfx_placebo *p);

@@ -5,6 +5,7 @@
 #include "kernels/placebo.h"
 #include "kernels/replicate.h"
 #include "src/rep/placebo_private.h"
+#include "src/rep/refit.h"
 
 enum { LANES = PFX_REP_LANES };
 /* Lists of a batch's draws beyond this leave the cache for good: fewer replicates then. */
@@ -13,6 +14,7 @@ static const double LIST_BYTES = 20.0 * 1048576.0;
 int pfx_placebo_width(const pfx_placebo *p)
 {
     int width = 8 * LANES;
+    if (p->cross) return PFX_PLACEBO_CROSS_REPS;
     while (width > LANES && (double)width * (double)p->most * 2 * sizeof(uint32_t) > LIST_BYTES) width /= 2;
     return width;
 }
@@ -36,7 +38,7 @@ static pfx_idx n_units_drawn(const pfx_placebo *p)
 pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
 {
     pfx_placebo_work_area w = {0};
-    bool blocks = pfx_placebo_by_blocks(p), se = p->std_error;
+    bool blocks = pfx_placebo_by_blocks(p), se = p->std_error, products = se && !p->wide && !p->cross;
     pfx_idx at = 0, W = p->width, units = n_units_drawn(p), levels = p->n_levels * p->m;
 #define TAKE(field, n) w.field = scratch ? (void *)((char *)scratch + at) : NULL, at += ((n) + 63) / 64 * 64
 #define DOUBLES(field, n) TAKE(field, (pfx_idx)sizeof(double) * (n))
@@ -44,15 +46,15 @@ pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
     TAKE(draw, pfx_assign_scratch(p->a));
     DOUBLES(sum, W * p->ld);
     DOUBLES(coef, se ? W * p->ld : 0);
-    DOUBLES(phi, se ? W * 2 * p->k : 0);
-    DOUBLES(theta, se && !p->wide ? W * p->ldt : 0);
+    DOUBLES(phi, se || p->cross ? W * 2 * p->k : 0);
+    DOUBLES(theta, products ? W * p->ldt : 0);
     DOUBLES(square, W);
     DOUBLES(meat, W);
     DOUBLES(slope, W);
     DOUBLES(change, p->most);
     DOUBLES(base, p->most);
-    DOUBLES(lanes, se && !p->wide ? LANES * p->ldt : 0);
-    DOUBLES(product, se && !p->wide ? LANES * p->ldt : 0);
+    DOUBLES(lanes, products ? LANES * p->ldt : 0);
+    DOUBLES(product, products ? LANES * p->ldt : 0);
     WORDS(unit, units);
     WORDS(path, units);
     WORDS(at, (blocks ? W : 1) * p->most);
@@ -62,13 +64,17 @@ pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch)
     WORDS(cell_at, blocks ? p->most : 0);
     WORDS(touched, blocks ? 0 : p->most);
     WORDS(touched_level, blocks ? 0 : p->most);
-    DOUBLES(entry, p->table ? 0 : p->most * p->ld);
-    DOUBLES(mean, p->table ? 0 : levels);
+    DOUBLES(entry, p->table || p->cross ? 0 : p->most * p->ld);
+    DOUBLES(mean, p->table || p->cross ? 0 : levels);
     DOUBLES(level_sum, p->coupled ? levels : 0);
-    DOUBLES(cluster_change, blocks ? 0 : p->G * (p->wide ? LANES : 1));
+    DOUBLES(cluster_change, blocks ? 0 : p->G * (p->cross ? W : p->wide ? LANES : 1));
     DOUBLES(wide_phi, p->wide ? 2 * p->k * LANES : 0);
     DOUBLES(wide_fit, p->wide ? 2 * PFX_PLACEBO_WIDE_ROWS * LANES : 0);
     DOUBLES(wide_score, p->wide ? LANES : 0);
+    DOUBLES(X, p->cross ? p->rows->n * W * p->m : 0);
+    DOUBLES(before, p->cross ? W * p->m : 0);
+    DOUBLES(acc, p->cross ? (p->ld + 2 * (p->m + p->k)) * W : 0);
+    TAKE(refit, p->cross ? pfx_refit_scratch(p->cross) : 0);
 #undef WORDS
 #undef DOUBLES
 #undef TAKE
@@ -223,7 +229,9 @@ static void run_batch(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool o
 {
     pfx_placebo_work_area w = pfx_placebo_lay_out(p, scratch);
     pfx_assign_begin(p->a, w.draw);
-    if (!pfx_placebo_by_blocks(p)) {
+    if (p->cross) {
+        pfx_placebo_cross_batch(p, seed, first, own, &w, field);
+    } else if (!pfx_placebo_by_blocks(p)) {
         pfx_placebo_general(p, seed, first, own, &w, field);
     } else {
         for (int r = 0; r < p->width; r++)

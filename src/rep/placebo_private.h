@@ -51,20 +51,29 @@ struct pfx_placebo {
     double *wide_Q;          /* their Q in blocks of PFX_PLACEBO_WIDE_ROWS, [blocks][k][rows] */
     double *wide_w, *wide_y; /* weight and outcome */
 
+    /* Or where effects cross the clusters: rows are kept, and columns of theirs are projected. */
+    struct pfx_refit *cross;
+    pfx_idx *place; /* [n] of each row in the refit's order */
+    int32_t *code;  /* [n] its cluster */
+
     pfx_idx most;   /* cells of a draw, at most */
     int block_bits; /* cells of a block that is swept at once: a power of two */
     int width;
     double work;
 };
 
-enum { PFX_PLACEBO_WIDE_ROWS = 256 };
+enum { PFX_PLACEBO_WIDE_ROWS = 256, PFX_PLACEBO_CROSS_REPS = 8 };
 
 /* Entry of a cell under a path; mean: [n_levels x m] scratch of the thread. */
 void pfx_placebo_entry(const pfx_placebo *p, uint32_t cell, uint32_t path, double *mean, double *out);
+/* Regressor a of a row under a path; does a unit have two values under it? */
+double pfx_placebo_value(const pfx_placebo *p, pfx_idx i, uint32_t path, int a);
+bool pfx_placebo_switches(const pfx_placebo *p, uint32_t unit, uint32_t path);
 /* Cells, tables and products, from p->rows and the rest. */
 pfx_status pfx_placebo_tables(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
 pfx_status pfx_placebo_products(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
 pfx_status pfx_placebo_cells(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
+pfx_status pfx_placebo_cross_create(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
 
 /* ---- drawing ---- */
 
@@ -104,6 +113,10 @@ typedef struct pfx_placebo_work_area {
     double *mean, *level_sum;                 /* [n_levels x m] */
     double *cluster_change;                   /* [G] zero between replicates; wide: [G][24] */
     double *wide_phi, *wide_fit, *wide_score; /* [2][k][24], [2][rows][24], [24] */
+    /* Where effects cross the clusters. cluster_change is then [G][reps]. */
+    double *X, *before; /* [n][m x reps] drawn regressors, [reps][m] their squares */
+    double *acc;        /* [ld + 2 (m + k)][reps] */
+    void *refit;
     pfx_idx bytes;
 } pfx_placebo_work_area;
 pfx_placebo_work_area pfx_placebo_lay_out(const pfx_placebo *p, void *scratch);
@@ -127,6 +140,8 @@ void pfx_placebo_batch_own(const pfx_placebo *p, void *scratch, double *const *f
 /* The two ways to sums and changes of scores: blocks of cells for all replicates of a batch; or one replicate
  * at a time. The first needs one_to_one and a table, and products where there are standard errors. */
 bool pfx_placebo_by_blocks(const pfx_placebo *p);
+void pfx_placebo_cross_batch(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own, pfx_placebo_work_area *w,
+                             double *const *field);
 void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own,
                          pfx_placebo_work_area *w, double *const *field);
 

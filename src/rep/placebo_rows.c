@@ -28,38 +28,59 @@ typedef struct maker {
     double *sum;  /* [stride x stride] */
 } maker;
 
-/* The finest of the effects that are absorbed: the others are constant within its levels. */
-static pfx_status find_level(maker *m, pfx_err *err)
+/* The finest of the effects that are absorbed, -1: none. *all: there is none though there are effects, or it
+ * has slopes, so that means within levels are not what takes them off. */
+static pfx_status find_finest(const pfx_design *d, int *at, bool *all, pfx_err *err)
 {
-    const pfx_design *d = m->d;
+    *at = -1;
     for (int e = 0; e < d->n_absorbed; e++) {
         bool finest = true;
-        if (d->absorbed[e].n_slopes || !d->absorbed[e].intercept)
-            return pfx_fail(err, PFX_EUSAGE,
-                            "effect %s has slopes: placebo replicates take effects with levels alone",
-                            d->absorbed[e].factor.name);
+        if (d->absorbed[e].n_slopes || !d->absorbed[e].intercept) *all = true;
         for (int f = 0; f < d->n_absorbed && finest; f++) {
             pfx_status st =
                 pfx_factor_nested(d->n, &d->absorbed[e].factor, &d->absorbed[f].factor, 1, &finest, err);
             if (st != PFX_OK) return st;
         }
-        if (!finest) continue;
-        m->out->n_levels = d->absorbed[e].factor.n_levels;
-        if (!(m->out->level = pfx_mem_alloc(d->n, sizeof *m->out->level, err)) ||
-            !(m->out->weight = pfx_mem_calloc(m->out->n_levels, sizeof *m->out->weight, err)))
-            return PFX_ENOMEM;
-        for (pfx_idx i = 0; i < d->n; i++) {
-            int32_t l = d->absorbed[e].factor.code[i];
-            m->out->level[d->row[i]] = l;
-            m->out->weight[l] += d->w ? d->w[i] : 1;
-        }
-        return PFX_OK;
+        if (finest && *at < 0) *at = e;
     }
-    if (d->n_absorbed == 0) return PFX_OK;
-    return pfx_fail(err, PFX_EUSAGE,
-                    "several effects are nested in the clusters and none of them in all others (%s, %s): "
-                    "placebo replicates need one that is; leave one out",
-                    d->absorbed[0].factor.name, d->absorbed[1].factor.name);
+    *all |= d->n_absorbed > 0 && *at < 0;
+    return PFX_OK;
+}
+
+static pfx_status take_level(maker *m, int at, pfx_err *err)
+{
+    const pfx_design *d = m->d;
+    if (at < 0) return PFX_OK;
+    const pfx_factor *e = &d->absorbed[at].factor;
+    m->out->n_levels = e->n_levels;
+    m->out->level = pfx_mem_alloc(d->n, sizeof *m->out->level, err);
+    m->out->weight = pfx_mem_calloc(e->n_levels, sizeof *m->out->weight, err);
+    if (!m->out->level || !m->out->weight) return PFX_ENOMEM;
+    for (pfx_idx i = 0; i < d->n; i++) {
+        m->out->level[d->row[i]] = e->code[i];
+        m->out->weight[e->code[i]] += d->w ? d->w[i] : 1;
+    }
+    return PFX_OK;
+}
+
+/* The design, with the effects that are nested in the clusters absorbed, or all. */
+static pfx_status make_design(maker *m, const pfx_design *d, pfx_err *err)
+{
+    const pfx_placebo_rows_options *o = m->o;
+    pfx_clusterstat_options co = {
+        .n_terms = o->n_drawn, .terms = o->drawn, .n_collinear = o->n_collinear, .collinear = o->collinear};
+    pfx_idx columns = 0;
+    int n_effect, at = -1;
+    bool all = o->cross;
+    pfx_status st = pfx_clusterstat_columns(d, &co, &columns, err);
+    all |= columns > PFX_CLUSTERSTAT_REFIT;
+    if (st == PFX_OK && !all && (st = pfx_clusterstat_design(d, &co, &m->d, &n_effect, err)) == PFX_OK)
+        st = find_finest(m->d, &at, &all, err);
+    if (st != PFX_OK || !all) return st == PFX_OK ? take_level(m, at, err) : st;
+    pfx_design_free(m->d);
+    m->d = NULL;
+    m->out->all = co.absorb = true;
+    return pfx_clusterstat_design(d, &co, &m->d, &n_effect, err);
 }
 
 static void take_block(void *ctx, pfx_idx b, int thread)
@@ -163,8 +184,7 @@ static pfx_status make(maker *m, pfx_err *err)
 {
     const pfx_placebo_rows_options *o = m->o;
     const pfx_absorb_options ao = {.tol = o->tol, .maxiter = o->maxiter, .nth = o->nth, .isa = o->isa};
-    pfx_status st = find_level(m, err);
-    if (st == PFX_OK) st = pfx_absorber_create(m->d, &ao, &m->a, err);
+    pfx_status st = pfx_absorber_create(m->d, &ao, &m->a, err);
     if (st == PFX_OK) st = pfx_solve_create(m->d, m->a, o->nth, o->isa, &m->s, err);
     if (st == PFX_OK) st = pfx_clusterstat_check_kept(m->d, m->s, o->n_drawn, err);
     if (st != PFX_OK) return st;
@@ -177,18 +197,15 @@ static pfx_status make(maker *m, pfx_err *err)
 pfx_status pfx_placebo_rows_create(const pfx_design *d, const pfx_placebo_rows_options *o,
                                    pfx_placebo_rows **out, pfx_err *err)
 {
-    const pfx_clusterstat_options co = {
-        .n_terms = o->n_drawn, .terms = o->drawn, .n_collinear = o->n_collinear, .collinear = o->collinear};
     pfx_design numbered = *d; /* its rows numbered, to find them when the absorber has sorted its own */
     maker m = {.o = o, .w = d->w};
     pfx_status st = PFX_ENOMEM;
-    int n_effect;
     numbered.row = pfx_mem_alloc(d->n, sizeof *numbered.row, err);
     m.out = pfx_mem_calloc(1, sizeof *m.out, err);
     if (!numbered.row || !m.out) goto done;
     for (pfx_idx i = 0; i < d->n; i++) numbered.row[i] = i;
     m.out->n = d->n;
-    if ((st = pfx_clusterstat_design(&numbered, &co, &m.d, &n_effect, err)) == PFX_OK) st = make(&m, err);
+    if ((st = make_design(&m, &numbered, err)) == PFX_OK) st = make(&m, err);
 done:
     pfx_solve_free(m.s);
     pfx_absorber_free(m.a);

@@ -20,14 +20,13 @@ static double weight(const pfx_placebo *p, pfx_idx i)
     return p->w ? p->w[i] : 1;
 }
 
-static double value(const pfx_placebo *p, pfx_idx i, uint32_t path, int a)
+double pfx_placebo_value(const pfx_placebo *p, pfx_idx i, uint32_t path, int a)
 {
     const double *v = p->a->path + (pfx_idx)path * p->a->n_periods;
     return v[p->period ? p->period[i] : 0] * (p->factor ? p->factor[(pfx_idx)a * p->rows->n + i] : 1);
 }
 
-/* Does a unit have two values under the path? */
-static bool switches(const pfx_placebo *p, uint32_t unit, uint32_t path)
+bool pfx_placebo_switches(const pfx_placebo *p, uint32_t unit, uint32_t path)
 {
     const double *v = p->a->path + (pfx_idx)path * p->a->n_periods;
     pfx_idx first = p->cell_start[p->cell0[unit]], end = p->cell_start[p->cell0[unit + 1]];
@@ -46,7 +45,7 @@ static void level_means(const pfx_placebo *p, uint32_t cell, uint32_t path, doub
         memset(mean + (pfx_idx)level[p->cell_rows[r]] * m, 0, (size_t)m * sizeof *mean);
     for (pfx_idx r = p->cell_start[cell]; r < p->cell_start[cell + 1]; r++) {
         pfx_idx i = p->cell_rows[r];
-        for (int a = 0; a < m; a++) mean[(pfx_idx)level[i] * m + a] += weight(p, i) * value(p, i, path, a);
+        for (int a = 0; a < m; a++) mean[(pfx_idx)level[i] * m + a] += weight(p, i) * pfx_placebo_value(p, i, path, a);
     }
 }
 
@@ -61,7 +60,7 @@ void pfx_placebo_entry(const pfx_placebo *p, uint32_t cell, uint32_t path, doubl
         pfx_idx i = p->cell_rows[r];
         const double *q = p->rows->Q + i * p->rows->stride;
         for (int a = 0; a < m; a++) {
-            v[a] = value(p, i, path, a);
+            v[a] = pfx_placebo_value(p, i, path, a);
             if (p->coupled) out[p->at_level + a] += weight(p, i) * v[a];
             if (!level) continue;
             double mu = mean[(pfx_idx)level[i] * m + a] / p->level_weight[level[i]];
@@ -76,7 +75,7 @@ void pfx_placebo_entry(const pfx_placebo *p, uint32_t cell, uint32_t path, doubl
         }
     }
     uint32_t unit = p->unit_of[cell]; /* counted at its first cell */
-    if (cell == p->cell0[unit]) out[p->at_switch] = switches(p, unit, path);
+    if (cell == p->cell0[unit]) out[p->at_switch] = pfx_placebo_switches(p, unit, path);
 }
 
 typedef struct job {

@@ -37,7 +37,7 @@ pfx_refit_work pfx_refit_lay_out(const pfx_refit *f, void *scratch)
     TAKE(R, block);
     TAKE(P, iterates ? block : 0);
     TAKE(Y, iterates ? block : 0);
-    TAKE(G, f->in.slots * block);
+    TAKE(G, (f->in.slots > 0 ? f->in.slots : 1) * block);
     TAKE(a, q);
     TAKE(e, q);
     TAKE(buf, rows * p);
@@ -115,8 +115,8 @@ void pfx_refit_free(pfx_refit *f)
     if (!f) return;
     void *const part[] = {f->row,      f->level,     f->cluster,     f->w,         f->Q,
                           f->entry,    f->entry_col, f->entry_level, f->row_entry, f->col_entry,
-                          f->of_entry, f->col_row,   f->of_row,      f->S.ptr,     f->S.col,
-                          f->L0,       f->inv0,      f->val0,        f->diag0};
+                          f->of_entry, f->col_row,   f->of_row,      f->of_rest,   f->S.ptr,
+                          f->S.col,    f->L0,        f->inv0,        f->val0,      f->diag0};
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) pfx_mem_free(part[i]);
     for (int e = 0; e < f->n_rest; e++) {
         pfx_mem_free(f->col[e]);
@@ -149,19 +149,20 @@ const pfx_idx *pfx_refit_row(const pfx_refit *f)
 
 /* ---- one replicate ---- */
 
-/* Rows r0 .. r1 - 1 of one level less its weighted means, to `to`; nested: they have none. */
-static void centre(const pfx_refit *f, const pfx_refit_work *w, pfx_idx l, double *to)
+/* Rows of one level less its weighted means, to `to`. Where it is nested they have none. */
+static const double *centre(const pfx_refit *f, const pfx_refit_work *w, pfx_idx l, double *to)
 {
     int p = f->p;
     pfx_idx r0 = f->level[l], n = f->level[l + 1] - r0;
+    if (f->nested) return f->Q + r0 * p;
     memcpy(to, f->Q + r0 * p, (size_t)(n * p) * sizeof *to);
-    if (f->nested) return;
     memset(w->mean, 0, (size_t)p * sizeof *w->mean);
     for (pfx_idx i = 0; i < n; i++)
         for (int j = 0; j < p; j++) w->mean[j] += w->v[r0 + i] * to[i * p + j];
     for (int j = 0; j < p; j++) w->mean[j] /= w->total[l];
     for (pfx_idx i = 0; i < n; i++)
         for (int j = 0; j < p; j++) to[i * p + j] -= w->mean[j];
+    return to;
 }
 
 /* C = B'WMQ, and, where cluster statistics do not have it, the Gram matrix of MQ. */
@@ -175,12 +176,12 @@ static void sum_rows(const pfx_refit *f, const pfx_refit_work *w)
         pfx_idx r0 = f->level[l], n = f->level[l + 1] - r0;
         double *to = w->buf + held * p;
         if (w->total[l] > 0) {
-            centre(f, w, l, to);
+            const double *from = centre(f, w, l, to);
             for (pfx_idx i = 0; i < n; i++)
                 for (int e = 0; e < f->n_rest; e++) {
                     double x = w->v[r0 + i] * pfx_refit_value(f, e, r0 + i),
                            *c = w->C + f->col[e][r0 + i] * ld;
-                    for (int j = 0; j < p; j++) c[j] += x * to[i * p + j];
+                    for (int j = 0; j < p; j++) c[j] += x * from[i * p + j];
                 }
             memcpy(w->bufw + held, w->v + r0, (size_t)n * sizeof *w->bufw);
             if (!f->nested) held += n;
@@ -293,4 +294,46 @@ double pfx_refit_squares(const pfx_refit *f, int slot, const double *weight, pfx
     }
     for (pfx_idx g = 0; g < f->G; g++) sum += weight[g] * w.score[g] * w.score[g];
     return sum;
+}
+
+/* ---- projections in the full sample ---- */
+
+/* Rows less the weighted means of their levels. */
+static void centre_columns(const pfx_refit *f, int m, double *X, double *mean)
+{
+    for (pfx_idx l = 0; l < f->n_levels; l++) {
+        double total = 0;
+        memset(mean, 0, (size_t)m * sizeof *mean);
+        for (pfx_idx r = f->level[l]; r < f->level[l + 1]; r++) {
+            double v = f->w ? f->w[r] : 1;
+            total += v;
+            for (int j = 0; j < m; j++) mean[j] += v * X[r * m + j];
+        }
+        for (int j = 0; j < m; j++) mean[j] /= total;
+        for (pfx_idx r = f->level[l]; r < f->level[l + 1]; r++)
+            for (int j = 0; j < m; j++) X[r * m + j] -= mean[j];
+    }
+}
+
+bool pfx_refit_project(const pfx_refit *f, double *X, void *scratch)
+{
+    const pfx_refit_work w = pfx_refit_lay_out(f, scratch);
+    int m = f->in.columns;
+    pfx_idx ld = f->ld;
+    centre_columns(f, m, X, w.mean);
+    memset(w.C, 0, (size_t)(f->q * ld) * sizeof *w.C);
+    for (pfx_idx r = 0; r < f->n; r++)
+        for (int e = 0; e < f->n_rest; e++) {
+            double v = (f->w ? f->w[r] : 1) * pfx_refit_value(f, e, r), *c = w.C + f->col[e][r] * ld;
+            for (int j = 0; j < m; j++) c[j] += v * X[r * m + j];
+        }
+    bool solved = pfx_refit_solve_full(f, &w, w.G);
+    for (pfx_idx r = 0; r < f->n; r++)
+        for (int e = 0; e < f->n_rest; e++) {
+            double v = pfx_refit_value(f, e, r);
+            const double *g = w.G + f->col[e][r] * ld;
+            for (int j = 0; j < m; j++) X[r * m + j] -= v * g[j];
+        }
+    centre_columns(f, m, X, w.mean);
+    return solved;
 }

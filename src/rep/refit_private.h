@@ -33,7 +33,8 @@ struct pfx_refit {
     int32_t *entry_col, *entry_level; /* [n_entries] */
     int32_t *row_entry;               /* [n x n_rest] entry of a row, from its level's first on */
     pfx_idx *col_entry, *of_entry;    /* [q + 1] and [n_entries]: entries of each column */
-    pfx_idx *col_row, *of_row;        /* [q + 1] and [n x n_rest]: row x n_rest + effect */
+    pfx_idx *col_row, *of_row;        /* [q + 1] and [n x n_rest]: rows of each column, */
+    uint8_t *of_rest;                 /* and which effect they are its rows by */
     pfx_sparse S;
     pfx_sparse_factor *factor; /* NULL: plain */
     pfx_refit_way way;
@@ -67,6 +68,7 @@ pfx_status pfx_refit_rows(pfx_refit *f, pfx_err *err) PFX_MUST;
 void pfx_refit_assemble(const pfx_refit *f, const pfx_refit_work *w);
 /* G from C; R what is left of it. */
 bool pfx_refit_solve(const pfx_refit *f, const pfx_refit_work *w, double *G);
+bool pfx_refit_solve_full(const pfx_refit *f, const pfx_refit_work *w, double *G); /* for the full sample */
 /* The full sample's: val0, L0. NOMEM. */
 pfx_status pfx_refit_full(pfx_refit *f, pfx_err *err) PFX_MUST;
 

@@ -145,6 +145,10 @@ static pfx_status turn(pfx_refit *f, pfx_err *err)
     if (key && f->of_entry) {
         for (pfx_idx i = 0; i < n; i++) key[i] = f->col[i % f->n_rest][i / f->n_rest];
         sort_by(n, key, f->q, f->col_row, f->of_row);
+        for (pfx_idx i = 0; i < n; i++) {
+            f->of_rest[i] = (uint8_t)(f->of_row[i] % f->n_rest);
+            f->of_row[i] /= f->n_rest;
+        }
         sort_by(f->n_entries, f->entry_col, f->q, f->col_entry, f->of_entry);
     }
     pfx_mem_free(key);
@@ -211,10 +215,12 @@ pfx_status pfx_refit_rows(pfx_refit *f, pfx_err *err)
     f->col_entry = pfx_mem_alloc(f->q + 1, sizeof *f->col_entry, err);
     f->col_row = pfx_mem_alloc(f->q + 1, sizeof *f->col_row, err);
     f->of_row = pfx_mem_alloc(n, sizeof *f->of_row, err);
+    f->of_rest = pfx_mem_alloc(n, sizeof *f->of_rest, err);
     f->S.ptr = pfx_mem_alloc(f->q + 1, sizeof *f->S.ptr, err);
-    st = place && f->entry && f->row_entry && f->col_entry && f->col_row && f->of_row && f->S.ptr
-             ? PFX_OK
-             : PFX_ENOMEM;
+    st =
+        place && f->entry && f->row_entry && f->col_entry && f->col_row && f->of_row && f->of_rest && f->S.ptr
+            ? PFX_OK
+            : PFX_ENOMEM;
     /* Twice: once for the order in which a factor fills least, once in that order. */
     if (st == PFX_OK) st = number_columns(f, err);
     if (st == PFX_OK) st = pfx_sparse_order(&f->S, place, err);

@@ -34,9 +34,9 @@ void pfx_refit_assemble(const pfx_refit *f, const pfx_refit_work *w)
             w->val[k] = 0;
         }
         for (pfx_idx i = f->col_row[a]; i < f->col_row[a + 1]; i++) {
-            pfx_idx r = f->of_row[i] / f->n_rest;
+            pfx_idx r = f->of_row[i];
             if (w->v[r] == 0) continue;
-            double x = w->v[r] * pfx_refit_value(f, (int)(f->of_row[i] % f->n_rest), r);
+            double x = w->v[r] * pfx_refit_value(f, f->of_rest[i], r);
             for (int e = 0; e < f->n_rest; e++) w->val[w->mark[f->col[e][r]]] += x * pfx_refit_value(f, e, r);
         }
         w->floor[a] = PFX_REFIT_LOST * w->val[w->mark[a]];
@@ -78,7 +78,7 @@ static void precondition(const pfx_refit *f, const pfx_refit_work *w, double *rz
 
 /* Conjugate gradients for all right-hand sides, from zero: the full sample's solution is in the columns
  * already. */
-static bool iterate(const pfx_refit *f, const pfx_refit_work *w, double *G)
+static bool iterate(const pfx_refit *f, const pfx_refit_work *w, const double *val, double *G)
 {
     pfx_idx ld = f->ld, size = f->q * ld;
     double *rz = w->cg, *first = rz + ld, *pq = first + ld, *alpha = pq + ld, *now = alpha + ld;
@@ -93,7 +93,7 @@ static bool iterate(const pfx_refit *f, const pfx_refit_work *w, double *G)
         for (pfx_idx c = 0; c < ld; c++) done &= !(rz[c] > TOL2 * first[c]);
         if (done || it == f->in.maxiter) return done;
         for (pfx_idx i = 0; i < size; i++) w->P[i] = w->Y[i] + now[i % ld] * w->P[i];
-        pfx_k_spmm(f->in.isa, 0, f->q, f->S.ptr, f->S.col, w->val, ld, w->P, w->Y, pq);
+        pfx_k_spmm(f->in.isa, 0, f->q, f->S.ptr, f->S.col, val, ld, w->P, w->Y, pq);
         for (pfx_idx c = 0; c < ld; c++) alpha[c] = rz[c] > TOL2 * first[c] && pq[c] > 0 ? rz[c] / pq[c] : 0;
         for (pfx_idx i = 0; i < size; i++) {
             G[i] += alpha[i % ld] * w->P[i];
@@ -109,13 +109,24 @@ bool pfx_refit_solve(const pfx_refit *f, const pfx_refit_work *w, double *G)
 {
     if (f->way != PFX_REFIT_ANEW) {
         if (f->way == PFX_REFIT_PLAIN) invert_diagonal(f, w->val, w->floor, w->inv);
-        return iterate(f, w, G);
+        return iterate(f, w, w->val, G);
     }
     memset(w->row, 0, (size_t)f->q * sizeof *w->row);
     pfx_sparse_numeric(&f->S, f->factor, w->floor, w->val, w->L, w->inv, w->row, w->next);
     memcpy(G, w->C, (size_t)(f->q * f->ld) * sizeof *G);
     memset(w->R, 0, (size_t)(f->q * f->ld) * sizeof *w->R);
     pfx_sparse_solve(f->factor, w->L, w->inv, f->ld, G);
+    return true;
+}
+
+bool pfx_refit_solve_full(const pfx_refit *f, const pfx_refit_work *w, double *G)
+{
+    if (!f->factor) {
+        memcpy(w->inv, f->diag0, (size_t)f->q * sizeof *w->inv);
+        return iterate(f, w, f->val0, G);
+    }
+    memcpy(G, w->C, (size_t)(f->q * f->ld) * sizeof *G);
+    pfx_sparse_solve(f->factor, f->L0, f->inv0, f->ld, G);
     return true;
 }
 

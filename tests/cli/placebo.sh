@@ -97,6 +97,13 @@ expect 3 "sha256" "$P" merge "$dir/half.1.h5" "$dir/other.2.h5" -o "$dir/out/d.h
 mv "$dir/own.kept" "$dir/own.csv"
 expect 2 "no regular file" "$P" placebo "$panel" "$m" --treatment D --assignments /dev/null
 
+# Two-stage least squares: the reduced form is named, and it runs.
+form='y ~ x + D | firm + year'
+expect 2 "in the reduced form: '$form'" "$P" placebo "$panel" 'y ~ x | firm + year | half ~ D' --treatment D
+expect 2 "in the reduced form: 'y ~ 1 + D'" "$P" placebo "$panel" 'y ~ 1 | half ~ D' --treatment D
+json "$form" --treatment D --reps 99 >/dev/null
+json 'y - 0.5 * half ~ x + D | firm + year' --treatment D --reps 99 >/dev/null
+
 # Bad input.
 expect 2 "needs --treatment" "$P" placebo "$panel" "$m"
 expect 2 "no regressor of the formula is made of" "$P" placebo "$panel" "$m" --treatment post -o "$dir/out/d.h5"

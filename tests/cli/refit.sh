@@ -39,4 +39,19 @@ line=$(awk -F, 'NR > 1' "$dir/clusters.csv" | head -n 7 | tail -n 1)
 firm=$(echo "$line" | cut -d '"' -f 2)
 near "$(echo "$line" | cut -d , -f 4)" \
     "$("$P" fit "$panel" "$model" --where "firm != $firm" --keep-singletons --format csv --quiet | awk -F, '$6 == "ROA" {print $7}')" "without firm $firm"
+
+# Placebo: the data's own assignment, drawn, is the fit; the same draws on any number of threads.
+"$P" fit "$panel" "$model" --format csv --quiet >"$dir/fit.csv" 2>/dev/null
+rm -f "$dir/now.h5" "$dir/one.h5"
+draw() { ok "$P" placebo "$panel" "$model" --treatment IDC --quiet --format json --force "$@"; }
+draw --reps 200 --threads 1 -o "$dir/one.h5"
+steady <"$dir/stdout" >"$dir/one"
+near "$(value estimate "$dir/one")" "$(awk -F, '$6 == "IDC" {print $7}' "$dir/fit.csv")" "the estimate"
+holds '"projection": "cholesky"'
+for n in 2 7; do
+    draw --reps 200 --threads $n -o "$dir/now.h5"
+    steady <"$dir/stdout" | cmp -s - "$dir/one" || fault "placebo: --threads $n differs"
+    cmp -s "$dir/now.h5" "$dir/one.h5" || fault "placebo: --threads $n: other draws"
+done
+ok "$P" inference "$dir/one.h5" --level 0.9 --quiet
 finish

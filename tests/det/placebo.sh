@@ -8,7 +8,7 @@ panelfx=${PANELFX:-$PWD/panelfx}
 run() {
     out=$1
     shift
-    "$panelfx" placebo "$dir/panel.h5" 'EXPY ~ IDC + IDC:ROA + ROA + lnEmployee | firm + year' --treatment IDC --coef IDC --reps 2000 \
+    "$panelfx" placebo "$dir/panel.h5" "EXPY ~ IDC + IDC:ROA + ROA + lnEmployee | firm + $effect" --treatment IDC --coef IDC --reps 2000 \
         --format json --quiet -o "$dir/draws.h5" --force "$@" >"$dir/raw"
     sed -E 's/"(read_s|compute_s|total_s|threads|peak_memory_bytes)": *[^,}]*//g' "$dir/raw" >"$dir/$out"
     grep -q '"estimate"' "$dir/$out"
@@ -17,7 +17,9 @@ isas=portable
 for i in x86-64-v3 x86-64-v4; do
     if "$panelfx" summary "$dir/panel.h5" ROA --isa $i --quiet >/dev/null 2>&1; then isas="$isas $i"; else echo "not on this CPU: $i"; fi
 done
-for scheme in permute random-date within-period; do
+for scheme in permute random-date within-period "permute --reps 300" "random-date --reps 300"; do
+    effect=year
+    case $scheme in *reps*) effect=industry^year ;; esac # crosses the firms: rows are projected
     run reference --threads 1 --isa portable --scheme $scheme
     for isa in $isas; do
         run first --threads 1 --isa $isa --scheme $scheme

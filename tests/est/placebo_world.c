@@ -41,7 +41,8 @@ pfx_placebo *placebo_prepare_world(const world *w, int nth, pfx_isa isa)
                                .isa = isa,
                                .std_error = true,
                                .ssc = ssc(w->fit),
-                               .max_bytes = bytes};
+                               .max_bytes = bytes,
+                               .cross = w->s.cross};
     assert_ok(pfx_placebo_create(&in, w->assign, &p, &err));
     return p;
 }

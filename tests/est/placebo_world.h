@@ -21,6 +21,7 @@ typedef struct setting {
     int n_drawn;
     double max_bytes; /* 0: none; below 0: that many times the bytes of the products */
     pfx_idx reps;
+    bool cross; /* columns of rows are projected off all effects */
 } setting;
 
 typedef struct world {

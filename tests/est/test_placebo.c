@@ -32,25 +32,36 @@ static void compare_refits(setting s)
 static void test_refits(void **state)
 {
     static const setting all[] = {
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 300},
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_RANDOM_DATE, 2, 0, 30},
-        {300, FIRM | YEAR, TOWN, TOWN, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {300, FIRM | YEAR, FIRM, TOWN, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 2, 0, 30},
-        {300, FIRM | YEAR, TOWN, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {200, FIRM | YEAR | INDUSTRY, FIRM, FIRM, PFX_W_NONE, ON_OFF, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {200, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 2, 0, 30},
-        {200, YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {200, 0, FIRM, FIRM, PFX_W_NONE, CONSTANT, PFX_PLACEBO_PERMUTE, 1, 0, 30},
-        {200, FIRM, FIRM, FIRM, PFX_W_ANALYTIC, NUMBERS, PFX_PLACEBO_PERMUTE, 2, 0, 30},
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, NUMBERS, PFX_PLACEBO_PERMUTE, 1, -3, 30},
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, ON_OFF, PFX_PLACEBO_PERMUTE, 2, 1000, 30},
-        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, NUMBERS, PFX_PLACEBO_WITHIN, 1, 0, 30},
-        {200, FIRM | YEAR, TOWN, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_WITHIN, 2, 0, 30},
-        {200, INDUSTRY | YEAR, INDUSTRY, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 300, false},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_RANDOM_DATE, 2, 0, 30, false},
+        {300, FIRM | YEAR, TOWN, TOWN, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {300, FIRM | YEAR, FIRM, TOWN, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 2, 0, 30, false},
+        {300, FIRM | YEAR, TOWN, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {200, FIRM | YEAR | INDUSTRY, FIRM, FIRM, PFX_W_NONE, ON_OFF, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {200, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 2, 0, 30, false},
+        {200, YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {200, 0, FIRM, FIRM, PFX_W_NONE, CONSTANT, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
+        {200, FIRM, FIRM, FIRM, PFX_W_ANALYTIC, NUMBERS, PFX_PLACEBO_PERMUTE, 2, 0, 30, false},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, NUMBERS, PFX_PLACEBO_PERMUTE, 1, -3, 30, false},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, ON_OFF, PFX_PLACEBO_PERMUTE, 2, 1000, 30, false},
+        {200, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, NUMBERS, PFX_PLACEBO_WITHIN, 1, 0, 30, false},
+        {200, FIRM | YEAR, TOWN, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_WITHIN, 2, 0, 30, false},
+        {200, INDUSTRY | YEAR, INDUSTRY, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 30, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) compare_refits(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        setting s = all[i];
+        s.cross = s.effects != 0;
+        s.max_bytes = 0;
+        compare_refits(s);
+    }
+    /* Effects that cross the clusters wholly, and two nested effects of which neither is the finest. */
+    compare_refits((setting){200, FIRM | YEAR, GROUP, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 2, 0,
+                             30, false});
+    compare_refits((setting){200, GROUP | INDUSTRY | YEAR, FIRM, FIRM, PFX_W_NONE, NUMBERS,
+                             PFX_PLACEBO_PERMUTE, 1, 0, 30, true});
 }
 
 /* ---- the same bits ---- */
@@ -85,9 +96,10 @@ static void compare_bits(setting s)
 static void test_same_bits(void **state)
 {
     static const setting all[] = {
-        {300, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0},
-        {300, FIRM | YEAR, FIRM, TOWN, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_RANDOM_DATE, 2, 0, 0},
-        {100, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, NUMBERS, PFX_PLACEBO_WITHIN, 1, 1000, 0},
+        {300, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0, false},
+        {300, FIRM | YEAR, FIRM, TOWN, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_RANDOM_DATE, 2, 0, 0, false},
+        {100, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, NUMBERS, PFX_PLACEBO_WITHIN, 1, 1000, 0, false},
+        {100, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 2, 0, 0, true},
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) compare_bits(all[i]);
@@ -221,7 +233,7 @@ static int ascending(const void *a, const void *b)
 static void test_enumeration(void **state)
 {
     (void)state;
-    setting s = {60, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0};
+    setting s = {60, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0, false};
     world w = placebo_world_new(s);
     pfx_err err = {0};
     int32_t *stratum = calloc((size_t)w.a.n, sizeof *stratum);
@@ -345,7 +357,7 @@ static void test_all_once(void **state)
 static void test_file(void **state)
 {
     (void)state;
-    setting s = {100, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_FILE, 1, 0, 0};
+    setting s = {100, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_FILE, 1, 0, 0, false};
     world w = placebo_world_new(s);
     pfx_err err = {0};
     grid *g = malloc(sizeof *g);
@@ -428,10 +440,9 @@ static void test_refusals(void **state)
 }
 
 /* Every allocation failing in turn leaves nothing behind. */
-static void test_allocations(void **state)
+static void fail_allocations(bool cross)
 {
-    (void)state;
-    setting s = {24, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0};
+    setting s = {24, FIRM | YEAR, FIRM, FIRM, PFX_W_ANALYTIC, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0, false};
     world w = placebo_world_new(s);
     pfx_placebo_free(w.p);
     w.p = NULL;
@@ -448,7 +459,8 @@ static void test_allocations(void **state)
                                    .maxiter = 100,
                                    .nth = 1,
                                    .std_error = true,
-                                   .ssc = 1};
+                                   .ssc = 1,
+                                   .cross = cross};
         pfx_mem_fail_at(k);
         pfx_status st = pfx_assign_create(&w.in, &a, &err);
         if (st == PFX_OK) st = pfx_placebo_create(&in, a, &p, &err);
@@ -462,6 +474,13 @@ static void test_allocations(void **state)
         assert_int_equal(st, PFX_ENOMEM);
     }
     placebo_world_free(&w);
+}
+
+static void test_allocations(void **state)
+{
+    (void)state;
+    fail_allocations(false);
+    fail_allocations(true);
 }
 
 int main(void)
