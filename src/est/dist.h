@@ -16,4 +16,8 @@ double pfx_dist_f_p(double f, double df1, double df2);
 double pfx_dist_chi2_p(double x, double df);
 double pfx_dist_f_critical(double level, double df1, double df2);
 
+/* The x with P(X > x) = 1 - level, X noncentral chi-squared of df > 0, not necessarily whole, and noncentrality
+ * lambda >= 0: a mixture of central ones with Poisson weights. NaN as above, and where the root is not found. */
+double pfx_dist_noncentral_chi2_critical(double level, double df, double lambda);
+
 #endif

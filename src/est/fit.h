@@ -111,7 +111,7 @@ typedef struct pfx_fit {
     double df_residual;          /* n - rank of everything, all effects counted */
     pfx_idx df_absorbed;         /* parameters of the absorbed effects as counted for df_residual */
     pfx_idx rank_absorbed;       /* exact, -1 if not computed */
-    double df_t;                 /* degrees of freedom of t (with CR2 see pfx_coef.df) and F */
+    double df_t;                 /* degrees of freedom of t and F; with CRV3, CV3J, CR2 see pfx_coef.df, of which F has the least */
     double k_adj;                /* the K of the small-sample factor (n-1)/(n-K) */
     double factor[3];            /* of the meat of each component: iid, HC1, one cluster [0]; two-way all three */
     double f, f_df1, f_df2, f_p; /* Wald F of all slopes with this variance */

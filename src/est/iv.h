@@ -43,6 +43,10 @@ typedef struct pfx_stock_yogo {
 extern const double pfx_stock_yogo_bias[PFX_STOCK_YOGO_BIAS], pfx_stock_yogo_size[PFX_STOCK_YOGO_SIZE];
 pfx_stock_yogo pfx_stock_yogo_values(int n_endogenous, int n_instruments);
 
+enum { PFX_EFFECTIVE_BIAS = 4 };
+/* Shares tau of the worst-case bias that the effective F is tested for, 5, 10, 20, 30 %. */
+extern const double pfx_effective_bias[PFX_EFFECTIVE_BIAS];
+
 typedef struct pfx_iv {
     int n_endogenous, n_instruments; /* excluded instruments */
     pfx_iv_stage *stage;             /* [n_endogenous] */
@@ -50,6 +54,8 @@ typedef struct pfx_iv {
     double kp_f, cd_f; /* rk Wald F of weak identification; Cragg and Donald (1993) */
     pfx_stock_yogo critical;
     double effective_f;        /* Montiel Olea and Pflueger (2013), one endogenous variable; else NaN */
+    double effective_df;       /* its effective degrees of freedom, at a bias of 10 % */
+    double effective_critical[PFX_EFFECTIVE_BIAS]; /* of a test of 5 %: the simplified, conservative ones */
     pfx_iv_test j;             /* Sargan (iid) or Hansen J at two-step GMM; df1 is 0 where just identified */
     pfx_iv_test ar_f, ar_chi2; /* Anderson and Rubin (1949): all endogenous coefficients are zero */
     pfx_iv_set ar_set;

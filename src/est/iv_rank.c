@@ -3,6 +3,7 @@
 #include "src/est/iv_private.h"
 
 #include <gsl/gsl_linalg.h>
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 #include "src/base/mem.h"
@@ -134,6 +135,31 @@ static double rk(const pfx_ivm *v, int at, const scratch *w)
     return pfx_quadratic_form(q, w->T, w->x, w->work);
 }
 
+const double pfx_effective_bias[PFX_EFFECTIVE_BIAS] = {0.05, 0.10, 0.20, 0.30};
+
+/* The effective F is about a weighted sum of noncentral chi-squares, which is taken for one of K degrees of freedom,
+ * as Patnaik (1949): K = (tr W)^2 (1 + 2x) / (tr W'W + 2x tr W max eig W), x = 1 / tau, the worst of all structural
+ * covariances, W the variance S of the first stage. Montiel Olea and Pflueger (2013), section 2.3. work [l x l]. */
+static pfx_status effective_critical(pfx_iv *iv, int l, const double *S, double *work, pfx_err *err)
+{
+    double trace = 0, square = 0, most = 0, *lambda = pfx_mem_alloc(l, sizeof *lambda, err);
+    if (!lambda) return PFX_ENOMEM;
+    memcpy(work, S, (size_t)(l * l) * sizeof *work);
+    bool found = LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'N', 'U', l, work, l, lambda) == 0;
+    for (int a = 0; a < l && found; a++) {
+        trace += lambda[a];
+        square += lambda[a] * lambda[a];
+        most = fmax(most, lambda[a]);
+    }
+    pfx_mem_free(lambda);
+    for (int i = 0; i < PFX_EFFECTIVE_BIAS && found && trace > 0; i++) {
+        double x = 1 / pfx_effective_bias[i], k = trace * trace * (1 + 2 * x) / (square + 2 * x * trace * most);
+        iv->effective_critical[i] = pfx_dist_noncentral_chi2_critical(0.95, k, x * k) / k;
+        if (pfx_effective_bias[i] == 0.10) iv->effective_df = k;
+    }
+    return PFX_OK;
+}
+
 pfx_status pfx_iv_rank_tests(pfx_ivm *v, pfx_err *err)
 {
     pfx_iv *iv = v->iv;
@@ -149,7 +175,8 @@ pfx_status pfx_iv_rank_tests(pfx_ivm *v, pfx_err *err)
     iv->cd_f = sigma * sigma / left * v->left / l1;
     iv->kp_lm = pfx_iv_chi2(rk(v, v->at_partial, &w), q);
     iv->kp_f = rk(v, v->at_r, &w) * v->ratio / l1;
-    iv->effective_f = NAN;
+    iv->effective_f = iv->effective_df = NAN;
+    for (int i = 0; i < PFX_EFFECTIVE_BIAS; i++) iv->effective_critical[i] = NAN;
     if (n == 1) {
         combined(v, v->at_r, 1, &one, w.S, w.list, w.M);
         for (int a = 0; a < l1; a++) {
@@ -158,6 +185,7 @@ pfx_status pfx_iv_rank_tests(pfx_ivm *v, pfx_err *err)
             trace += w.S[a * l1 + a];
         }
         iv->effective_f = length2 / trace * v->ratio;
+        st = effective_critical(iv, l1, w.S, w.T, err);
     }
 done:
     free_scratch(&w);

@@ -63,6 +63,19 @@ static void fill_statistics(pfx_ols *m)
     f->log_likelihood = -0.5 * m->n * (log(2 * M_PI) + log(f->ssr / m->n) + 1);
 }
 
+/* Degrees of freedom of a test of restrictions R [q x k] (NULL: of all slopes): where each coefficient has its own, the
+ * least of those tested. */
+static double test_df(const pfx_ols *m, int q, const double *R)
+{
+    double df = m->ssc.df_t;
+    for (int j = R ? 0 : m->intercept; m->df && j < m->k; j++) {
+        bool tested = !R;
+        for (int i = 0; i < q; i++) tested |= R && R[(pfx_idx)i * m->k + j] != 0;
+        if (tested && !(m->df[j] >= df)) df = m->df[j];
+    }
+    return df;
+}
+
 /* All slopes are zero. */
 static pfx_status fill_f(pfx_ols *m, pfx_err *err)
 {
@@ -70,7 +83,7 @@ static pfx_status fill_f(pfx_ols *m, pfx_err *err)
     int k = m->k, i0 = m->intercept, q = k - i0;
     f->f = f->f_p = NAN;
     f->f_df1 = q;
-    f->f_df2 = m->ssc.df_t;
+    f->f_df2 = test_df(m, 0, NULL);
     if (q == 0) return PFX_OK;
     pfx_idx qq = (pfx_idx)q * q;
     double *S = pfx_mem_alloc(2 * qq + 2 * q, sizeof *S, err);
@@ -106,7 +119,7 @@ static pfx_status fill_tests(pfx_ols *m, pfx_err *err)
         pfx_wald *test = &f->tests[f->n_tests++];
         st = pfx_restrictions_parse(m->o->tests[t], m->k, terms, f->n_collinear,
                                     (const char *const *)f->collinear, &w, err);
-        if (st == PFX_OK) st = pfx_wald_test(&w, b, f->V, m->ssc.df_t, test, err);
+        if (st == PFX_OK) st = pfx_wald_test(&w, b, f->V, test_df(m, w.q, w.R), test, err);
         if (st == PFX_OK && !(test->hypothesis = pfx_mem_strdup(m->o->tests[t], err))) st = PFX_ENOMEM;
         pfx_restrictions_clear(&w);
     }

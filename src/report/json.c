@@ -60,7 +60,7 @@ json_t *pfx_json_coefficients(maker *k, const pfx_fit *f)
         set(k, o, "p_value", real(c->p_value));
         set(k, o, "conf_low", real(c->conf_low));
         set(k, o, "conf_high", real(c->conf_high));
-        if (f->vcov == PFX_VCOV_CR2) set(k, o, "df", real(c->df));
+        if (pfx_vcov_leaves_out(f->vcov)) set(k, o, "df", whole(c->df));
         push(k, a, o);
     }
     return a;

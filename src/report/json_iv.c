@@ -62,6 +62,17 @@ static json_t *critical(maker *k, const pfx_stock_yogo *c)
     return o;
 }
 
+static json_t *effective_critical(maker *k, const pfx_iv *iv)
+{
+    json_t *o = need(k, json_object());
+    char key[16];
+    for (int i = 0; i < PFX_EFFECTIVE_BIAS; i++) {
+        snprintf(key, sizeof key, "%.2f", pfx_effective_bias[i]);
+        set(k, o, key, real(iv->effective_critical[i]));
+    }
+    return o;
+}
+
 /* Null for an end that is infinite. */
 static json_t *anderson_rubin(maker *k, const pfx_iv *iv)
 {
@@ -90,6 +101,8 @@ json_t *pfx_json_iv(maker *k, const pfx_fit *f)
     set(k, o, "cd_wald_f", real(iv->cd_f));
     set(k, o, "stock_yogo", critical(k, &iv->critical));
     set(k, o, "effective_f", real(iv->effective_f));
+    set(k, o, "effective_f_df", real(iv->effective_df));
+    set(k, o, "effective_f_critical", effective_critical(k, iv));
     json_t *j = chi2(k, iv->j);
     set(k, j, "type", text(f->vcov == PFX_VCOV_IID ? "sargan" : "hansen"));
     set(k, o, "sargan_hansen_j", j);

@@ -161,6 +161,16 @@ static void critical_values(pfx_table *t, const pfx_iv *iv, const char *who)
     pfx_str_free(&s);
 }
 
+static void effective_values(pfx_table *t, const pfx_iv *iv, const char *who)
+{
+    const double *c = iv->effective_critical, *tau = pfx_effective_bias;
+    if (isnan(iv->effective_df)) return;
+    pfx_table_note(t,
+                   "%sCritical values of the effective F (Montiel Olea and Pflueger 2013, simplified): %.2f (%.0f %% bias), "
+                   "%.2f (%.0f %%), %.2f (%.0f %%), %.2f (%.0f %%).",
+                   who, c[0], 100 * tau[0], c[1], 100 * tau[1], c[2], 100 * tau[2], c[3], 100 * tau[3]);
+}
+
 void pfx_regression_iv_notes(pfx_table *t, const pfx_fit *f, const char *who)
 {
     const pfx_iv *iv = f->iv;
@@ -170,6 +180,7 @@ void pfx_regression_iv_notes(pfx_table *t, const pfx_fit *f, const char *who)
     pfx_table_note(t, "%sTwo-stage least squares, endogenous: %s; %d excluded instrument%s.", who,
                    names.s ? names.s : "", iv->n_instruments, iv->n_instruments == 1 ? "" : "s");
     critical_values(t, iv, who);
+    effective_values(t, iv, who);
     if (iv->ar_set.shape != PFX_IV_NONE) {
         add_set(&set, &iv->ar_set);
         pfx_table_note(t, "%sAnderson-Rubin %g %% confidence set of %s: %s.", who, 100 * iv->level,

@@ -61,6 +61,10 @@ grep -q "switches within" "$dir/stderr" && fault "a warning without effects: $(c
 ok "$P" fit "$dir/switch.h5" 'y ~ x + e | firm + year' --vcov CRV3
 holds "not identified without a cluster: e (1 of the 8 clusters, firm; the first is that of panel row 19)" "$dir/stderr"
 holds "CRV3: 1 of 8 clusters alone identify some coefficient."
+# e has one cluster fewer, and so has a test of it; x has all eight.
+ok "$P" fit "$dir/switch.h5" 'y ~ x + e | firm + year' --vcov CRV3 --test 'x = 0' --test 'e = 0' --format json
+[ "$(sed -n 's/.*"df": \([0-9]*\),*$/\1/p' "$dir/stdout" | tr '\n' ' ')" = "7 6 " ] || fault "df: $(grep '"df"' "$dir/stdout")"
+[ "$(sed -n 's/.*"df2": \([0-9]*\),*$/\1/p' "$dir/stdout" | sort | tr '\n' ' ')" = "6 6 7 " ] || fault "df2: $(grep '"df2"' "$dir/stdout")"
 ok "$P" fit "$dir/switch.h5" 'y ~ x + e | firm + year' --vcov CR2
 holds "pseudo-inverse" "$dir/stderr"
 

@@ -45,6 +45,39 @@ static void undefined_is_nan(void **state)
     assert_true(pfx_dist_t_p(-INFINITY, 3) == 0 && pfx_dist_f_p(INFINITY, 1, 3) == 0);
 }
 
+/* The noncentral tail as an integral over the one normal variable that is not central: X = (Z + sqrt(lambda))^2 + a
+ * central one of df - 1. Simpson's rule over the angle at which
+ * Z + sqrt(lambda) stands to sqrt(x): smooth up to the ends. */
+static double slow_tail(double x, double df, double lambda)
+{
+    enum { STEPS = 4000 };
+    double r = sqrt(x), m = sqrt(lambda), h = M_PI / STEPS, inside = 0;
+    for (int i = 0; i <= STEPS; i++) {
+        double a = -M_PI / 2 + i * h, u = r * sin(a), left = x * cos(a) * cos(a), z = u - m;
+        double y = r * cos(a) * exp(-z * z / 2) / sqrt(2 * M_PI) * (1 - pfx_dist_chi2_p(left, df - 1));
+        inside += y * h / 3 * (i == 0 || i == STEPS ? 1 : i % 2 ? 4 : 2);
+    }
+    return 1 - inside;
+}
+
+static void test_noncentral(void **state)
+{
+    static const double df[] = {2, 3.5, 7, 12.25, 30}, lambda[] = {0, 1, 20, 140, 600};
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++) {
+            double x = pfx_dist_noncentral_chi2_critical(0.95, df[i], lambda[j]);
+            assert_abs(slow_tail(x, df[i], lambda[j]), 0.05, 1e-8);
+        }
+    /* One degree of freedom: P(|Z + m| > c). */
+    double m = sqrt(10), c = sqrt(pfx_dist_noncentral_chi2_critical(0.95, 1, 10));
+    assert_rel(0.5 * erfc((c - m) / M_SQRT2) + 0.5 * erfc((c + m) / M_SQRT2), 0.05, 1e-12);
+    /* A central one is the quantile that the tail inverts. */
+    assert_rel(pfx_dist_chi2_p(pfx_dist_noncentral_chi2_critical(0.9, 4, 0), 4), 0.1, 1e-12);
+    assert_true(isnan(pfx_dist_noncentral_chi2_critical(0.95, 0, 1)));
+    assert_true(isnan(pfx_dist_noncentral_chi2_critical(0.95, 1, NAN)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -52,6 +85,7 @@ int main(void)
         cmocka_unit_test(critical_value_inverts_p),
         cmocka_unit_test(tails_by_long_arithmetic),
         cmocka_unit_test(undefined_is_nan),
+        cmocka_unit_test(test_noncentral),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
