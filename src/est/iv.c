@@ -7,6 +7,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/est/hac.h"
 #include "src/model/design.h"
 
 static const double KAPPA_WARN = 1e5;
@@ -18,6 +19,7 @@ static void release(pfx_ivm *v)
     pfx_absorber_free(v->m.a);
     pfx_mem_free(v->m.c);
     pfx_mem_free(v->m.gradient);
+    pfx_mem_free(v->m.df);
     pfx_mem_free(v->column);
     pfx_mem_free(v->P);
     pfx_mem_free(v->pair);
@@ -272,6 +274,8 @@ static pfx_status first_stage(pfx_ivm *v, int c, pfx_idx g12, pfx_ssc_out *ssc, 
     m.f->rank_absorbed = v->m.f->rank_absorbed;
     m.f->condition = v->z->condition;
     m.f->solver = v->z->qr ? "qr" : "cholesky";
+    m.f->lag = v->m.f->lag;
+    m.f->n_periods = v->m.f->n_periods;
     pfx_status st = pfx_ols_describe(&m, err);
     if (st != PFX_OK || (st = pfx_ols_count_parameters(&m, g12, err)) != PFX_OK) return st;
     *ssc = m.ssc;
@@ -300,20 +304,27 @@ static void set_ratio(pfx_ivm *v, const pfx_ssc_out *ssc)
     double left = v->left = v->m.n - ssc->k_adj;
     v->df2 = ssc->df_t;
     v->ratio = left / v->m.n;
-    if (!pfx_vcov_is_clustered(f->vcov)) return;
+    if (!pfx_vcov_is_clustered(f->vcov) || f->vcov == PFX_VCOV_NW) return;
     double G = (double)f->clusters[0].levels;
     if (f->vcov == PFX_VCOV_TWOWAY) G = fmin(G, (double)f->clusters[1].levels);
     v->ratio = left / (v->m.n - 1) * (G - 1) / G;
 }
 
-static pfx_status results(pfx_ivm *v, pfx_idx g12, pfx_err *err)
+/* The coefficients' own variance, where whole clusters are left out: everything else is by their scores. */
+static pfx_status leave_out(pfx_ivm *v, pfx_err *err)
+{
+    pfx_ols *m = &v->m;
+    if (!pfx_vcov_leaves_out(v->o->vcov)) return PFX_OK;
+    m->f->vcov = v->o->vcov;
+    for (int c = 0; c < 3; c++) m->f->factor[c] = 1;
+    return pfx_ols_cluster_variance(m, err);
+}
+
+static pfx_status statistics(pfx_ivm *v, pfx_idx g12, pfx_err *err)
 {
     pfx_ssc_out ssc = {0};
     pfx_ols *m = &v->m;
-    pfx_status st = pfx_ols_count_parameters(m, g12, err);
-    if (st != PFX_OK || (st = structural_variance(v, err)) != PFX_OK) return st;
-    if (m->intercept) set_intercept(m);
-    if ((st = pfx_ols_tables(m, err)) != PFX_OK) return st;
+    pfx_status st = PFX_OK;
     pfx_iv *iv = v->iv = m->f->iv = pfx_mem_calloc(1, sizeof *iv, err);
     if (!iv || !(iv->stage = pfx_mem_calloc(v->n, sizeof *iv->stage, err))) return PFX_ENOMEM;
     iv->n_instruments = v->n_excluded;
@@ -331,13 +342,29 @@ static pfx_status results(pfx_ivm *v, pfx_idx g12, pfx_err *err)
     return pfx_iv_wu_hausman(v, err);
 }
 
-static pfx_status run(pfx_ivm *v, pfx_factor *both, pfx_err *err)
+static pfx_status results(pfx_ivm *v, pfx_idx g12, pfx_err *err)
+{
+    pfx_ols *m = &v->m;
+    pfx_status st = pfx_ols_count_parameters(m, g12, err);
+    if (st == PFX_OK && !pfx_vcov_leaves_out(v->o->vcov)) st = structural_variance(v, err);
+    if (st == PFX_OK && m->intercept) set_intercept(m);
+    if (st == PFX_OK) st = statistics(v, g12, err);
+    if (st == PFX_OK) st = leave_out(v, err);
+    return st == PFX_OK ? pfx_ols_tables(m, err) : st;
+}
+
+static pfx_status run(pfx_ivm *v, pfx_factor *both, pfx_hac *hac, pfx_err *err)
 {
     const pfx_design *d = v->d;
     pfx_ols *m = &v->m;
     pfx_status st = prepare(v, err);
     if (st != PFX_OK || (st = pfx_ols_describe(m, err)) != PFX_OK) return st;
     m->f->method = "2sls";
+    if (pfx_vcov_leaves_out(m->f->vcov)) m->f->vcov = PFX_VCOV_CLUSTER;
+    if (pfx_vcov_is_hac(m->f->vcov)) {
+        if ((st = pfx_ols_hac(m, hac, err)) != PFX_OK) return st;
+        v->hac = hac;
+    }
     const pfx_factor *cluster[3] = {NULL, NULL, NULL};
     v->n_meats = m->f->vcov == PFX_VCOV_IID ? 0 : m->f->vcov == PFX_VCOV_TWOWAY ? 3 : 1;
     if (pfx_vcov_is_clustered(m->f->vcov)) cluster[0] = &d->clusters[0];
@@ -374,18 +401,16 @@ pfx_status pfx_fit_iv(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, pf
     double t0 = pfx_wall_s();
     pfx_ivm v = {.d = d, .o = o, .m = {.d = d, .o = o, .p = d->p, .q = d->p + 1, .y = d->p - 1}};
     pfx_factor both = {0};
-    if (pfx_vcov_leaves_out(o->vcov) || pfx_vcov_is_hac(o->vcov))
-        return pfx_fail(err, PFX_EUSAGE,
-                        "--vcov %s is for least squares; two-stage least squares takes iid, HC1, cluster and twoway",
-                        pfx_vcov_name(o->vcov));
+    pfx_hac hac = {0};
     pfx_status st = check_roles(d, err);
     if (st == PFX_OK) st = pfx_ols_check_design(d, err);
-    if (st == PFX_OK) st = pfx_ols_check_clusters(d, o->vcov, err);
+    if (st == PFX_OK) st = pfx_ols_check_variance(d, o, err);
     if (st != PFX_OK) return st;
     if (!(v.m.f = pfx_mem_calloc(1, sizeof *v.m.f, err))) return PFX_ENOMEM;
-    st = run(&v, &both, err);
+    st = run(&v, &both, &hac, err);
     v.m.f->compute_s = pfx_wall_s() - t0;
     pfx_factor_clear(&both);
+    pfx_hac_clear(&hac);
     release(&v);
     if (st == PFX_OK)
         *out = v.m.f;

@@ -24,9 +24,14 @@ bool pfx_vcov_is_clustered(pfx_vcov_type t)
     return pfx_vcov_n_clusters(t) > 0;
 }
 
-pfx_status pfx_ols_check_clusters(const pfx_design *d, pfx_vcov_type vcov, pfx_err *err)
+pfx_status pfx_ols_check_variance(const pfx_design *d, const pfx_fit_options *o, pfx_err *err)
 {
+    pfx_vcov_type vcov = o->vcov;
     int want = pfx_vcov_n_clusters(vcov);
+    if (pfx_vcov_leaves_out(vcov) && !o->cluster_vcov)
+        return pfx_fail(err, PFX_EUSAGE, "%s is not offered here; take cluster", pfx_vcov_name(vcov));
+    if (d->stream && (pfx_vcov_leaves_out(vcov) || pfx_vcov_is_hac(vcov)))
+        return pfx_fail(err, PFX_ENOMEM, "--vcov %s needs all rows in memory; give more --memory", pfx_vcov_name(vcov));
     if (d->n_clusters < want)
         return pfx_fail(
             err, PFX_EUSAGE, "--vcov %s needs %d cluster variable%s, there %s %d; name them with --cluster",
@@ -162,12 +167,18 @@ void pfx_ols_combination(pfx_ols *m)
     m->c[m->p - 1] = 1;
 }
 
+pfx_status pfx_ols_hac(pfx_ols *m, pfx_hac *h, pfx_err *err)
+{
+    pfx_status st = pfx_hac_create(m->d, m->f->vcov, m->o->fixed_lag ? m->o->lag : -1, h, err);
+    m->f->lag = h->lag;
+    m->f->n_periods = h->n_periods;
+    return st;
+}
+
 static pfx_status hac_meat(pfx_ols *m, pfx_scores *sc, pfx_err *err)
 {
     pfx_hac h = {0};
-    pfx_status st = pfx_hac_create(m->d, m->f->vcov, m->o->fixed_lag ? m->o->lag : -1, &h, err);
-    m->f->lag = h.lag;
-    m->f->n_periods = h.n_periods;
+    pfx_status st = pfx_ols_hac(m, &h, err);
     pfx_ols_combination(m);
     if (st == PFX_OK) st = pfx_hac_meat(&h, sc, m->meat[0], m->meat[1], err);
     pfx_hac_clear(&h);
@@ -255,8 +266,7 @@ static void add_meat(const pfx_ols *m, double factor, const double *from, double
     }
 }
 
-/* CRV3, CV3J, CR2 by the caller's function. */
-static pfx_status cluster_variance(pfx_ols *m, pfx_err *err)
+pfx_status pfx_ols_cluster_variance(pfx_ols *m, pfx_err *err)
 {
     pfx_fit *f = m->f;
     const pfx_fit_options *o = m->o;
@@ -289,7 +299,7 @@ static pfx_status variance(pfx_ols *m, int n_meats, pfx_err *err)
     pfx_fit *f = m->f;
     int k = m->k;
     pfx_idx kk = (pfx_idx)k * k;
-    if (pfx_vcov_leaves_out(f->vcov)) return cluster_variance(m, err);
+    if (pfx_vcov_leaves_out(f->vcov)) return pfx_ols_cluster_variance(m, err);
     double *mem = pfx_mem_calloc(4 * kk + 2 * k, sizeof *mem, err);
     if (!mem || !(f->V = pfx_mem_calloc(kk, sizeof *f->V, err))) {
         st = PFX_ENOMEM;
@@ -432,12 +442,8 @@ pfx_status pfx_fit_ols(pfx_design *d, const pfx_fit_options *o, pfx_fit **out, p
             return pfx_fail(err, PFX_EUSAGE,
                             "%s is endogenous or an instrument: least squares has no place for it",
                             d->name[j]);
-    if (pfx_vcov_leaves_out(o->vcov) && !o->cluster_vcov)
-        return pfx_fail(err, PFX_EUSAGE, "%s is not offered here; take cluster", pfx_vcov_name(o->vcov));
-    if (d->stream && (pfx_vcov_leaves_out(o->vcov) || pfx_vcov_is_hac(o->vcov)))
-        return pfx_fail(err, PFX_ENOMEM, "--vcov %s needs all rows in memory; give more --memory", pfx_vcov_name(o->vcov));
     pfx_status st = pfx_ols_check_design(d, err);
-    if (st == PFX_OK) st = pfx_ols_check_clusters(d, o->vcov, err);
+    if (st == PFX_OK) st = pfx_ols_check_variance(d, o, err);
     if (st != PFX_OK) return st;
     if (!(m.f = pfx_mem_calloc(1, sizeof *m.f, err))) return PFX_ENOMEM;
     if ((st = allocate(&m, err)) == PFX_OK) st = run(&m, &both, err);

@@ -9,6 +9,7 @@
 #include "src/est/ssc.h"
 
 struct pfx_design;
+struct pfx_hac;
 
 typedef struct pfx_ols {
     struct pfx_design *d;
@@ -33,9 +34,9 @@ typedef struct pfx_ols {
 
 bool pfx_vcov_is_clustered(pfx_vcov_type t);
 
-/* USAGE: fewer cluster variables than the variance needs. DATA: one with a single level; no rows; frequency weights
- * that are not whole numbers. */
-pfx_status pfx_ols_check_clusters(const struct pfx_design *d, pfx_vcov_type vcov, pfx_err *err) PFX_MUST;
+/* USAGE: fewer cluster variables than the variance needs; no function for it. NOMEM: it needs rows that are streamed.
+ * DATA: a cluster variable with a single level; no rows; frequency weights that are not whole numbers. */
+pfx_status pfx_ols_check_variance(const struct pfx_design *d, const pfx_fit_options *o, pfx_err *err) PFX_MUST;
 pfx_status pfx_ols_check_design(const struct pfx_design *d, pfx_err *err) PFX_MUST;
 /* DATA: squares of a column leave the range of a double. */
 pfx_status pfx_ols_check_range(const pfx_ols *m, pfx_err *err) PFX_MUST;
@@ -46,6 +47,11 @@ pfx_status pfx_ols_describe(pfx_ols *m, pfx_err *err) PFX_MUST;
 /* Effects into f and the small-sample counts into ssc, with k coefficients; g12: clusters of the intersection. DATA:
  * no degree of freedom is left. */
 pfx_status pfx_ols_count_parameters(pfx_ols *m, pfx_idx g12, pfx_err *err) PFX_MUST;
+
+/* The windows of nw and dk, lag and periods into f; free with pfx_hac_clear. */
+pfx_status pfx_ols_hac(pfx_ols *m, struct pfx_hac *h, pfx_err *err) PFX_MUST;
+/* CRV3, CV3J, CR2 by the caller's function: V, and df of the coefficients. */
+pfx_status pfx_ols_cluster_variance(pfx_ols *m, pfx_err *err) PFX_MUST;
 
 /* c from the coefficients of s. */
 void pfx_ols_combination(pfx_ols *m);

@@ -263,19 +263,72 @@ static void degrees_of_freedom(const cr2 *c, double *df)
     }
 }
 
+static pfx_idx packed(pfx_idx i, pfx_idx j)
+{
+    return i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
+}
+
+/* Two-stage least squares is least squares of the outcome on the projected regressors, with its own residual: in their
+ * whitened columns, [exogenous q, q2 Pi], Pi = q2'y~ orthonormal, and u, the products of each cluster. Frees nothing of
+ * s; view->M is the caller's. Without instruments view is s. */
+static pfx_status project(const pfx_clusterstat *s, pfx_clusterstat *view, pfx_err *err)
+{
+    *view = *s;
+    if (!s->iv) return PFX_OK;
+    int L = s->iv->L, ne = s->iv->n_exog, n = s->iv->n, K = ne + n, from = L + n + 1;
+    view->k = K;
+    view->ld = ((pfx_idx)(K + 1) * (K + 2) / 2 + 7) / 8 * 8;
+    view->M = pfx_mem_calloc(s->G * view->ld, sizeof *view->M, err);
+    double *half = pfx_mem_alloc((pfx_idx)(K + 1) * from, sizeof *half, err);
+    if (!view->M || !half) {
+        pfx_mem_free(half);
+        return PFX_ENOMEM;
+    }
+    for (pfx_idx g = 0; g < s->G; g++) {
+        const double *M = s->M + g * s->ld;
+        double *to = view->M + g * view->ld;
+        for (int j = 0; j <= K; j++) /* column j of the new ones with each of the old */
+            for (int m = 0; m < from; m++) {
+                double x = 0;
+                if (j < ne || j == K) x = M[packed(j < K ? j : L + n, m)];
+                for (int a = ne; a < L && j >= ne && j < K; a++) x += s->A[packed(L + j - ne, a)] * M[packed(a, m)];
+                half[(pfx_idx)j * from + m] = x;
+            }
+        for (int i = 0; i <= K; i++)
+            for (int j = 0; j <= i; j++, to++) {
+                const double *h = half + (pfx_idx)j * from;
+                if (i < ne || i == K) *to = h[i < K ? i : L + n];
+                for (int a = ne; a < L && i >= ne && i < K; a++) *to += s->A[packed(L + i - ne, a)] * h[a];
+            }
+    }
+    pfx_mem_free(half);
+    return PFX_OK;
+}
+
+/* Coefficient t as a functional of the whitened columns, u [k] of zeros. */
+static void set_functional(const pfx_clusterstat *s, int k, int t, double *u)
+{
+    if (s->iv) {
+        int ns = s->iv->structural.n_terms;
+        memcpy(u + k - ns, s->iv->functional + (pfx_idx)t * ns, (size_t)ns * sizeof *u);
+        return;
+    }
+    u += k - s->n_terms;
+    u[t] = 1;
+    pfx_clusterstat_functional(s, u);
+}
+
 static pfx_status bias_reduced(const pfx_design *d, const pfx_cluster_vcov_in *in, const pfx_clusterstat *s,
                                pfx_cluster_vcov_out *out, pfx_err *err)
 {
-    cr2 c = {.s = s};
+    pfx_clusterstat view;
+    cr2 c = {.s = &view};
     int n = in->k;
     pfx_idx first = -1;
-    pfx_status st = allocate(&c, in->nth, err);
+    pfx_status st = project(s, &view, err);
+    if (st == PFX_OK) st = allocate(&c, in->nth, err);
     if (st != PFX_OK) goto done;
-    for (int t = 0; t < n; t++) {
-        double *u = c.u + (pfx_idx)t * s->k + s->k - n;
-        u[t] = 1;
-        pfx_clusterstat_functional(s, u);
-    }
+    for (int t = 0; t < n; t++) set_functional(s, view.k, t, c.u + (pfx_idx)t * view.k);
     memset(out->V, 0, (size_t)n * (size_t)n * sizeof *out->V);
     for (c.g0 = 0; c.g0 < s->G; c.g0 += BATCH) {
         c.n_here = s->G - c.g0 < BATCH ? s->G - c.g0 : BATCH;
@@ -285,8 +338,8 @@ static pfx_status bias_reduced(const pfx_design *d, const pfx_cluster_vcov_in *i
             const double *x = c.score + slot * n;
             if (c.failed[slot]) {
                 st = pfx_fail(err, PFX_ENOCONV,
-                              "CR2: eigenvalues of a cluster's products [%d x %d] did not converge", s->k,
-                              s->k);
+                              "CR2: eigenvalues of a cluster's products [%d x %d] did not converge", view.k,
+                              view.k);
                 goto done;
             }
             if (c.singular[slot] && out->n_singular++ == 0) first = c.g0 + slot;
@@ -305,6 +358,7 @@ static pfx_status bias_reduced(const pfx_design *d, const pfx_cluster_vcov_in *i
                  (long long)s->first_row[first] + 1, out->n_singular == 1 ? "s" : "",
                  out->n_singular == 1 ? "it" : "them");
 done:
+    if (s->iv) pfx_mem_free(view.M);
     release(&c);
     return st;
 }

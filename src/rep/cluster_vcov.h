@@ -18,6 +18,9 @@
  * direction has no residual). df as Bell and McCaffrey (2002), Pustejovsky and Tipton (2018), whose theorem 2
  * lets the nested effects be absorbed.
  *
+ * Of two-stage least squares: the jackknife leaves clusters out of both stages; CR2 is that of the projected regressors
+ * with the structural residuals, as clubSandwich's for ivreg.
+ *
  * Warns of singular clusters, and names what is not identified without them. USAGE: CR2 with frequency or
  * probability weights. Others as pfx_clusterstat_create. The same bits at any nth. */
 pfx_status pfx_cluster_vcov(const struct pfx_design *d, const pfx_cluster_vcov_in *in,

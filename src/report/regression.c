@@ -253,7 +253,7 @@ static void vcov_note(pfx_table *t, const pfx_fit *f)
         break;
     case PFX_VCOV_CR2:
         snprintf(kind, sizeof kind,
-                 "clustered by %s (CR2), Satterthwaite degrees of freedom for each coefficient; F tests take G - 1",
+                 "clustered by %s (CR2), Satterthwaite degrees of freedom for each coefficient; F tests take the least",
                  f->n_clusters ? f->clusters[0].name : "?");
         break;
     case PFX_VCOV_NW:
@@ -328,7 +328,9 @@ static void report_table(pfx_table *t, int n, pfx_fit *const *fits, const pfx_re
     pfx_regression_iv_rows(t, n, fits, o->digits);
     pfx_table_note(t, "%s in brackets; * p < 0.10, ** p < 0.05, *** p < 0.01.",
                    o->brackets == PFX_BRACKETS_T ? "t statistics" : "Standard errors");
-    vcov_note(t, fits[0]);
+    int shown = 0; /* first stages stand before the fit that they are of */
+    while (shown < n - 1 && fits[shown]->first_stage) shown++;
+    vcov_note(t, fits[shown]);
     model_notes(t, n, fits);
     for (int i = 0; i < o->n_notes; i++) pfx_table_note(t, "%s", o->notes[i]);
 }

@@ -179,6 +179,9 @@ void pfx_regression_iv_notes(pfx_table *t, const pfx_fit *f, const char *who)
         pfx_str_addf(&names, "%s%s", j ? ", " : "", iv->stage[j].fit->outcome);
     pfx_table_note(t, "%sTwo-stage least squares, endogenous: %s; %d excluded instrument%s.", who,
                    names.s ? names.s : "", iv->n_instruments, iv->n_instruments == 1 ? "" : "s");
+    if (pfx_vcov_leaves_out(f->vcov))
+        pfx_table_note(t, "%sFirst stages and statistics of the instruments: clustered by %s (CRV1).", who,
+                       f->clusters[0].name);
     critical_values(t, iv, who);
     effective_values(t, iv, who);
     if (iv->ar_set.shape != PFX_IV_NONE) {

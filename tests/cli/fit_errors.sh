@@ -57,8 +57,6 @@ done
 fit 3 "the lag is at most 5" "$panel" 'y ~ x' --vcov 'dk(6)'
 fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov 'nw' --cluster firm
 fit 2 "takes one cluster variable" "$panel" 'y ~ x' --vcov CRV3 --cluster firm+year
-fit 2 "is for least squares" "$panel" 'y ~ 1 | firm | x ~ z' --vcov CR2
-fit 2 "is for least squares" "$panel" 'y ~ 1 | firm | x ~ z' --vcov nw
 fit 2 "analytic weights only" "$panel" 'y ~ x' --vcov CR2 --weights w --weights-kind frequency
 fit 2 "takes no --cluster" "$panel" 'y ~ x' --vcov iid --cluster firm
 fit 2 "two cluster variables" "$panel" 'y ~ x' --vcov twoway --cluster firm

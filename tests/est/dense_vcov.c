@@ -102,6 +102,53 @@ dense_ols dense_ols_new(const pfx_design *d)
     return o;
 }
 
+/* Columns of the design in the roles, then column `last`, as a design of its own; Z is the caller's. */
+static pfx_design columns_of(const pfx_design *d, pfx_role one, pfx_role other, int last)
+{
+    pfx_design out = *d;
+    out.p = 0;
+    out.Z = zeros((size_t)d->n * (size_t)d->p);
+    for (int j = 0; j < d->p; j++) out.p += j < d->p - 1 && (d->role[j] == one || d->role[j] == other);
+    out.p++;
+    for (pfx_idx i = 0; i < d->n; i++) {
+        int to = 0;
+        for (int j = 0; j < d->p - 1; j++)
+            if (d->role[j] == one || d->role[j] == other) out.Z[i * out.p + to++] = d->Z[i * d->p + j];
+        out.Z[i * out.p + to] = d->Z[i * d->p + last];
+    }
+    return out;
+}
+
+dense_ols dense_iv_new(const pfx_design *d)
+{
+    pfx_design x = columns_of(d, PFX_REGRESSOR, PFX_ENDOGENOUS, d->p - 1);
+    double *gap = zeros((size_t)d->n * (size_t)d->p); /* what projection takes off, in weighted rows */
+    for (int j = 0, at = 0; j < d->p - 1; j++) {
+        if (d->role[j] == PFX_INSTRUMENT) continue;
+        if (d->role[j] == PFX_ENDOGENOUS) {
+            pfx_design first = columns_of(d, PFX_REGRESSOR, PFX_INSTRUMENT, j);
+            dense_ols stage = dense_ols_new(&first);
+            for (int i = 0; i < d->n; i++) {
+                gap[i * d->p + at] = stage.e[i];
+                x.Z[i * x.p + at] -= stage.e[i] / root_weight(d, i);
+            }
+            dense_ols_free(&stage);
+            free(first.Z);
+        }
+        at++;
+    }
+    dense_ols o = dense_ols_new(&x);
+    int i0 = o.k - (x.p - 1);
+    for (int j = 0; j < x.p - 1; j++) {
+        double b = 0;
+        for (int i = 0; i < o.n; i++) b += o.l[(j + i0) * o.n + i] * d->Z[i * d->p + d->p - 1] * root_weight(d, i);
+        for (int i = 0; i < o.n; i++) o.e[i] -= gap[i * d->p + j] * b;
+    }
+    free(gap);
+    free(x.Z);
+    return o;
+}
+
 void dense_ols_free(dense_ols *o)
 {
     free(o->H);

@@ -3,9 +3,10 @@
 #include <jansson.h>
 
 #include "src/base/mem.h"
+#include "src/est/iv.h"
 #include "src/rep/cluster_vcov.h"
 #include "tests/est/dense_vcov.h"
-#include "tests/est/made_panel.h"
+#include "tests/est/iv_panel.h"
 #include "tests/est/resample.h"
 
 static const double TOL = 1e-9;
@@ -15,6 +16,26 @@ static pfx_fit_options options(pfx_vcov_type type)
     pfx_fit_options o = ref_options(type, PFX_SSC_FIXEST);
     o.cluster_vcov = pfx_cluster_vcov;
     return o;
+}
+
+static bool has_instruments(const pfx_design *d)
+{
+    bool any = false;
+    for (int j = 0; j < d->p; j++) any |= d->role[j] == PFX_INSTRUMENT;
+    return any;
+}
+
+/* Where the twin's coefficients, in the order of the columns, stand among those of the fit. */
+static void find_coefficients(const pfx_design *d, const pfx_fit *f, int *at)
+{
+    int n = 0;
+    for (int j = d->intercept ? -1 : 0; j < d->p - 1; j++) {
+        const char *name = j < 0 ? "(Intercept)" : d->name[j];
+        if (j >= 0 && d->role[j] == PFX_INSTRUMENT) continue;
+        for (at[n] = 0; strcmp(f->coef[at[n]].term, name);) assert_true(++at[n] < f->k);
+        n++;
+    }
+    assert_int_equal(n, f->k);
 }
 
 /* ---- the jackknife ---- */
@@ -103,7 +124,7 @@ static void check_refits(const pfx_design *d, pfx_vcov_type type, pfx_idx want_s
     memset(count, 1, (size_t)G);
     pfx_fit_options o = options(type);
     pfx_design *all = resample_design(d, count);
-    assert_ok(pfx_fit_ols(all, &o, &f, &err));
+    assert_ok(pfx_fit_model(all, &o, &f, &err));
     int k = f->k;
     double *b = calloc((size_t)(G * k), sizeof *b), mean[8] = {0}, n[8] = {0};
     for (pfx_idx g = 0; g < G; g++) {
@@ -111,7 +132,7 @@ static void check_refits(const pfx_design *d, pfx_vcov_type type, pfx_idx want_s
         pfx_fit_options plain = ref_options(PFX_VCOV_IID, PFX_SSC_NONE);
         count[g] = 0;
         pfx_design *left = resample_design(d, count);
-        assert_ok(pfx_fit_ols(left, &plain, &rest, &err));
+        assert_ok(pfx_fit_model(left, &plain, &rest, &err));
         singular += rest->k < k;
         for (int j = 0; j < k; j++) {
             b[g * k + j] = NAN;
@@ -177,20 +198,22 @@ static void check_cr2(const pfx_design *d, pfx_idx want_singular)
 {
     pfx_err err = {0};
     double V[64], df[8];
-    dense_ols dense = dense_ols_new(d);
+    int at[8];
+    dense_ols dense = has_instruments(d) ? dense_iv_new(d) : dense_ols_new(d);
     dense_cr2(&dense, d, V, df);
     uint8_t *count = malloc((size_t)d->clusters[0].n_levels);
     memset(count, 1, (size_t)d->clusters[0].n_levels);
     pfx_design *own = resample_design(d, count);
     pfx_fit *f = NULL;
     pfx_fit_options o = options(PFX_VCOV_CR2);
-    assert_ok(pfx_fit_ols(own, &o, &f, &err));
+    assert_ok(pfx_fit_model(own, &o, &f, &err));
     assert_int_equal(f->k, dense.k);
     assert_int_equal(f->n_singular, want_singular);
+    find_coefficients(own, f, at);
     for (int i = 0; i < f->k; i++) {
-        assert_rel(f->coef[i].df, df[i], TOL);
+        assert_rel(f->coef[at[i]].df, df[i], TOL);
         for (int j = 0; j < f->k; j++)
-            assert_abs(f->V[i * f->k + j], V[i * f->k + j], TOL * sqrt(V[i * f->k + i] * V[j * f->k + j]));
+            assert_abs(f->V[at[i] * f->k + at[j]], V[i * f->k + j], TOL * sqrt(V[i * f->k + i] * V[j * f->k + j]));
     }
     pfx_fit_free(f);
     ref_design_free(own);
@@ -222,10 +245,12 @@ static void cr2_dense(void **state)
 
 /* ---- Newey-West and Driscoll-Kraay ---- */
 
-/* Years two apart, named in no order of their codes. */
-static pfx_design *timed(const made_panel *a, int effects, pfx_vcov_type type, int *rank)
+/* Years two apart, named in no order of their codes. With l instruments for n endogenous variables, or 0. */
+static pfx_design *timed(const made_panel *a, int effects, pfx_vcov_type type, int n, int l, int *rank)
 {
-    pfx_design *d = made_design(a, effects, type == PFX_VCOV_NW ? FIRM | YEAR : YEAR, PFX_W_ANALYTIC);
+    int clusters = type == PFX_VCOV_NW ? FIRM | YEAR : YEAR;
+    pfx_design *d = l ? iv_design(a, effects, clusters, PFX_W_ANALYTIC, n, l)
+                      : made_design(a, effects, clusters, PFX_W_ANALYTIC);
     d->time = pfx_mem_alloc(d->n, sizeof *d->time, NULL);
     for (pfx_idx i = 0; i < d->n; i++) {
         rank[i] = (a->year[i] + 4) % 7; /* code 3 is the first year */
@@ -234,27 +259,29 @@ static pfx_design *timed(const made_panel *a, int effects, pfx_vcov_type type, i
     return d;
 }
 
-static void check_hac(const made_panel *a, int effects, pfx_vcov_type type, int lag, double k_adj)
+static void check_hac(const made_panel *a, int effects, pfx_vcov_type type, int lag, double k_adj, int n_d, int n_z)
 {
     pfx_err err = {0};
     pfx_fit *f = NULL;
     double V[64];
     int *rank = calloc((size_t)a->n, sizeof *rank);
-    pfx_design *d = timed(a, effects, type, rank);
-    dense_ols dense = dense_ols_new(d);
+    int at[8];
+    pfx_design *d = timed(a, effects, type, n_d, n_z, rank);
+    dense_ols dense = n_z ? dense_iv_new(d) : dense_ols_new(d);
     dense_hac(&dense, type == PFX_VCOV_NW ? a->firm : NULL, rank, lag < 0 ? 1 : lag, V);
     pfx_fit_options o = options(type);
     o.fixed_lag = lag >= 0;
     o.lag = lag;
-    assert_ok(pfx_fit_ols(d, &o, &f, &err));
+    assert_ok(pfx_fit_model(d, &o, &f, &err));
     assert_int_equal(f->lag, lag < 0 ? 1 : lag); /* 7^(1/4) = 1.6 */
     assert_int_equal(f->n_periods, 7);
     assert_true(f->df_t == 6);
     assert_true(f->k_adj == k_adj);
+    find_coefficients(d, f, at);
     double n = (double)a->n, factor = (n - 1) / (n - k_adj) * 7 / 6;
     for (int i = 0; i < f->k; i++)
         for (int j = 0; j < f->k; j++)
-            assert_abs(f->V[i * f->k + j], factor * V[i * f->k + j],
+            assert_abs(f->V[at[i] * f->k + at[j]], factor * V[i * f->k + j],
                        TOL * factor * sqrt(V[i * f->k + i] * V[j * f->k + j]));
     pfx_fit_free(f);
     dense_ols_free(&dense);
@@ -267,13 +294,13 @@ static void hac_double_sums(void **state)
     (void)state;
     made_panel a = made_panel_new(36, 2);
     for (int lag = -1; lag < 7; lag++) {
-        check_hac(&a, 0, PFX_VCOV_NW, lag, 3);
-        check_hac(&a, 0, PFX_VCOV_DK, lag, 3);
+        check_hac(&a, 0, PFX_VCOV_NW, lag, 3, 0, 0);
+        check_hac(&a, 0, PFX_VCOV_DK, lag, 3, 0, 0);
     }
     /* Effects nested in the unit or the period are not counted, the constant that they carry is. */
-    check_hac(&a, FIRM | YEAR, PFX_VCOV_NW, 2, 2 + 1);
-    check_hac(&a, FIRM | YEAR, PFX_VCOV_DK, 2, 2 + 36);
-    check_hac(&a, FIRM, PFX_VCOV_DK, 3, 2 + 36);
+    check_hac(&a, FIRM | YEAR, PFX_VCOV_NW, 2, 2 + 1, 0, 0);
+    check_hac(&a, FIRM | YEAR, PFX_VCOV_DK, 2, 2 + 36, 0, 0);
+    check_hac(&a, FIRM, PFX_VCOV_DK, 3, 2 + 36, 0, 0);
     made_panel_free(&a);
 }
 
@@ -287,19 +314,72 @@ static void hac_limits(void **state)
     pfx_fit_options o = options(PFX_VCOV_NW);
     o.fixed_lag = true;
     o.lag = 7;
-    pfx_design *d = timed(&a, FIRM, PFX_VCOV_NW, rank);
-    assert_int_equal(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA);
+    pfx_design *d = timed(&a, FIRM, PFX_VCOV_NW, 0, 0, rank);
+    assert_int_equal(pfx_fit_model(d, &o, &f, &err), PFX_EDATA);
     assert_non_null(strstr(err.msg, "at most 6"));
     ref_design_free(d);
     /* Two rows of one firm in one year. */
     pfx_err_clear(&err);
     o.lag = 1;
-    d = timed(&a, FIRM, PFX_VCOV_NW, rank);
+    d = timed(&a, FIRM, PFX_VCOV_NW, 0, 0, rank);
     d->clusters[1].code[1] = d->clusters[1].code[0];
-    assert_int_equal(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA);
+    assert_int_equal(pfx_fit_model(d, &o, &f, &err), PFX_EDATA);
     assert_non_null(strstr(err.msg, "several rows"));
     ref_design_free(d);
     free(rank);
+    made_panel_free(&a);
+}
+
+/* ---- two-stage least squares ---- */
+
+static void of_two_stages(void **state)
+{
+    (void)state;
+    static const struct {
+        int effects, cluster;
+        pfx_weights_kind kind;
+        int n, l;
+    } cases[] = {{0, TOWN, PFX_W_NONE, 1, 1},
+                 {FIRM, FIRM, PFX_W_NONE, 1, 3},
+                 {FIRM | YEAR, FIRM, PFX_W_ANALYTIC, 2, 3},
+                 {FIRM | YEAR, INDUSTRY, PFX_W_ANALYTIC, 2, 2},
+                 {YEAR, GROUP, PFX_W_NONE, 1, 2}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int n = cases[c].n, l = cases[c].l;
+        made_panel a = iv_panel_new(36, n, l);
+        pfx_design *d = iv_design(&a, cases[c].effects, cases[c].cluster, cases[c].kind, n, l);
+        check_refits(d, PFX_VCOV_CRV3, 0);
+        check_refits(d, PFX_VCOV_CV3J, 0);
+        check_cr2(d, 0);
+        ref_design_free(d);
+        int effects = cases[c].effects & FIRM;
+        check_hac(&a, effects, PFX_VCOV_NW, (int)c, effects ? 2 + n + 1 : 3 + n, n, l);
+        check_hac(&a, effects, PFX_VCOV_DK, (int)c, effects ? 2 + n + 36 : 3 + n, n, l);
+        made_panel_free(&a);
+    }
+}
+
+/* What is said of the instruments is by the clusters' scores where the coefficients' variance leaves clusters out. */
+static void instruments_by_scores(void **state)
+{
+    static const pfx_vcov_type type[] = {PFX_VCOV_CLUSTER, PFX_VCOV_CRV3, PFX_VCOV_CR2};
+    (void)state;
+    made_panel a = iv_panel_new(36, 1, 2);
+    pfx_fit *f[3] = {NULL};
+    pfx_err err = {0};
+    for (int t = 0; t < 3; t++) {
+        pfx_design *d = iv_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE, 1, 2);
+        pfx_fit_options o = options(type[t]);
+        assert_ok(pfx_fit_model(d, &o, &f[t], &err));
+        assert_true(f[t]->vcov == type[t]);
+        assert_true(f[t]->iv->stage[0].fit->vcov == PFX_VCOV_CLUSTER);
+        assert_same_bits(&f[t]->iv->kp_f, &f[0]->iv->kp_f, 1);
+        assert_same_bits(&f[t]->iv->j.statistic, &f[0]->iv->j.statistic, 1);
+        assert_same_bits(&f[t]->iv->wu_hausman.statistic, &f[0]->iv->wu_hausman.statistic, 1);
+        assert_same_bits(&f[t]->coef[0].estimate, &f[0]->coef[0].estimate, 1);
+        ref_design_free(d);
+    }
+    for (int t = 0; t < 3; t++) pfx_fit_free(f[t]);
     made_panel_free(&a);
 }
 
@@ -317,7 +397,7 @@ static void same_bits_over_threads(void **state)
         for (int nth = 1; nth <= 7; nth += 3) {
             bool hac = pfx_vcov_is_hac(type[t]);
             pfx_design *d =
-                hac ? timed(&a, FIRM | YEAR, type[t], rank) : made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+                hac ? timed(&a, FIRM | YEAR, type[t], 0, 0, rank) : made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
             pfx_fit_options o = options(type[t]);
             o.nth = nth;
             pfx_fit *f = made_fit(d, o);
@@ -354,6 +434,7 @@ int main(void)
         cmocka_unit_test(jackknife_references),   cmocka_unit_test(jackknife_petersen),
         cmocka_unit_test(jackknife_refits),       cmocka_unit_test(cr2_dense),
         cmocka_unit_test(hac_double_sums),        cmocka_unit_test(hac_limits),
+        cmocka_unit_test(of_two_stages),          cmocka_unit_test(instruments_by_scores),
         cmocka_unit_test(same_bits_over_threads), cmocka_unit_test(cr2_same_bits_of_many_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
