@@ -88,7 +88,6 @@ boot 2 "med is an instrument" "$model" --coef med
 [ $? = 2 ] || fault "a name in two parts of the formula is taken"
 holds "expr stands in two parts of the formula" "$dir/stderr"
 boot 4 "left out: age (absorbed by the effects)" 'lw ~ expr | age | iq ~ age' --coef iq
-expect 2 "takes no instruments" "$P" jackknife "$wages" 'lw ~ expr | year | iq ~ med' --cluster age
 
 # The wild bootstrap of 2SLS: enumerated for 15 clusters, and what it does not do.
 wild() { want=$1 text=$2; shift 2; expect "$want" "$text" "$P" boot "$wages" "$@" --cluster age --reps 999; }
