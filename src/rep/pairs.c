@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "kernels/exponential.h"
 #include "kernels/multinomial.h"
 #include "kernels/replicate.h"
 #include "src/base/mem.h"
@@ -116,48 +117,40 @@ static pfx_k_ahead ask_ahead(const pfx_pairs *p, pfx_idx g, int i)
     return (pfx_k_ahead){p->s->M + next * p->s->ld + from * 8, lines * (i + 1) / PANELS - from};
 }
 
-void pfx_pairs_exponentials(uint64_t seed, uint64_t replicate, pfx_idx first, pfx_idx n, double *out)
+void pfx_pairs_exponentials(pfx_isa isa, uint64_t seed, uint64_t replicate, const int32_t *of, pfx_idx first,
+                            pfx_idx n, pfx_idx stride, double *out)
 {
-    pfx_rng r;
-    pfx_rng_start(&r, seed, PFX_RNG_BAYES, replicate);
-    r.block = (uint32_t)(first / 2); /* two uniforms of a block */
-    if (first % 2) pfx_rng_uniform(&r);
-    for (pfx_idx i = 0; i < n; i++) out[i] = -log(pfx_rng_uniform(&r));
+    double e[PFX_EXPONENTIALS];
+    pfx_idx have = -1;
+    for (pfx_idx i = 0; i < n; i++, out += stride) {
+        pfx_idx g = of ? of[first + i] : first + i;
+        if (g / PFX_EXPONENTIALS != have) {
+            have = g / PFX_EXPONENTIALS;
+            pfx_k_exponentials(isa, seed, PFX_RNG_BAYES, replicate, have, e);
+        }
+        *out = e[g % PFX_EXPONENTIALS];
+    }
 }
 
-/* Exponential weights of clusters g .. g + n - 1 in the replicates of a panel: W [n x
- * LANES]. */
+/* Exponential weights of clusters g .. g + n - 1 in the replicates of a panel: W [n x LANES]. */
 static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_idx g, pfx_idx n, double *W)
 {
-    const pfx_union *all = &p->o.all;
-    pfx_idx own = g + n < p->s->G ? n : p->s->G - g; /* beyond the clusters: zero */
-    memset(W, 0, (size_t)(n * LANES) * sizeof *W);
-    for (int l = 0; l < LANES; l++) {
-        uint64_t replicate = (uint64_t)(d->first + (pfx_idx)panel * LANES + l);
-        for (pfx_idx i = 0; i < own; i += 8) {
-            double e[8];
-            pfx_idx m = own - i < 8 ? own - i : 8;
-            if (!all->of) pfx_pairs_exponentials(d->seed, replicate, g + i, m, e);
-            for (pfx_idx j = 0; j < m; j++) {
-                if (all->of) pfx_pairs_exponentials(d->seed, replicate, all->of[g + i + j], 1, e + j);
-                W[(i + j) * LANES + l] = e[j];
-            }
-        }
-    }
+    pfx_idx own = g + n < p->s->G ? n : p->s->G - g;
+    memset(W + own * LANES, 0, (size_t)((n - own) * LANES) * sizeof *W);
+    for (int l = 0; l < LANES; l++)
+        pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + (pfx_idx)panel * LANES + l), p->o.all.of, g,
+                               own, LANES, W + l);
 }
 
 /* All weights of the first n replicates, for refits. */
 static void replicate_weights(const pfx_pairs *p, const draw *d, int n, work *w)
 {
-    const pfx_union *all = &p->o.all;
     for (int r = 0; r < n; r++) {
         double *out = w->weight + r * p->s->rows;
-        uint64_t replicate = (uint64_t)(d->first + r);
         memset(out, 0, (size_t)p->s->rows * sizeof *out);
         for (pfx_idx g = 0; g < p->s->G && d->count; g++) out[g] = d->count[r * p->ldc + g];
-        if (!d->count && !all->of) pfx_pairs_exponentials(d->seed, replicate, 0, p->s->G, out);
-        for (pfx_idx g = 0; g < p->s->G && !d->count && all->of; g++)
-            pfx_pairs_exponentials(d->seed, replicate, all->of[g], 1, out + g);
+        if (!d->count)
+            pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + r), p->o.all.of, 0, p->s->G, 1, out);
         for (pfx_idx g = 0; g < p->s->G; g++) w->total[r] += out[g];
     }
 }

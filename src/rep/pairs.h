@@ -49,9 +49,11 @@ const struct pfx_refit *pfx_pairs_refit(const pfx_pairs *p);
 pfx_idx pfx_pairs_ld(const pfx_pairs *p);
 void pfx_pairs_batch(const pfx_pairs *p, const uint8_t *count, void *scratch, double *const *field);
 
-/* Weights of clusters first .. first + n - 1 in a replicate of the Bayesian bootstrap, out [n]: of cluster g,
- * -log of the uniform of words 2g and 2g + 1 of the stream (seed, PFX_RNG_BAYES, replicate). */
-void pfx_pairs_exponentials(uint64_t seed, uint64_t replicate, pfx_idx first, pfx_idx n, double *out);
+/* Weights of clusters first .. first + n - 1 in a replicate of the Bayesian bootstrap, n values that are
+ * `stride` apart: of cluster number g (of[g] where `of` is not NULL) number g of pfx_k_exponentials on the
+ * stream (seed, PFX_RNG_BAYES, replicate). */
+void pfx_pairs_exponentials(pfx_isa isa, uint64_t seed, uint64_t replicate, const int32_t *of, pfx_idx first,
+                            pfx_idx n, pfx_idx stride, double *out);
 
 /* The full sample's standard error of each term by the rule of the draws, se [n_terms]. NOMEM. */
 pfx_status pfx_pairs_full(const pfx_pairs *p, double *se, pfx_err *err) PFX_MUST;

@@ -165,16 +165,26 @@ static void test_weights(void **state)
     double w[N], part[N], mean = 0, square = 0, cube = 0;
     (void)state;
     for (uint64_t r = 0; r < REPS; r++) {
-        pfx_pairs_exponentials(3, r, 0, N, w);
+        pfx_rng u;
+        pfx_pairs_exponentials(pfx_cpu_best(), 3, r, NULL, 0, N, 1, w);
+        pfx_rng_start(&u, 3, PFX_RNG_BAYES, r);
         for (int i = 0; i < N; i++) {
-            assert_true(w[i] > 0);
+            assert_rel(w[i], -log(pfx_rng_uniform(&u)), 4e-16);
             mean += w[i];
             square += (w[i] - 1) * (w[i] - 1);
             cube += (w[i] - 1) * (w[i] - 1) * (w[i] - 1);
         }
         pfx_idx first = (pfx_idx)(r % N);
-        pfx_pairs_exponentials(3, r, first, N - first, part);
+        pfx_pairs_exponentials(pfx_cpu_best(), 3, r, NULL, first, N - first, 1, part);
         assert_same_bits(part, w + first, N - first);
+        int32_t of[N];
+        for (int i = 0; i < N; i++) of[i] = (i * 7 + 3) % N;
+        for (pfx_isa isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
+            double apart[2 * N];
+            if (!pfx_cpu_has(isa)) continue;
+            pfx_pairs_exponentials(isa, 3, r, of, 0, N, 2, apart);
+            for (int i = 0; i < N; i++) assert_same_bits(apart + 2 * i, w + of[i], 1);
+        }
     }
     /* four standard errors of each, over 200,000 */
     assert_true(fabs(mean / (N * REPS) - 1) < 0.009);
