@@ -20,6 +20,10 @@ static pfx_status placebo_choose(inference_run *r, pfx_err *err)
         !isfinite(inference_number(inference_full(r, 0), "df_t")))
         return pfx_fail(err, PFX_EFORMAT, "%s: does not say what the draws are of; run placebo again",
                         pfx_draws_path(r->file));
+    if (r->o->stat == PLACEBO_T && json_is_true(json_object_get(inference_full(r, 0), "no_std_errors")))
+        return pfx_fail(err, PFX_EUSAGE,
+                        "%s: the draws have no standard errors (placebo --no-se): use --stat b",
+                        pfx_draws_path(r->file));
     return placebo_check_null(r->null, r->o->stat, (pfx_placebo_scheme)(r->shown - placebo_methods), err);
 }
 
@@ -47,7 +51,8 @@ static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p
                                .df_t = inference_number(full, "df_t"),
                                .null = r->null,
                                .level = r->o->rep.level,
-                               .by_t = r->o->stat == PLACEBO_T};
+                               .by_t = r->o->stat == PLACEBO_T,
+                               .no_se = json_is_true(json_object_get(full, "no_std_errors"))};
     (void)out; /* the only one */
     return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, (const double *const *)r->field, p, err);
 }

@@ -19,6 +19,8 @@ static const pfx_opt placebo_table[] = {
      "the tested coefficient (default: that of the only regressor made of the treatment)", NULL, NULL},
     {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "what the p-value compares: t or b (default: t)",
      stat_choices, NULL},
+    {"no-se", 0, PFX_OPT_FLAG, AT(no_se), NULL,
+     "draw no standard errors: the p-value is by b, in a fifth of the time", NULL, NULL},
     {"strata", 0, PFX_OPT_TEXT, AT(strata), "VAR",
      "units exchange treatments within its levels (default: units with the same first and last period)", NULL,
      NULL},
@@ -36,6 +38,10 @@ static pfx_status check_options(const placebo_options *o, pfx_err *err)
     if (!o->treatment)
         return pfx_fail(err, PFX_EUSAGE,
                         "placebo needs --treatment VAR: the treatment that is assigned anew");
+    if (o->no_se && o->stat == PLACEBO_T)
+        return pfx_fail(err, PFX_EUSAGE, "--no-se: t needs standard errors; leave it out, or use --stat b");
+    if (o->no_se && o->scheme == PFX_PLACEBO_IN_TIME)
+        return pfx_fail(err, PFX_EUSAGE, "--scheme in-time draws nothing: leave --no-se out");
     pfx_status st = placebo_check_null(o->rep.null, o->stat, (pfx_placebo_scheme)o->scheme, err);
     if (st != PFX_OK) return st;
     if (o->periods < 1 || o->periods > 1000)
@@ -87,11 +93,12 @@ static pfx_status bare_name(const char **name, char **copy, pfx_err *err)
 
 static pfx_status placebo_run_command(int argc, char **argv, pfx_err *err)
 {
-    placebo_options o = {.rep = rep_defaults(), .periods = 3};
+    placebo_options o = {.rep = rep_defaults(), .stat = PLACEBO_DEFAULT, .periods = 3};
     const char *pos[2];
     int n_pos = 0;
     pfx_status st = pfx_opt_parse(&pfx_cmd_placebo, argc, argv, &o, 2, 2, pos, &n_pos, err);
     if (st || o.rep.common.help) return st;
+    if (o.stat == PLACEBO_DEFAULT) o.stat = o.no_se ? PLACEBO_B : PLACEBO_T;
     if ((st = check_options(&o, err)) != PFX_OK) return st;
     if (o.assignments) o.scheme = PFX_PLACEBO_FILE;
     char *copy = NULL;

@@ -9,18 +9,19 @@ typedef struct placebo_options {
     rep_options rep;
     const char *treatment, *coef, *strata, *assign_by, *assignments;
     int scheme, stat;
+    bool no_se; /* draws have no standard errors: stat is b */
     pfx_idx periods;
 } placebo_options;
 
-enum { PLACEBO_T, PLACEBO_B }; /* --stat */
+enum { PLACEBO_T, PLACEBO_B, PLACEBO_DEFAULT }; /* --stat */
 
 typedef struct placebo_state {
     const placebo_options *o;
     int at_unit, at_strata; /* numbers in design->clusters; at_strata -1: none */
     const char *unit_name;
     char assignments[PFX_SHA256_HEX]; /* checksum of the user's draws */
-    double *treatment; /* [n] by row of the design */
-    int32_t *period;   /* [n] */
+    double *treatment;                /* [n] by row of the design */
+    int32_t *period;                  /* [n] */
     int n_periods;
     double *time;        /* [n_periods] in steps of the panel's time */
     int n_drawn, tested; /* regressors made of the treatment */
@@ -54,8 +55,8 @@ pfx_status placebo_in_time_report(const rep_run *r, pfx_rep_report *report, pfx_
 /* The user's draws from --assignments into the state's assignment. USAGE, FORMAT: the line at fault. */
 pfx_status placebo_file(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
 
-/* Checksum of that file, which the draws' specification names: other draws are another run. IO; USAGE: a pipe, which can
- * be read once only. */
+/* Checksum of that file, which the draws' specification names: other draws are another run. IO; USAGE: a
+ * pipe, which can be read once only. */
 pfx_status placebo_file_digest(const char *path, char hex[PFX_SHA256_HEX], pfx_err *err) PFX_MUST;
 
 /* What placebo draws say, for placebo and for inference. */
@@ -69,15 +70,16 @@ typedef struct placebo_about {
 typedef struct placebo_test {
     double estimate, std_error, statistic, df_t; /* of the full sample */
     double null, level;
-    bool by_t;
+    bool by_t, no_se; /* no_se: the draws have no t */
 } placebo_test;
 
-/* --null and --stat. USAGE: t of another effect than none; rows that exchange values, which carry no effect. */
+/* --null and --stat. USAGE: t of another effect than none; rows that exchange values, which carry no effect.
+ */
 pfx_status placebo_check_null(double null, int stat, pfx_placebo_scheme scheme, pfx_err *err) PFX_MUST;
 /* What the draws file keeps of both: nothing that depends on null, level or by_t. */
 void placebo_store(const placebo_about *a, const placebo_test *test, pfx_rep_values *v);
-/* report->term[0], what is said of the assignment, and the note. field [PFX_PLACEBO_FIELDS][reps], the standard
- * errors not read. IDENT: more than half of the draws are lost. */
+/* report->term[0], what is said of the assignment, and the note. field [PFX_PLACEBO_FIELDS][reps], the
+ * standard errors not read. IDENT: more than half of the draws are lost. */
 pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
                         const double *const *field, pfx_rep_report *report, pfx_err *err) PFX_MUST;
 

@@ -107,6 +107,7 @@ static void placebo_describe(const rep_run *r, pfx_str *spec)
     const placebo_options *o = r->own;
     pfx_str_addf(spec, "treatment=%s\n", o->treatment);
     if (o->coef) pfx_str_addf(spec, "coef=%s\n", o->coef);
+    if (o->no_se) pfx_str_addf(spec, "no-se=1\n");
     if (o->strata) pfx_str_addf(spec, "strata=%s\n", o->strata);
     if (o->assign_by) pfx_str_addf(spec, "assign-by=%s\n", o->assign_by);
     if (o->assignments)
@@ -173,7 +174,7 @@ static pfx_status make_draws(rep_run *r, const pfx_design *d, pfx_err *err)
                                .maxiter = (int)r->o->maxiter,
                                .nth = (int)r->o->common.threads,
                                .isa = (pfx_isa)r->o->common.isa,
-                               .std_error = true,
+                               .std_error = !s->o->no_se,
                                .ssc = ssc_factor(r),
                                .max_bytes = STATE_SHARE * (double)r->o->common.memory};
     pfx_status st = pfx_placebo_create(&in, s->assign, &s->p, err);
@@ -266,7 +267,8 @@ static placebo_test test_of(const rep_run *r)
                           .df_t = r->fit->df_t,
                           .null = r->o->null,
                           .level = r->o->level,
-                          .by_t = s->o->stat == PLACEBO_T};
+                          .by_t = s->o->stat == PLACEBO_T,
+                          .no_se = s->o->no_se};
 }
 
 static void placebo_full(const rep_run *r, int t, pfx_rep_values *v)

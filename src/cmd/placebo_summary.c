@@ -64,6 +64,7 @@ void placebo_store(const placebo_about *a, const placebo_test *test, pfx_rep_val
     pfx_rep_add_real(v, NULL, "df_t", NULL, test->df_t);
     add_about(a, v);
     if (a->scheme == PFX_PLACEBO_FILE) pfx_rep_add_flag(v, NULL, "enumerated", NULL, a->enumerated);
+    if (test->no_se) pfx_rep_add_flag(v, NULL, "no_std_errors", NULL, true);
 }
 
 static void fill_term(const placebo_test *test, const pfx_placebo_result *x, const pfx_placebo_result *other,
@@ -79,13 +80,16 @@ static void fill_term(const placebo_test *test, const pfx_placebo_result *x, con
     t->p_high = x->p_high;
     if (units) pfx_rep_add_interval(t, "inverted", x->conf_low, x->conf_high);
     pfx_rep_add_text(&t->more, NULL, "stat", "p-value by", test->by_t ? "t" : "b");
-    pfx_rep_add_real(&t->more, NULL, test->by_t ? "p_value_b" : "p_value_t",
-                     test->by_t ? "p-value by b" : "p-value by t", other->p_value);
+    if (!test->no_se)
+        pfx_rep_add_real(&t->more, NULL, test->by_t ? "p_value_b" : "p_value_t",
+                         test->by_t ? "p-value by b" : "p-value by t", other->p_value);
     pfx_rep_add_real(&t->more, NULL, "p_left", "p left", x->p_left);
     pfx_rep_add_real(&t->more, NULL, "p_right", "p right", x->p_right);
-    pfx_rep_add_real(&t->more, "share_significant", "0.10", "draws significant at 10 %", x->significant[0]);
-    pfx_rep_add_real(&t->more, "share_significant", "0.05", "at 5 %", x->significant[1]);
-    pfx_rep_add_real(&t->more, "share_significant", "0.01", "at 1 %", x->significant[2]);
+    const bool se = !test->no_se; /* else null */
+    pfx_rep_add_real(&t->more, "share_significant", "0.10", se ? "draws significant at 10 %" : NULL,
+                     x->significant[0]);
+    pfx_rep_add_real(&t->more, "share_significant", "0.05", se ? "at 5 %" : NULL, x->significant[1]);
+    pfx_rep_add_real(&t->more, "share_significant", "0.01", se ? "at 1 %" : NULL, x->significant[2]);
     pfx_rep_add_real(&t->more, "draws", "mean", "mean of the draws' estimates", x->mean);
     pfx_rep_add_real(&t->more, "draws", "sd", "their standard deviation", x->sd);
     if (units)
@@ -96,10 +100,10 @@ pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_
                         const double *const *field, pfx_rep_report *report, pfx_err *err)
 {
     bool units = a->scheme != PFX_PLACEBO_WITHIN;
-    pfx_placebo_result x, other;
+    pfx_placebo_result x, other = {0};
     pfx_placebo_draws d = {.reps = reps,
                            .b = field[PFX_DRAW_ESTIMATE],
-                           .t = field[PFX_DRAW_STATISTIC],
+                           .t = test->no_se ? NULL : field[PFX_DRAW_STATISTIC],
                            .slope = units ? field[PFX_PLACEBO_SLOPE] : NULL,
                            .switchers = units ? field[PFX_PLACEBO_SWITCHERS] : NULL,
                            .estimate = test->estimate,
@@ -113,7 +117,7 @@ pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_
     if (st == PFX_OK) st = rep_check_lost(term, x.valid, reps, err);
     d.by_t = !d.by_t;
     d.slope = test->null != 0 ? d.slope : NULL;
-    if (st == PFX_OK) st = pfx_placebo_summarise(&d, &other, err);
+    if (st == PFX_OK && !test->no_se) st = pfx_placebo_summarise(&d, &other, err);
     if (st != PFX_OK) return st;
     add_about(a, &report->more);
     fill_term(test, &x, &other, units, &report->term[0]);

@@ -38,6 +38,21 @@ holds "not a valid test"
 ok "$P" placebo "$panel" "$m" --treatment D --reps 199 --scheme random-date
 holds "only if treatment came about that way"
 
+# Without standard errors the coefficients, and the p-value by them, are the same.
+json "$m" --treatment D --reps 1999 --stat b >"$dir/b.json"
+json "$m" --treatment D --reps 1999 --no-se -o "$dir/no.h5" >"$dir/no.json"
+for key in p_value p_left p_right conf_low conf_high mean sd switchers_mean; do
+    [ "$(value $key "$dir/no.json")" = "$(value $key "$dir/b.json")" ] || fault "--no-se changes $key"
+done
+holds '"0.05": null' "$dir/no.json"
+grep -q p_value_t "$dir/no.json" && fault "--no-se has a p-value by t"
+ok "$P" inference "$dir/no.h5" --stat b --format json
+[ "$(value p_value "$dir/stdout")" = "$(value p_value "$dir/b.json")" ] || fault "inference without standard errors differs"
+expect 2 "use --stat b" "$P" inference "$dir/no.h5"
+expect 2 "t needs standard errors" "$P" placebo "$panel" "$m" --treatment D --no-se --stat t
+expect 2 "leave --no-se out" "$P" placebo "$panel" "$m" --treatment D --no-se --scheme in-time
+ok "$P" plot "$dir/no.h5" -o "$dir/no.svg"
+
 # A name in backticks is the same column; strata of one level are no strata.
 json "$m" --treatment '`D`' --reps 1999 | steady >"$dir/quoted"
 steady <"$dir/d.json" | cmp -s - "$dir/quoted" || fault "a name in backticks differs"
