@@ -75,7 +75,25 @@ static pfx_status resample(const pfx_design *d, const uint8_t *count, pfx_design
     return PFX_OK;
 }
 
-static pfx_status refit(const job *j, const uint8_t *count, double *b, double *se, pfx_err *err)
+/* The design with each row's weight that of its cluster. */
+static pfx_status reweight(const job *j, uint64_t replicate, pfx_design *c, pfx_err *err)
+{
+    const pfx_design *d = j->d;
+    double *e = pfx_mem_alloc(j->s->G, sizeof *e, err);
+    *c = *d; /* shares all but the weights */
+    c->w = pfx_mem_alloc(d->n, sizeof *c->w, err);
+    c->weights_kind = PFX_W_ANALYTIC;
+    if (e && c->w) {
+        pfx_pairs_exponentials(j->isa, SEED, replicate, NULL, 0, j->s->G, 1, e);
+        for (pfx_idx i = 0; i < d->n; i++) c->w[i] = e[d->clusters[0].code[i]];
+    }
+    pfx_mem_free(e);
+    return e && c->w ? PFX_OK : PFX_ENOMEM;
+}
+
+/* count NULL: exponential weights. */
+static pfx_status refit(const job *j, const uint8_t *count, pfx_idx replicate, double *b, double *se,
+                        pfx_err *err)
 {
     const pfx_fit_options o = {.vcov = PFX_VCOV_CLUSTER,
                                .ssc = PFX_SSC_NONE,
@@ -84,13 +102,14 @@ static pfx_status refit(const job *j, const uint8_t *count, double *b, double *s
                                .maxiter = 10000,
                                .nth = j->nth,
                                .isa = j->isa};
-    pfx_design *c = NULL;
+    pfx_design *c = NULL, weighted = {0};
     pfx_fit *f = NULL;
-    pfx_status st = resample(j->d, count, &c, err);
-    if (st == PFX_OK) st = pfx_fit_ols(c, &o, &f, err);
+    pfx_status st = count ? resample(j->d, count, &c, err) : reweight(j, (uint64_t)replicate, &weighted, err);
+    if (st == PFX_OK) st = pfx_fit_ols(count ? c : &weighted, &o, &f, err);
     if (st == PFX_OK) *b = f->coef[0].estimate, *se = f->coef[0].std_error;
     pfx_fit_free(f);
     pfx_design_free(c);
+    pfx_mem_free(weighted.w);
     return st;
 }
 
@@ -131,10 +150,10 @@ static pfx_status check(const job *j, const bench_case *c, double *digits, doubl
         if (c->kind == BENCH_JACKKNIFE) {
             memset(count, 1, (size_t)G);
             count[at] = 0;
-        } else {
+        } else if (c->kind != BENCH_PAIRS_BAYES) {
             pfx_k_multinomial(j->isa, SEED, PFX_RNG_PAIRS, (uint64_t)r, G, G, count);
         }
-        if ((st = refit(j, count, &b, &se, err))) break;
+        if ((st = refit(j, c->kind == BENCH_PAIRS_BAYES ? NULL : count, at, &b, &se, err))) break;
         *digits = fmin(
             *digits,
             digits_of(c->kind == BENCH_JACKKNIFE ? j->jack->b[at] : j->keep.field[PFX_DRAW_ESTIMATE][r], b));
@@ -155,7 +174,9 @@ static pfx_status prepare(job *j, const bench_case *c, pfx_idx rows, pfx_err *er
     if (st == PFX_OK) st = pfx_clusterstat_create(j->d, &o, &j->s, err);
     if (st == PFX_OK && c->kind != BENCH_JACKKNIFE) {
         st = pfx_pairs_create(j->s,
-                              &(pfx_pairs_options){.std_error = c->kind == BENCH_PAIRS_SE, .isa = j->isa},
+                              &(pfx_pairs_options){.std_error = c->kind == BENCH_PAIRS_SE,
+                                                   .bayes = c->kind == BENCH_PAIRS_BAYES,
+                                                   .isa = j->isa},
                               &j->pairs, err);
         if (st == PFX_OK)
             st = pfx_draw_keep_init(&j->keep, 1, 1u << PFX_DRAW_ESTIMATE | 1u << PFX_DRAW_STD_ERROR, 0,

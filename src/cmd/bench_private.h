@@ -71,9 +71,9 @@ pfx_status bench_fit_2sls(bench_run *r, const bench_case *c, pfx_err *err) PFX_M
 pfx_status bench_wild(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_placebo(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 enum { BENCH_PLACEBO, BENCH_PLACEBO_SE };
-enum { BENCH_WILD, BENCH_WILD_INTERVAL, BENCH_WILD_WEBB };
+enum { BENCH_WILD, BENCH_WILD_INTERVAL, BENCH_WILD_WEBB, BENCH_WILD_CROSSING };
 pfx_status bench_boot(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
-enum { BENCH_PAIRS, BENCH_PAIRS_SE, BENCH_JACKKNIFE };
+enum { BENCH_PAIRS, BENCH_PAIRS_SE, BENCH_PAIRS_BAYES, BENCH_JACKKNIFE };
 pfx_status bench_simulate(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_import(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;
 pfx_status bench_panel_read(bench_run *r, const bench_case *c, pfx_err *err) PFX_MUST;

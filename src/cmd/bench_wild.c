@@ -1,5 +1,5 @@
-/* The wild bootstrap on a made-up firm-year panel of 3,500 firms, beside refits of literally built outcomes.
- */
+/* The wild bootstrap on a made-up firm-year panel of 3,500 firms, or of 3,500 workers who change firms whose
+ * effects cross the clusters, beside refits of literally built outcomes. */
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "src/rep/wild_summary.h"
 
 /* Rows of a panel of 3,500 firms, at the default of --rows. */
-enum { P = BENCH_COLUMNS, REFITS = 5, REPS = 102000, ROWS = 24500, OF = 10000000 };
+enum { P = BENCH_COLUMNS, REFITS = 5, REPS = 102000, REPS_CROSSING = 1920, ROWS = 24500, OF = 10000000 };
 static const uint64_t SEED = 1;
 static const double NULL_VALUE = 0.1; /* what was planted */
 
@@ -24,6 +24,7 @@ typedef struct job {
     pfx_draw_keep keep;
     pfx_wild_out out;
     bool invert;
+    pfx_idx reps;
     int nth;
     pfx_isa isa;
 } job;
@@ -46,12 +47,12 @@ static pfx_status draw(void *ctx, pfx_err *err)
     job *j = ctx;
     const pfx_draw_sink sink = pfx_draw_keep_sink(&j->keep);
     const pfx_wild_info *info = pfx_wild_describe(j->wild);
-    pfx_rep_run run = {.seed = SEED, .last = REPS, .nth = j->nth, .n_sinks = 1, .sinks = &sink};
+    pfx_rep_run run = {.seed = SEED, .last = j->reps, .nth = j->nth, .n_sinks = 1, .sinks = &sink};
     j->keep.n = 0;
     pfx_status st = pfx_rep_run_method(pfx_wild_method(j->wild), &run, err);
     if (st != PFX_OK) return st;
     double *const *extra = j->keep.field + PFX_DRAW_FIELDS;
-    const pfx_wild_in in = {.reps = REPS,
+    const pfx_wild_in in = {.reps = j->reps,
                             .stride = 1,
                             .t = j->keep.field[PFX_DRAW_STATISTIC],
                             .n0 = extra[PFX_WILD_N0],
@@ -130,17 +131,24 @@ done:
 static pfx_status prepare(job *j, const bench_case *c, pfx_idx rows, pfx_err *err)
 {
     static const char *const terms[] = {"x0"};
-    const pfx_clusterstat_options o = {
-        .n_terms = 1, .terms = terms, .tol = 1e-10, .maxiter = 10000, .nth = j->nth, .isa = j->isa};
-    pfx_status st = bench_design(BENCH_TWO_WAY, rows, 0, false, j->nth, &j->d, err);
+    const pfx_clusterstat_options o = {.n_terms = 1,
+                                       .terms = terms,
+                                       .tol = 1e-10,
+                                       .maxiter = 10000,
+                                       .nth = j->nth,
+                                       .isa = j->isa,
+                                       .absorb = c->kind == BENCH_WILD_CROSSING};
+    pfx_status st =
+        bench_design(o.absorb ? BENCH_WORKERS : BENCH_TWO_WAY, rows, c->move, false, j->nth, &j->d, err);
     if (st == PFX_OK) st = pfx_clusterstat_create(j->d, &o, &j->s, err);
     if (st != PFX_OK) return st;
     j->invert = c->kind == BENCH_WILD_INTERVAL;
+    j->reps = o.absorb ? REPS_CROSSING : REPS;
     const pfx_wild_options w = {.type = 11,
                                 .invert = j->invert,
                                 .null = &NULL_VALUE,
                                 .weights = c->kind == BENCH_WILD_WEBB ? PFX_WILD_WEBB : PFX_WILD_RADEMACHER,
-                                .reps = REPS,
+                                .reps = j->reps,
                                 .n_errors = 1,
                                 .errors = {{.weight = 1}},
                                 .nth = j->nth,
@@ -148,7 +156,7 @@ static pfx_status prepare(job *j, const bench_case *c, pfx_idx rows, pfx_err *er
     unsigned fields = 1u << PFX_DRAW_STATISTIC;
     for (int f = 0; f < PFX_WILD_EXTRA && j->invert; f++) fields |= 1u << (PFX_DRAW_FIELDS + f);
     if ((st = pfx_wild_create(j->s, &w, &j->wild, err)) != PFX_OK) return st;
-    return pfx_draw_keep_init(&j->keep, 1, fields, 0, REPS, err);
+    return pfx_draw_keep_init(&j->keep, 1, fields, 0, j->reps, err);
 }
 
 pfx_status bench_wild(bench_run *r, const bench_case *c, pfx_err *err)
@@ -162,14 +170,15 @@ pfx_status bench_wild(bench_run *r, const bench_case *c, pfx_err *err)
         j.nth = nth[i];
         if ((st = pfx_bench_best(3, r->patience, draw, &j, &l.seconds, err))) break;
         if (i == 0 && (st = check(&j, &digits, &slow, err))) break;
-        double each = l.seconds / REPS, sums = 2.0 * j.s->k * (j.invert ? 2 : 1);
+        double each = l.seconds / (double)j.reps;
+        double sums = c->kind == BENCH_WILD_CROSSING ? (double)j.s->G : 2.0 * j.s->k * (j.invert ? 2 : 1);
         /* An addition and a multiplication for each cluster and statistic: the tables do eight of them in
          * one. */
         l.rate = 2e-9 * sums * (double)j.s->G / each;
         l.unit = "GFLOP/s", l.limit = "dgemm", l.limit_rate = r->limit.dgemm[i];
         l.digits = digits;
         pfx_bench_verdict(&l, digits >= 9 ? PFX_BENCH_PASS : PFX_BENCH_FAIL,
-                          "%d replicates, %.3g us each; a refit %.3g ms, %.0f x", (int)REPS, 1e6 * each,
+                          "%d replicates, %.3g us each; a refit %.3g ms, %.0f x", (int)j.reps, 1e6 * each,
                           1e3 * slow, slow / each);
         st = pfx_bench_add(&r->report, &l, err);
     }

@@ -122,8 +122,15 @@ void pfx_pairs_exponentials(pfx_isa isa, uint64_t seed, uint64_t replicate, cons
 {
     double e[PFX_EXPONENTIALS];
     pfx_idx have = -1;
-    for (pfx_idx i = 0; i < n; i++, out += stride) {
-        pfx_idx g = of ? of[first + i] : first + i;
+    for (pfx_idx i = 0, at = first; i < n && !of;) {
+        pfx_idx skip = at % PFX_EXPONENTIALS, m = PFX_EXPONENTIALS - skip < n - i ? PFX_EXPONENTIALS - skip : n - i;
+        pfx_k_exponentials(isa, seed, PFX_RNG_BAYES, replicate, at / PFX_EXPONENTIALS, e);
+        for (pfx_idx j = 0; j < m; j++) out[(i + j) * stride] = e[skip + j];
+        i += m;
+        at += m;
+    }
+    for (pfx_idx i = 0; i < n && of; i++, out += stride) {
+        pfx_idx g = of[first + i];
         if (g / PFX_EXPONENTIALS != have) {
             have = g / PFX_EXPONENTIALS;
             pfx_k_exponentials(isa, seed, PFX_RNG_BAYES, replicate, have, e);
@@ -190,8 +197,8 @@ static void sum_products(const pfx_pairs *p, const draw *d, int reps, work *w)
                 spread_weights(p, w, reps, g, n);
             else
                 fill_weights(p, d, i, g, n, w->W);
-            for (pfx_idx c = 0; c < n * LANES && !d->count && !p->refit; c++)
-                w->total[i * LANES + c % LANES] += w->W[c];
+            for (pfx_idx c = 0; c < n && !d->count && !p->refit; c++)
+                for (int l = 0; l < LANES; l++) w->total[i * LANES + l] += w->W[c * LANES + l];
             if (p->lead) pfx_k_rep_tally(p->o.isa, n, w->W, t->pattern + g, w->P + i * table);
             pfx_k_rep_sums(p->o.isa, n, w->W, p->n_stats - p->lead, s->ld, s->M + g * s->ld + p->lead,
                            ask_ahead(p, g, i), w->C + (i * s->ld + p->lead) * LANES);

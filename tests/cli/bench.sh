@@ -22,7 +22,7 @@ awk -F '\t' 'NF != 15' "$dir/body" | grep . && fault "a line of the record has n
 awk -F '\t' 'NR > 1 && $14 != "PASS" && $1 !~ /^T_read/' "$dir/body" >"$dir/odd"
 [ -s "$dir/odd" ] && fault "not PASS: $(cat "$dir/odd")"
 for c in triad read dgemm "file write" "fresh memory" "gram portable" "score portable" none one-way two-way two-way-weights two-way-2sls \
-    two-way-large two-way-2sls-large industry-region worker-firm-1 worker-firm-20-local wild wild-interval wild-webb pairs pairs-se pairs-large-se jackknife jackknife-large import simulate T_read panel-fit \
+    two-way-large two-way-2sls-large industry-region worker-firm-1 worker-firm-20-local wild wild-interval wild-webb wild-crossing placebo-large-se pairs pairs-se pairs-bayes pairs-large-se jackknife jackknife-large import simulate T_read panel-fit \
     panel-stream; do
     cut -f 1 "$dir/body" | grep -qx "$c" || fault "no line of $c"
 done
