@@ -21,6 +21,7 @@ enum {
     PFX_RNG_MATCH = 4,        /* index = row: ties among neighbours */
     PFX_RNG_BAYES = 5,        /* index = replicate: exponential cluster weights */
     PFX_RNG_IMPUTE = 6,       /* index = 0: a point of the null space of the untreated rows' effects */
+    PFX_RNG_HONEST = 7,       /* index = draw: effects of an event study under the null */
     PFX_RNG_TEST = 15,        /* tests and benchmarks */
     PFX_RNG_SIMULATE = 0x100, /* 0x100 .. 0x1ff, index = firm: see src/data/simulate_vars.h */
 };

@@ -17,6 +17,7 @@ static void event_run_free(event_run *r)
     pfx_cs_result_clear(&r->cs);
     pfx_impute_result_clear(&r->impute);
     pfx_bacon_result_clear(&r->bacon);
+    pfx_mem_free(r->sensitivity.interval);
     pfx_dataset_free(r->data);
     pfx_event_timing_clear(&r->timing);
     pfx_formula_free(r->formula);
@@ -179,6 +180,7 @@ static pfx_status estimate(event_run *r, pfx_err *err)
     if (st == PFX_OK && weights) st = pfx_dataset_design(r->data, 1, 0, true, &design, err);
     if (st == PFX_OK && weights) st = pfx_twfe_weights_of(design, &fo, &r->weights, err);
     pfx_design_free(design);
+    if (st == PFX_OK) st = event_find_sensitivity(r, err);
     r->compute_s = pfx_wall_s() - t0;
     return st;
 }
@@ -196,6 +198,7 @@ static pfx_status report(const event_run *r, const char *formula, pfx_err *err)
                                 .impute = m == PFX_EVENT_IMPUTATION ? &r->impute : NULL,
                                 .bacon = m == PFX_EVENT_BACON ? &r->bacon : NULL,
                                 .leave_out = r->o.leave_out,
+                                .sensitivity = r->sensitivity.n ? &r->sensitivity : NULL,
                                 .cs_options = &r->cs_options,
                                 .weights = r->weights.n_positive ? &r->weights : NULL,
                                 .timing = &r->timing,

@@ -47,6 +47,14 @@ const pfx_opt event_table[] = {
      "standard errors from each cluster's effects less the average of the others' in its cohort (default: of "
      "all)",
      NULL, "Imputation"},
+    {"sensitivity", 0, PFX_OPT_CHOICE, AT(sensitivity), "KIND",
+     "Rambachan-Roth intervals of an effect: rm (relative magnitudes), sd (smoothness) (default: none)",
+     event_sensitivity_names, "Differences in trends"},
+    {"bounds", 0, PFX_OPT_TEXT, AT(bounds), "LIST",
+     "values of Mbar or M, joined by commas (default: rm 0.5,1,1.5,2; sd 0 to the effect's standard error)",
+     NULL, NULL},
+    {"effect", 0, PFX_OPT_TEXT, AT(effect), "E", "event time of the effect, or average of all (default: 0)",
+     NULL, NULL},
     {"vcov", 0, PFX_OPT_TEXT, AT(fit.vcov), "TYPE",
      "iid, hetero (or HC1), cluster (or CRV1), twoway (default: cluster by the panel's unit)", NULL,
      "Standard errors"},
@@ -172,5 +180,6 @@ pfx_status event_check_options(event_run *r, const char *panel, pfx_err *err)
     if ((st = check_method(o, err))) return st;
     if (o->ref < -100000 || o->ref > 100000)
         return pfx_fail(err, PFX_EUSAGE, "--ref %lld: want an event time, as -1", (long long)o->ref);
-    return (st = parse_window(r, err)) ? st : check_outputs(o, panel, err);
+    if ((st = parse_window(r, err)) || (st = event_check_sensitivity(r, err))) return st;
+    return check_outputs(o, panel, err);
 }

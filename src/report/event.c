@@ -208,6 +208,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     if (s->plan->method == PFX_EVENT_SUNAB) pfx_json_set(root, "cells", cells(s, &failed), &failed);
     pfx_json_set(root, "coefficients", others(s, &failed), &failed);
     if (r->weights) pfx_json_set(root, "twfe_weights", weights_json(r->weights, &failed), &failed);
+    event_set_sensitivity(r, root, &failed);
     event_set_run(r, root, &failed);
     return pfx_json_dump(root, failed, "event", out, err);
 }
@@ -336,6 +337,7 @@ static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err
     else if (s->pre.df1 > 0)
         pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", s->pre.df1,
                        s->pre.df2, s->pre.statistic, s->pre.p_value);
+    event_sensitivity_notes(r, t);
     sample_notes(r, t);
     pfx_table_note(t, "* p < 0.1, ** p < 0.05, *** p < 0.01");
     if (r->synthetic) pfx_table_note(t, "Synthetic panel: the data were simulated, not observed.");

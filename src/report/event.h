@@ -22,6 +22,17 @@ typedef enum pfx_event_aggregate {
 } pfx_event_aggregate;
 extern const char *const pfx_event_aggregate_names[]; /* "event", "cohort", "period", "cell", NULL */
 
+/* Intervals of one effect under restrictions on differences in trends (est/event_honest.h). */
+typedef struct pfx_event_sensitivity {
+    bool relative;     /* relative magnitudes, bound Mbar; else smoothness, bound M */
+    double at;         /* event time; NaN: average of all after treatment */
+    int n_pre, n_post; /* periods before treatment, reference left out, and after it that were used */
+    double estimate, low, high; /* of the event study */
+    int n;
+    struct pfx_honest_interval *interval; /* [n] */
+    double breakdown;
+} pfx_event_sensitivity;
+
 typedef struct pfx_event_report {
     const char *formula, *outcome, *variable; /* variable: treatment or cohort column */
     bool is_cohort;
@@ -35,6 +46,7 @@ typedef struct pfx_event_report {
     const struct pfx_event_timing *timing;
     const char *cluster;
     pfx_idx n_obs, n_missing, n_singletons;
+    const pfx_event_sensitivity *sensitivity; /* or NULL */
     pfx_event_aggregate aggregate;
     double level;
     bool synthetic;

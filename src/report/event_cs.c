@@ -98,6 +98,7 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
         pfx_json_set(pre, "p_value", pfx_json_real(s->pre.p_value), &failed);
     }
     pfx_json_set(root, "pre_trend", pre, &failed);
+    event_set_sensitivity(r, root, &failed);
     event_set_run(r, root, &failed);
     return pfx_json_dump(root, failed, "event", out, err);
 }
@@ -132,6 +133,7 @@ static void method_notes(const pfx_event_report *r, pfx_table *t)
     else if (s->pre.df1 > 0)
         pfx_table_note(t, "No effect of any cohort before treatment: chi2(%.0f) = %.4f, p = %.4f.",
                        s->pre.df1, s->pre.statistic * s->pre.df1, s->pre.p_value);
+    event_sensitivity_notes(r, t);
     if (s->n_skipped)
         pfx_table_note(
             t, "%d cells of cohort and period have no treated units or no controls seen in both periods.",

@@ -22,6 +22,10 @@ void event_set_run(const pfx_event_report *r, json_t *root, bool *failed);
 void event_no_test_note(pfx_table *t, double n);
 void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t);
 
+/* Where there is a sensitivity. */
+void event_set_sensitivity(const pfx_event_report *r, json_t *root, bool *failed);
+void event_sensitivity_notes(const pfx_event_report *r, pfx_table *t);
+
 pfx_status event_cs_render(const pfx_event_report *r, pfx_format format, int width, pfx_str *out,
                            pfx_err *err) PFX_MUST;
 

@@ -99,6 +99,30 @@ expect 3 "1 of 40 units are not seen in all 8 periods" "$P" event "$panel" 'y ~ 
 expect 2 "takes no --weights" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --weights x -o "$dir/out/e"
 expect 2 "--window: bacon has no event times" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --window=-2:2 -o "$dir/out/e"
 
+# Differences in trends: with noise, since a covariance of rounding is none.
+awk -F, -v OFS=, 'NR > 1 {$3 = sprintf("%.17g", $3 + ($2 * 37 + NR * NR * 13) % 29 / 20)} {print}' "$dir/p.csv" >"$dir/noise.csv"
+ok "$P" import "$dir/noise.csv" -o "$dir/noise.h5" --unit firm --time year
+ok "$P" event "$dir/noise.h5" 'y ~ x' --treatment D --sensitivity rm
+holds "Sensitivity of the effect at event time 0"
+holds "Mbar 0.5: ["
+holds "Breakdown value"
+ok "$P" event "$dir/noise.h5" 'y ~ x' --treatment D --sensitivity sd --effect average --bounds 0,0.1 --format json
+for key in '"restriction": "smoothness"' '"effect": "average"' '"breakdown"' '"m": 0.10'; do holds "$key"; done
+for n in 1 3; do
+    ok "$P" event "$dir/noise.h5" 'y ~ x' --treatment D --method cs --base universal --score reg --sensitivity rm --effect 1 --format json --threads $n
+    sed '/_s"/d; /threads/d; /peak/d' "$dir/stdout" >"$dir/sensitivity$n"
+done
+holds '"mbar": 0.5'
+cmp -s "$dir/sensitivity1" "$dir/sensitivity3" || fault "threads change the sensitivity"
+expect 2 "--bounds needs --sensitivity" "$P" event "$panel" 'y ~ x' --treatment D --bounds 1 -o "$dir/out/e"
+expect 2 "want at most 32 numbers" "$P" event "$panel" 'y ~ x' --treatment D --sensitivity rm --bounds 1,-2 -o "$dir/out/e"
+expect 2 "event times after treatment run from 0 to 5 here" "$P" event "$dir/noise.h5" 'y ~ x' --treatment D --sensitivity rm --effect 9 -o "$dir/out/e"
+expect 2 "want an event time, 0 or later, or average" "$P" event "$panel" 'y ~ x' --treatment D --sensitivity rm --effect -1 -o "$dir/out/e"
+expect 2 "needs --base universal" "$P" event "$panel" 'y ~ x' --treatment D --method cs --sensitivity rm -o "$dir/out/e"
+expect 2 "with one covariance" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --sensitivity rm -o "$dir/out/e"
+expect 3 "that are no bins" "$P" event "$dir/noise.h5" 'y ~ x' --treatment D --window=-2:3 --sensitivity rm -o "$dir/out/e"
+expect 2 "--ref -1" "$P" event "$panel" 'y ~ x' --treatment D --ref -2 --sensitivity rm -o "$dir/out/e"
+
 # The figure.
 expect 2 "--plot $dir/out/e.gif: want a name" "$P" event "$panel" 'y ~ x' --treatment D --plot "$dir/out/e.gif"
 expect 2 "exists" "$P" event "$panel" 'y ~ x' --treatment D --plot "$dir/e.json.svg.png" -o "$dir/e.json"
@@ -147,6 +171,8 @@ grep -q 'event time -5 is set to zero beside -1' "$dir/stderr" || fault "no warn
 ok "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method imputation
 holds "Event times without any imputed row: 3, 4, 5."
 holds "Not imputed"
+"$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method twfe --sensitivity rm >"$dir/stdout" 2>"$dir/stderr"
+[ $? = 3 ] && grep -q 'event time -5 is set to zero beside -1, since' "$dir/stderr" || fault "two references: $(cat "$dir/stderr")"
 expect 3 "--control notyet compares" "$P" event "$dir/treated.h5" 'y ~ x' --treatment D --method cs -o "$dir/out/e"
 expect 3 "switches off for 2 units (firm F01, firm F05)" "$P" event "$panel" 'y ~ x' --treatment off -o "$dir/out/e"
 expect 3 "two is 2 for firm F03 in year 2012" "$P" event "$panel" 'y ~ x' --treatment two -o "$dir/out/e"

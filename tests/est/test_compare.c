@@ -252,6 +252,18 @@ static void permutations(void **state)
         for (int g = 0; g < n; g++) d[g] = group_design(&a, g, true, 1);
         assert_ok(pfx_compare_pool(n, (const pfx_design *const *)d, &pool, &group, &why, &err));
         assert_null(why);
+        pfx_idx row[600], at = 0;
+        for (int g = 0; g < n; g++)
+            for (pfx_idx i = 0; i < a.n; i++)
+                if (group_of(&a, i) == g) row[at++] = i;
+        assert_int_equal(at, pool->n);
+        for (pfx_idx i = 0; i < at; i++) {
+            assert_true((pool->absorbed[1].factor.code[i] == pool->absorbed[1].factor.code[0]) ==
+                        (a.year[row[i]] == a.year[row[0]]));
+            assert_true((pool->clusters[0].code[i] == pool->clusters[0].code[at / 2]) ==
+                        (a.firm[row[i]] == a.firm[row[at / 2]]));
+            assert_true(pool->Z[i * pool->p + K] == a.Z[row[i] * a.p + K]);
+        }
         const pfx_clusterstat_options so = {
             .n_terms = K, .terms = terms, .tol = 1e-10, .maxiter = 10000, .nth = 1, .isa = pfx_cpu_best()};
         pfx_clusterstat *s = NULL;
