@@ -65,8 +65,10 @@ typedef struct pfx_wild_info {
     pfx_idx first_singular; /* the first of them (of errors[0]), -1: none */
 } pfx_wild_info;
 
-/* With instruments: WRE of Davidson and MacKinnon (2010), of the coefficient of the only endogenous variable,
- * type 11, one clustering, no inversion; the first stage's residuals share the weights of the equation's.
+/* With instruments: WRE of Davidson and MacKinnon (2010), of the coefficient of one endogenous variable, type 11,
+ * one clustering, no inversion; the first stages' residuals share the weights of the equation's. With several
+ * endogenous variables the equation under the null is estimated by limited information maximum likelihood, or by
+ * 2SLS where there are no more instruments than endogenous variables, as boottest does.
  *
  * A draw is, for each test, the coefficient b*, its standard error, and t* = (b* - b) / SE*, b the value that
  * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the

@@ -7,9 +7,9 @@
 
 /* What a test of two-stage least squares has besides (iv_wild.c). */
 typedef struct wild_iv {
-    int l1, n_pairs; /* excluded instruments; pairs of them */
-    double unit;     /* a coefficient of y~ is that of the endogenous variable times this */
-    double *pi;      /* [l1] */
+    int n, l1, n_pairs; /* endogenous variables; excluded instruments; pairs of these */
+    double *f;          /* [n] the tested coefficient is f'b, b of y~ */
+    double *pi;         /* [l1 x n] */
 } wild_iv;
 
 /* One test: everything that is summed over clusters, and the forms of the sums that the variance is.
@@ -35,8 +35,8 @@ typedef struct wild_test {
     double step;    /* lambda = -step x for the null b + x */
     struct wild_dense
         *dense; /* where effects cross the clusters, instead of stat, sq, a and form; else NULL */
-    /* With instruments (L columns of q) q = sets = n_forms = 1, m = 2 l1: a row of stat is Q'u, Q'v, then for
-     * each pair of instruments the sums of u and of v; form [n_pairs][L x L]; else NULL. */
+    /* With instruments (L columns of q) q = sets = n_forms = 1, m = (1 + n) l1: a row of stat is Q'u, Q'v_1 .. Q'v_n,
+     * then for each pair of instruments the sums of u and of each v; form [n_pairs][L x L]; else NULL. */
     wild_iv *iv;
 } wild_test;
 
