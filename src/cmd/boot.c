@@ -20,10 +20,6 @@ static const pfx_opt boot_table[] = {
     {"ci", 0, PFX_OPT_NAMES, AT(ci), "KINDS",
      "wild: invert or none (default: invert); pairs: percentile, basic, normal, bca, t (default: all)", NULL,
      NULL},
-    {"family", 0, PFX_OPT_LIST, AT(rep.family), "SPEC,SPEC",
-     "further formulas: with FORMULA's models one family, on the same draws, with Romano-Wolf and "
-     "Westfall-Young p-values",
-     NULL, NULL},
     {"draw", 0, PFX_OPT_CHOICE, AT(draw), "KIND",
      "multinomial: clusters with replacement; bayes: exponential weights of all clusters (default: "
      "multinomial)",

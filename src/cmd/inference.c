@@ -206,7 +206,7 @@ static pfx_status infer_family(const inference_run *r, pfx_rep_report *p, pfx_er
     for (int t = 0; t < s->n_terms; t++)
         pfx_rep_add_text(&p->term[t].more, NULL, "formula", "formula",
                          inference_text(json_array_get(models, (size_t)(t / per)), "formula"));
-    return rep_family_adjust(&d, r->shown->rule, p, err);
+    return rep_family_adjust(&d, r->how->rule ? r->how->rule(r) : r->shown->rule, p, err);
 }
 
 static pfx_status print(pfx_rep_report *p, bool json, pfx_err *err)

@@ -72,4 +72,4 @@ static void pairs_head(const inference_run *r, pfx_rep_report *p)
     boot_pairs_say_draw(bayes, drawn_of(r), clusters_of(r), p);
 }
 
-const inference_method inference_pairs = {pairs_find, pairs_choose, pairs_term, pairs_head};
+const inference_method inference_pairs = {pairs_find, pairs_choose, pairs_term, pairs_head, NULL};

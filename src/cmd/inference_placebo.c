@@ -16,7 +16,7 @@ static const rep_method *placebo_find(const pfx_draw_spec *s)
 static pfx_status placebo_choose(inference_run *r, pfx_err *err)
 {
     if (inference_field(r, "slope") != PFX_PLACEBO_SLOPE ||
-        inference_field(r, "switchers") != PFX_PLACEBO_SWITCHERS || r->spec->n_terms != 1 ||
+        inference_field(r, "switchers") != PFX_PLACEBO_SWITCHERS || r->spec->n_terms < 1 ||
         !isfinite(inference_number(inference_full(r, 0), "df_t")))
         return pfx_fail(err, PFX_EFORMAT, "%s: does not say what the draws are of; run placebo again",
                         pfx_draws_path(r->file));
@@ -53,8 +53,15 @@ static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p
                                .level = r->o->rep.level,
                                .by_t = r->o->stat == PLACEBO_T,
                                .no_se = json_is_true(json_object_get(full, "no_std_errors"))};
-    (void)out; /* the only one */
-    return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, (const double *const *)r->field, p, err);
+    const double *field[PFX_PLACEBO_FIELDS];
+    for (int f = 0; f < PFX_PLACEBO_FIELDS; f++) field[f] = r->field[f] ? r->field[f] + t : NULL;
+    if (out == p->term) placebo_head(&a, p); /* the same for all terms */
+    return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, r->spec->n_terms, field, &p->note, out, err);
 }
 
-const inference_method inference_placebo = {placebo_find, placebo_choose, placebo_infer, NULL};
+static pfx_family_rule placebo_rule(const inference_run *r)
+{
+    return placebo_family_rule(json_is_true(json_object_get(inference_full(r, 0), "enumerated")));
+}
+
+const inference_method inference_placebo = {placebo_find, placebo_choose, placebo_infer, NULL, placebo_rule};

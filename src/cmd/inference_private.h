@@ -37,6 +37,8 @@ typedef struct inference_method {
     pfx_status (*term)(const inference_run *r, int t, pfx_rep_report *p, pfx_rep_term *out, pfx_err *err);
     /* What is said of all terms, or NULL. */
     void (*head)(const inference_run *r, pfx_rep_report *p);
+    /* How a family counts, where that depends on the draws; or NULL. */
+    pfx_family_rule (*rule)(const inference_run *r);
 } inference_method;
 extern const inference_method inference_pairs, inference_wild, inference_placebo;
 

@@ -118,4 +118,4 @@ static void wild_head(const inference_run *r, pfx_rep_report *p)
     boot_wild_head(&a, p);
 }
 
-const inference_method inference_wild = {wild_find, wild_choose, wild_term, wild_head};
+const inference_method inference_wild = {wild_find, wild_choose, wild_term, wild_head, NULL};

@@ -75,7 +75,8 @@ static pfx_status in_time_command(rep_run *r, const char *panel, const char *for
 
 static pfx_status run_scheme(placebo_options *o, const char *const pos[2], pfx_err *err)
 {
-    rep_run r = {.o = &o->rep, .own = o, .method = &placebo_methods[o->scheme]};
+    const char *term = o->coef ? o->coef : o->treatment; /* a name for it, until the formula is read */
+    rep_run r = {.o = &o->rep, .own = o, .method = &placebo_methods[o->scheme], .n_terms = 1, .terms = &term};
     if (o->scheme == PFX_PLACEBO_IN_TIME) return in_time_command(&r, pos[0], pos[1], err);
     return rep_command(&r, pos[0], pos[1], err);
 }

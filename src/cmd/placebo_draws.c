@@ -28,6 +28,12 @@ static void placebo_release(void *state)
     pfx_mem_free(s->period);
     pfx_mem_free(s->time);
     pfx_mem_free(s->factor);
+    pfx_mem_free(s->union_at);
+    pfx_mem_free(s->union_treatment);
+    pfx_mem_free(s->union_unit);
+    pfx_mem_free(s->union_period);
+    pfx_mem_free(s->union_stratum);
+    pfx_mem_free(s->own_unit);
     pfx_placebo_free(s->p);
     pfx_assign_free(s->assign);
     pfx_mem_free(s);
@@ -71,6 +77,17 @@ static pfx_status refuse_instruments(const rep_run *r, pfx_err *err)
     return st;
 }
 
+static pfx_status check_family(const placebo_options *o, pfx_err *err)
+{
+    if (o->scheme == PFX_PLACEBO_WITHIN || o->scheme == PFX_PLACEBO_IN_TIME)
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--scheme %s has no p-values that a family could adjust: use permute or random-date",
+                        pfx_placebo_scheme_names[o->scheme]);
+    if (o->no_se)
+        return pfx_fail(err, PFX_EUSAGE, "--no-se: the p-values of a family compare t, which needs standard errors");
+    return PFX_OK;
+}
+
 static pfx_status placebo_open(rep_run *r, pfx_err *err)
 {
     placebo_state *s = r->state = pfx_mem_calloc(1, sizeof *s, err);
@@ -79,6 +96,7 @@ static pfx_status placebo_open(rep_run *r, pfx_err *err)
     s->o = r->own;
     s->at_strata = -1;
     pfx_status st = refuse_instruments(r, err);
+    if (st == PFX_OK && r->n_specs) st = check_family(s->o, err);
     if (st != PFX_OK) return st;
     if (r->vcov.n_clusters != 1)
         return pfx_fail(err, PFX_EUSAGE, "%s%s",
@@ -99,6 +117,8 @@ static pfx_status placebo_open(rep_run *r, pfx_err *err)
         if ((st = placebo_file_digest(s->o->assignments, s->assignments, err)) != PFX_OK) return st;
     }
     if (s->o->strata) s->at_strata = rep_add_factor(r, "--strata", s->o->strata);
+    r->drawn_by = s->at_unit;
+    r->also_by = s->at_strata;
     return PFX_OK;
 }
 
@@ -131,13 +151,15 @@ static pfx_status make_assignment(rep_run *r, const pfx_design *d, pfx_err *err)
                             .treatment_name = s->o->treatment,
                             .stratum_name = s->o->strata,
                             .row = d->row};
-    pfx_status st = pfx_assign_create(&s->in, &s->assign, err);
+    s->own = s->in;
+    pfx_status st = r->n_specs ? placebo_union(r, d, err) : PFX_OK;
+    if (st == PFX_OK) st = pfx_assign_create(&s->in, &s->assign, err);
     if (st != PFX_OK) return st;
     if (s->o->scheme == PFX_PLACEBO_FILE && (st = placebo_file(r, d, err)) != PFX_OK) return st;
     const pfx_assign *a = s->assign;
-    if (a->n_idle && s->o->strata) {
+    if (a->n_idle && s->o->strata && r->spec_number == 0) {
         char label[200];
-        placebo_label(r->panel, s->o->strata, d->row[a->idle_row], sizeof label, label);
+        placebo_label(r->panel, s->o->strata, s->in.row[a->idle_row], sizeof label, label);
         pfx_warn("%lld of %lld strata have no variation in %s (%s = %s is one); their %lld units keep their "
                  "treatment",
                  (long long)a->n_idle, (long long)(a->n_idle + a->n_strata), s->o->treatment, s->o->strata,
@@ -163,7 +185,7 @@ static pfx_status make_draws(rep_run *r, const pfx_design *d, pfx_err *err)
     placebo_state *s = r->state;
     double own[PFX_PLACEBO_FIELDS];
     const pfx_placebo_in in = {.d = d,
-                               .assign = &s->in,
+                               .assign = &s->own,
                                .n_drawn = s->n_drawn,
                                .drawn = (const char *const *)s->drawn,
                                .factor = s->factor,
@@ -176,7 +198,8 @@ static pfx_status make_draws(rep_run *r, const pfx_design *d, pfx_err *err)
                                .isa = (pfx_isa)r->o->common.isa,
                                .std_error = !s->o->no_se,
                                .ssc = ssc_factor(r),
-                               .max_bytes = STATE_SHARE * (double)r->o->common.memory};
+                               .max_bytes = STATE_SHARE * (double)r->o->common.memory /
+                                            (r->n_specs ? r->n_specs : 1)};
     pfx_status st = pfx_placebo_create(&in, s->assign, &s->p, err);
     if (st == PFX_OK) st = pfx_placebo_own(s->p, own, err);
     if (st == PFX_OK && !(fabs(own[PFX_DRAW_ESTIMATE] - s->estimate) <= AGREE * s->std_error))
@@ -284,15 +307,28 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
     const placebo_state *s = r->state;
     const placebo_about a = about(s);
     const placebo_test test = test_of(r);
+    if (r->spec_number == 0) placebo_head(&a, report);
     const pfx_refit *f = pfx_placebo_cross(s->p);
-    pfx_status st = placebo_term(s->term[0], &a, &test, k->n, (const double *const *)k->field, report, err);
+    pfx_status st = placebo_term(s->term[0], &a, &test, k->n, k->n_terms, (const double *const *)k->field,
+                                 &report->note, &report->term[0], err);
     if (!f || st != PFX_OK) return st;
-    pfx_rep_add_text(&report->more, NULL, "projection", NULL, pfx_refit_route(f));
+    pfx_rep_add_text(r->n_specs ? &report->term[0].more : &report->more, NULL, "projection", NULL, pfx_refit_route(f));
     pfx_str_addf(&report->note,
                  "Effects cross the clusters: each draw projects the treatment of all rows off them (%lld levels beside "
                  "the largest, %s).\n",
                  (long long)pfx_refit_columns(f), pfx_refit_route(f));
     return PFX_OK;
+}
+
+/* Where all assignments are enumerated, the data's own is among the draws. */
+pfx_family_rule placebo_family_rule(bool enumerated)
+{
+    return (pfx_family_rule){.with_own = !enumerated};
+}
+
+static pfx_family_rule rule_now(const rep_run *r)
+{
+    return placebo_family_rule(((const placebo_state *)r->state)->assign->enumerate);
 }
 
 #define SCHEME(number, text, head)                                                                           \
@@ -301,6 +337,9 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
                 .title = (head),                                                                              \
                 .name_key = "scheme",                                                                        \
                 .instruments = true, /* placebo_open says why not */                                         \
+                .family = true,                                                                              \
+                .family_rows = true,                                                                         \
+                .rule_now = rule_now,                                                                        \
                 .open = placebo_open,                                                                        \
                 .prepare = placebo_prepare,                                                                  \
                 .release = placebo_release,                                                                  \

@@ -73,17 +73,18 @@ static pfx_status read_levels(reader *f)
     const char *name = f->s->unit_name;
     pfx_row_source src = {0};
     const pfx_frame *block = NULL;
-    f->n_levels = unit->n_levels;
-    f->levels = pfx_mem_calloc(unit->n_levels, sizeof *f->levels, f->err);
-    f->entry_of = pfx_mem_alloc(unit->n_levels, sizeof *f->entry_of, f->err);
+    const int32_t *all = f->r->union_row; /* of a family */
+    f->n_levels = all ? f->r->all.n : unit->n_levels;
+    f->levels = pfx_mem_calloc(f->n_levels, sizeof *f->levels, f->err);
+    f->entry_of = pfx_mem_alloc(f->n_levels, sizeof *f->entry_of, f->err);
     pfx_idx *row = pfx_mem_alloc(pfx_panel_n_rows(f->r->panel), sizeof *row, f->err);
     if (!f->levels || !f->entry_of || !row) {
         pfx_mem_free(row);
         return PFX_ENOMEM;
     }
-    for (pfx_idx u = 0; u < unit->n_levels; u++) f->entry_of[u] = -1;
-    for (pfx_idx i = 0; i < pfx_panel_n_rows(f->r->panel); i++) row[i] = -1;
-    for (pfx_idx i = 0; i < f->d->n; i++) row[f->d->row[i]] = unit->code[i];
+    for (pfx_idx u = 0; u < f->n_levels; u++) f->entry_of[u] = -1;
+    for (pfx_idx i = 0; i < pfx_panel_n_rows(f->r->panel); i++) row[i] = all ? all[i] : -1;
+    for (pfx_idx i = 0; i < f->d->n && !all; i++) row[f->d->row[i]] = unit->code[i];
     pfx_status st = pfx_panel_source(f->r->panel, 1, &name, NULL, &src, f->err);
     if (st == PFX_OK) st = src.rewind(src.ctx, f->err);
     while (st == PFX_OK && (st = src.next(src.ctx, &block, f->err)) == PFX_OK && block) {

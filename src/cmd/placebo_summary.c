@@ -1,6 +1,8 @@
 /* What placebo draws say, for placebo, which has drawn them, and for inference, which reads them. */
 #include <math.h>
+#include <string.h>
 
+#include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/rep/placebo_summary.h"
 
@@ -96,9 +98,36 @@ static void fill_term(const placebo_test *test, const pfx_placebo_result *x, con
         pfx_rep_add_real(&t->more, NULL, "switchers_mean", "units that switch, mean of draws", x->switchers);
 }
 
-pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
-                        const double *const *field, pfx_rep_report *report, pfx_err *err)
+void placebo_head(const placebo_about *a, pfx_rep_report *report)
 {
+    add_about(a, &report->more);
+    pfx_str_add(&report->note, claim(a->scheme));
+}
+
+/* The fields of one term side by side: those that are summarised. */
+static pfx_status gather(pfx_idx reps, int stride, const double *const *field, const double **out, double **room,
+                         pfx_err *err)
+{
+    static const int used[] = {PFX_DRAW_ESTIMATE, PFX_DRAW_STATISTIC, PFX_PLACEBO_SLOPE, PFX_PLACEBO_SWITCHERS};
+    enum { N = sizeof used / sizeof *used };
+    *room = NULL;
+    for (int f = 0; f < N; f++) out[used[f]] = field[used[f]];
+    if (stride == 1) return PFX_OK;
+    if (!(*room = pfx_mem_alloc(N * reps, sizeof **room, err))) return PFX_ENOMEM;
+    for (int f = 0; f < N; f++) {
+        double *to = *room + f * reps;
+        if (!field[used[f]]) continue; /* not kept: of no use */
+        for (pfx_idx i = 0; i < reps; i++) to[i] = field[used[f]][i * stride];
+        out[used[f]] = to;
+    }
+    return PFX_OK;
+}
+
+static pfx_status summarise(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
+                            const double *const *field, pfx_str *note, pfx_rep_term *out, pfx_err *err)
+{
+    static const char unbounded[] =
+        "The interval is unbounded where no effect can be rejected with so few draws.\n";
     bool units = a->scheme != PFX_PLACEBO_WITHIN;
     pfx_placebo_result x, other = {0};
     pfx_placebo_draws d = {.reps = reps,
@@ -119,11 +148,19 @@ pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_
     d.slope = test->null != 0 ? d.slope : NULL;
     if (st == PFX_OK && !test->no_se) st = pfx_placebo_summarise(&d, &other, err);
     if (st != PFX_OK) return st;
-    add_about(a, &report->more);
-    fill_term(test, &x, &other, units, &report->term[0]);
-    pfx_str_add(&report->note, claim(a->scheme));
-    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)))
-        pfx_str_add(&report->note,
-                    "The interval is unbounded where no effect can be rejected with so few draws.\n");
+    fill_term(test, &x, &other, units, out);
+    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)) && !(note->s && strstr(note->s, unbounded)))
+        pfx_str_add(note, unbounded);
     return PFX_OK;
+}
+
+pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps, int stride,
+                        const double *const *field, pfx_str *note, pfx_rep_term *out, pfx_err *err)
+{
+    const double *own[PFX_PLACEBO_FIELDS] = {NULL};
+    double *room;
+    pfx_status st = gather(reps, stride, field, own, &room, err);
+    if (st == PFX_OK) st = summarise(term, a, test, reps, own, note, out, err);
+    pfx_mem_free(room);
+    return st;
 }

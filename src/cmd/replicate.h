@@ -56,7 +56,7 @@ typedef struct rep_run {
     char *output; /* where the draws go, or NULL */
 
     /* set before method->open */
-    int n_specs; /* of the family that this is a specification of; 0: none */
+    int n_specs, spec_number; /* of the family that this is a specification of, 0: none; which of them, from 0 */
     pfx_panel *panel;
     bool synthetic;
     const char *matched; /* how the panel was matched, or NULL */
@@ -79,6 +79,10 @@ typedef struct rep_run {
      * variables are drawn, set by method->open where it is not the first */
     pfx_union all;
     int drawn_by;
+    /* where method->family_rows, by row of the panel: number in the union of what is drawn, -1: no specification has the
+     * row; and its level of the design's cluster variable also_by, where method->open set that (else -1, and NULL) */
+    int also_by;
+    const int32_t *union_row, *also_row;
 
     /* the method's own, made by open or prepare, freed by method->release */
     void *state;
@@ -100,6 +104,8 @@ typedef struct rep_method {
     bool family;                /* several specifications can share draws: prepare heeds r->all, and the
                                    statistics of draws and terms are t under the null */
     pfx_family_rule rule;       /* for which: how p_value counts */
+    bool family_rows;           /* draws are made of the rows of all specifications: r->union_row */
+    pfx_family_rule (*rule_now)(const rep_run *r); /* where the rule depends on the draws, else NULL */
     bool needs_stat;            /* cluster statistics of the first cluster variable and the tested terms */
     bool refits;                /* takes statistics that absorbed effects which cross the clusters */
 

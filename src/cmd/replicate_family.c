@@ -27,6 +27,7 @@ typedef struct family {
     char *outcomes;             /* "TS, MD" */
     char *formulas;             /* "TS ~ IDC | firm; MD ~ IDC | firm" */
     pfx_idx n_clusters, n_rows; /* that at least one specification has */
+    int32_t *union_row, *also_row; /* [panel rows], or NULL: as rep_run says */
     pfx_together *together;
 } family;
 
@@ -54,6 +55,8 @@ static void family_release(void *state)
     pfx_mem_free(f->drawn_by);
     pfx_mem_free(f->outcomes);
     pfx_mem_free(f->formulas);
+    pfx_mem_free(f->union_row);
+    pfx_mem_free(f->also_row);
     pfx_mem_free(f);
 }
 
@@ -244,7 +247,8 @@ static pfx_status family_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_r
     family *f = r->state;
     pfx_status st = PFX_OK;
     for (int i = 0; i < f->n && st == PFX_OK; i++) st = summarise_one(f, i, d, report, err);
-    return st == PFX_OK ? rep_family_adjust(d, f->base->rule, report, err) : st;
+    pfx_family_rule rule = f->base->rule_now ? f->base->rule_now(&f->spec[0].run) : f->base->rule;
+    return st == PFX_OK ? rep_family_adjust(d, rule, report, err) : st;
 }
 
 static void set_method(family *f)
@@ -295,6 +299,8 @@ pfx_status rep_family_begin(rep_run *r, pfx_err *err)
                            .terms = r->terms,
                            .formula = &s->formula,
                            .n_specs = f->n,
+                           .spec_number = i,
+                           .also_by = -1,
                            .reps = r->reps};
     }
     r->n_terms = f->n_terms;
@@ -311,6 +317,22 @@ typedef struct coverage {
     int32_t *number;    /* [n_levels] its number in the union */
     unsigned char *row; /* [n_rows] some specification has it */
 } coverage;
+
+/* What the draws need of the rows of one specification. */
+static pfx_status look_at_rows(const rep_run *r, const pfx_design *d, const int32_t *level, pfx_err *err)
+{
+    family *f = r->state;
+    int by = f->spec[0].run.drawn_by, also = f->spec[0].run.also_by;
+    if (!f->union_row) return PFX_OK;
+    for (pfx_idx k = 0; k < d->n; k++) f->union_row[d->row[k]] = level[d->clusters[by].code[k]];
+    if (also < 0) return PFX_OK;
+    int32_t *other = pfx_mem_alloc(d->clusters[also].n_levels, sizeof *other, err);
+    if (!other) return PFX_ENOMEM;
+    pfx_dataset_cluster_levels(r->data, also, d, other);
+    for (pfx_idx k = 0; k < d->n; k++) f->also_row[d->row[k]] = other[d->clusters[also].code[k]];
+    pfx_mem_free(other);
+    return PFX_OK;
+}
 
 /* Clusters and rows of one specification. */
 static pfx_status look(rep_run *r, int i, coverage *c, pfx_err *err)
@@ -331,6 +353,7 @@ static pfx_status look(rep_run *r, int i, coverage *c, pfx_err *err)
             c->row[d->row[k]] = 1;
         }
         f->spec[i].run.all.n = g->n_levels; /* until the union is known */
+        if (st == PFX_OK) st = look_at_rows(r, d, level, err);
     }
     pfx_design_free(d);
     return level ? st : PFX_ENOMEM;
@@ -348,13 +371,27 @@ static pfx_status number_clusters(family *f, coverage *c, pfx_err *err)
         if (at[k] >= 0) c->number[at[k]] = (int32_t)f->n_clusters++;
         f->n_rows += c->row[k];
     }
+    for (pfx_idx k = 0; f->union_row && k < c->n_rows; k++)
+        if (f->union_row[k] >= 0) f->union_row[k] = c->number[f->union_row[k]];
     pfx_mem_free(at);
     for (int i = 0; i < f->n; i++) {
         spec *s = &f->spec[i];
         for (pfx_idx k = 0; k < s->run.all.n; k++) s->of[k] = c->number[s->of[k]];
         s->run.all = (pfx_union){.n = f->n_clusters, .of = s->of};
+        s->run.union_row = f->union_row;
+        s->run.also_row = f->also_row;
     }
     return PFX_OK;
+}
+
+static bool room_for_rows(family *f, pfx_idx n, pfx_err *err)
+{
+    bool also = f->spec[0].run.also_by >= 0;
+    f->union_row = pfx_mem_alloc(n, sizeof *f->union_row, err);
+    if (also) f->also_row = pfx_mem_alloc(n, sizeof *f->also_row, err);
+    if (!f->union_row || (also && !f->also_row)) return false;
+    memset(f->union_row, 0xff, (size_t)n * sizeof *f->union_row);
+    return true;
 }
 
 static pfx_status unite(rep_run *r, pfx_err *err)
@@ -366,12 +403,14 @@ static pfx_status unite(rep_run *r, pfx_err *err)
     c.first = pfx_mem_alloc(c.n_levels, sizeof *c.first, err);
     c.number = pfx_mem_alloc(c.n_levels, sizeof *c.number, err);
     c.row = pfx_mem_calloc(c.n_rows, 1, err);
+    if (f->base->family_rows && !room_for_rows(f, c.n_rows, err)) goto done;
     if (c.first && c.number && c.row) {
         for (pfx_idx l = 0; l < c.n_levels; l++) c.first[l] = -1;
         st = PFX_OK;
         for (int i = 0; i < f->n && st == PFX_OK; i++) st = look(r, i, &c, err);
         if (st == PFX_OK) st = number_clusters(f, &c, err);
     }
+done:
     pfx_mem_free(c.first);
     pfx_mem_free(c.number);
     pfx_mem_free(c.row);

@@ -30,6 +30,10 @@ const pfx_opt rep_draw_options[] = {
      "stop once it is decided, with a risk of 0.001, on which side of ALPHA every p-value lies", NULL, NULL},
     {"estimate", 0, PFX_OPT_FLAG, AT(estimate), NULL,
      "print the memory and the time that the run needs, and stop", NULL, NULL},
+    {"family", 0, PFX_OPT_LIST, AT(family), "SPEC,SPEC",
+     "further formulas: with FORMULA's models one family, on the same draws, with Romano-Wolf and "
+     "Westfall-Young p-values",
+     NULL, NULL},
     {0},
 };
 

@@ -101,7 +101,7 @@ static pfx_idx list_cells(const pfx_placebo *p, pfx_idx n, uint32_t *start, pfx_
     uint32_t paths = (uint32_t)p->a->n_paths;
     int bits = p->block_bits;
     pfx_idx cells = 0;
-    if (p->n_cells == p->n_units) { /* each unit is the cell of its number */
+    if (p->unit_is_cell) {
         for (pfx_idx i = 0; i < n; i++) {
             uint32_t c = w->unit[i];
             w->cell[i] = c;

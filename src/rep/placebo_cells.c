@@ -94,6 +94,8 @@ static pfx_status number_cells(pfx_placebo *p, const key *k, pfx_err *err)
     }
     p->cell_start[p->n_cells] = n;
     while (u < p->n_units) p->cell0[++u] = (uint32_t)p->n_cells;
+    p->unit_is_cell = p->n_cells == p->n_units;
+    for (pfx_idx i = 0; i < p->n_units && p->unit_is_cell; i++) p->unit_is_cell = p->cell0[i] == (uint32_t)i;
     return PFX_OK;
 }
 

@@ -25,6 +25,7 @@ struct pfx_placebo {
     uint32_t *unit_of;       /* [n_cells] */
     uint32_t *cluster;       /* [n_cells] row of a cell's cluster in `row` */
     bool one_to_one;         /* every cluster is one cell, and its number is the cell's */
+    bool unit_is_cell;       /* every unit is one cell, of its number (in a family some units have none) */
     bool coupled;            /* levels hold several cells */
     int32_t *level;          /* coupled: [n_cells] */
     uint32_t *level_cluster; /* coupled: [n_levels] */

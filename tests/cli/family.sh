@@ -80,7 +80,6 @@ expect 2 "of another run" "$P" boot "$panel" 'c(y, w) ~ x | firm' --coef x --met
 
 # Bad input.
 expect 2 "for one specification" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --stop-when-decided 0.05
-expect 2 "one model" "$P" placebo "$panel" 'c(y, z) ~ x' --treatment x
 expect 2 "needs --bootcluster" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --cluster firm+year
 expect 2 "symmetric" "$P" boot "$panel" 'c(y, z) ~ x' --coef x --ptype left
 expect 2 "the same specification twice" "$P" boot "$panel" 'y ~ x' --family 'y~x' --coef x --method pairs -o "$dir/out/d.h5"
@@ -91,4 +90,53 @@ ok "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x --method 
 expect 2 "a family of specifications: the wild bootstrap of 2SLS has none" "$P" boot "$panel" 'y ~ x' --family 'y ~ 1 | firm | x ~ z' --coef x
 expect 2 "at most 64 tests" "$P" boot "$panel" 'c(y,z,w,two,Emp,y+z,y+w,y+x) ~ sw(x, x+w, x+Emp, x+w+Emp, x+two:w) | sw(firm, year)' --coef x \
     --method pairs
+# Placebos: one assignment in every specification; with one sample the draws are those of each model by itself.
+awk 'BEGIN {
+    print "firm,year,prov,D,P,x,y,v,u"
+    for (f = 1; f <= 24; f++) for (t = 2012; t <= 2018; t++) {
+        d = f % 4 == 0 && t >= 2013 + f % 5
+        x = (f * 7 + t * 3) % 11 / 4
+        e = (f * t * 7919 % 101) / 50
+        printf "f%02d,%d,p%d,%d,%d,%.4f,%.4f,%.4f,%s\n", f, t, f % 6, d, (f % 6 == 0 && t >= 2015), x, f * 0.3 + x / 2 + 0.8 * d + e, \
+            x - e + (f * t * 31 % 17) / 9, f % 5 == 1 ? "" : e + d + x * x / 3
+    }
+}' >"$dir/p.csv"
+ok "$P" import "$dir/p.csv" -o "$dir/p.h5" --unit firm --time year
+placebo() { "$P" placebo "$dir/p.h5" "$@" --format json --quiet 2>"$dir/stderr" || fault "exit $?: placebo $*: $(cat "$dir/stderr")"; }
+placebo 'y ~ D + x | firm + year' --treatment D --reps 499 | steady >"$dir/y.json"
+placebo 'v ~ D + x | firm + year' --treatment D --reps 499 | steady >"$dir/v.json"
+placebo 'c(y, v) ~ D + x | firm + year' --treatment D --reps 499 -o "$dir/yv.h5" | steady >"$dir/yv.json"
+for key in estimate std_error statistic count p_value p_value_b conf_low switchers_mean; do
+    [ "$(cat "$dir/y.json" "$dir/v.json" | sed -n "s/^ *\"$key\": \([^,]*\),*$/\1/p")" = "$(numbers $key "$dir/yv.json")" ] ||
+        fault "$key of two placebos, and in a family: $(numbers $key "$dir/yv.json")"
+done
+for name in 'y: D' 'v: D'; do holds "\"term\": \"$name\"" "$dir/yv.json"; done
+for key in p_value p_romano_wolf p_westfall_young; do numbers $key "$dir/yv.json" >"$dir/$key"; done
+paste "$dir/p_value" "$dir/p_romano_wolf" "$dir/p_westfall_young" |
+    awk '$2 < $1 || $3 < $1 {bad = 1} END {exit bad || NR != 2}' || fault "placebo: adjusted below own"
+ok "$P" inference "$dir/yv.h5" --format json --quiet
+for key in p_value p_romano_wolf p_westfall_young conf_low; do
+    [ "$(numbers $key "$dir/yv.json")" = "$(numbers $key "$dir/stdout")" ] || fault "inference of placebos: $key"
+done
+# Other samples, effects, strata, threads, shards; all six provinces enumerated.
+more() { placebo 'c(y, u) ~ D + x | firm + year' --family 'v ~ D | firm' --treatment D --reps 200 "$@"; }
+more --strata prov -o "$dir/more.h5" | steady >"$dir/more.json"
+more --strata prov --threads 3 | steady | cmp -s - "$dir/more.json" || fault "placebos: threads"
+for k in 1 2; do more --strata prov --shard $k/2 -o "$dir/more.$k.h5" >/dev/null; done
+ok "$P" merge "$dir/more.1.h5" "$dir/more.2.h5" -o "$dir/merged.h5" --quiet
+cmp -s "$dir/merged.h5" "$dir/more.h5" || fault "placebos: two shards are not the whole"
+placebo 'c(y, v) ~ P + x | firm + year' --treatment P --cluster prov --reps 99 -o "$dir/six.h5" >"$dir/six.json"
+[ "$(numbers reps "$dir/six.json" | head -n 1)" = 6 ] || fault "six provinces: $(numbers reps "$dir/six.json")"
+for key in p_value p_romano_wolf; do
+    for x in $(numbers $key "$dir/six.json"); do awk -v x="$x" 'BEGIN {x *= 6; exit x - int(x + 0.5) > 1e-9 || int(x + 0.5) - x > 1e-9}' || fault "$key of six: $x"; done
+done
+ok "$P" inference "$dir/six.h5" --format json --quiet
+[ "$(numbers p_romano_wolf "$dir/six.json")" = "$(numbers p_romano_wolf "$dir/stdout")" ] || fault "inference of six: p_romano_wolf"
+printf 'draw,firm,adoption\na,f01,2014\nb,f06,2015\nb,f02,2013\n' >"$dir/own.csv"
+more --assignments "$dir/own.csv" >/dev/null
+expect 2 "a family could adjust" "$P" placebo "$dir/p.h5" 'c(y, v) ~ D + x | firm' --treatment D --scheme within-period
+expect 2 "a family could adjust" "$P" placebo "$dir/p.h5" 'c(y, v) ~ D + x | firm' --treatment D --scheme in-time
+expect 2 "no regressor of the formula is made of" "$P" placebo "$dir/p.h5" 'y ~ D | firm' --family 'v ~ x | firm' --treatment D -o "$dir/out/d.h5"
+expect 2 "a family compare t" "$P" placebo "$dir/p.h5" 'c(y, v) ~ D | firm' --treatment D --no-se
+expect 2 "for one specification" "$P" placebo "$dir/p.h5" 'c(y, v) ~ D | firm' --treatment D --stop-when-decided 0.05
 finish
