@@ -48,6 +48,7 @@ static void fit_run_free(fit_run *r)
     pfx_dataset_free(r->data);
     pfx_formula_free(r->formula);
     pfx_dataset_free_names(r->n_names, r->names);
+    fit_stream_close(&r->stream);
     pfx_panel_close(r->panel);
 }
 
@@ -162,7 +163,7 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     pfx_fit *fit = NULL;
     if (r->streamed) {
         int passes = 0;
-        pfx_status failed = fit_stream_model(&r->stream, m, o, &fit, &passes, err);
+        pfx_status failed = fit_stream_model(&r->stream, m, by, o, &fit, &passes, err);
         r->passes += passes;
         return failed ? failed : keep_fit(r, fit, err);
     }
@@ -206,10 +207,12 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
         .tests = r->o.tests.v,
     };
     pfx_idx n_by = r->streamed ? 1 : pfx_dataset_n_by(r->data), left_out = 0;
+    pfx_status counted = r->streamed ? fit_stream_n_by(&r->stream, 0, &n_by, err) : PFX_OK;
     double t0 = pfx_wall_s();
 
     if (r->o.compare && r->streamed)
         return pfx_fail(err, PFX_ENOMEM, "--compare needs all rows in memory; give more --memory");
+    if (counted) return counted;
     if (!(r->compared = pfx_mem_calloc(r->formula->n_models, sizeof(pfx_comparison *), err))) return PFX_ENOMEM;
     for (int m = 0; m < r->formula->n_models; m++) {
         int first = r->n_fits;

@@ -51,12 +51,17 @@ static double term_columns(const pfx_panel *panel, const pfx_term *t)
     return n;
 }
 
-/* What the rows of a model hold, in doubles: columns, level codes of half the size, weights, saved values. */
-static double cells_of(const pfx_panel *panel, const pfx_model_spec *m, const fit_options *o)
+double fit_columns(const pfx_panel *panel, const pfx_model_spec *m)
 {
     double columns = 1;
     for (int i = 0; i < m->n_terms; i++) columns += term_columns(panel, &m->terms[i]);
-    return columns + 0.5 * (m->n_absorbed + FIT_MAX_CLUSTERS) + (o->weights ? 1 : 0) + (o->save.n ? 3 : 0) +
+    return columns;
+}
+
+/* What the rows of a model hold, in doubles: columns, level codes of half the size, weights, saved values. */
+static double cells_of(const pfx_panel *panel, const pfx_model_spec *m, const fit_options *o)
+{
+    return fit_columns(panel, m) + 0.5 * (m->n_absorbed + FIT_MAX_CLUSTERS) + (o->weights ? 1 : 0) + (o->save.n ? 3 : 0) +
            (m->n_absorbed > 2 ? CELLS_OF_SPARSE : 0);
 }
 

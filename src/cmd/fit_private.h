@@ -89,6 +89,8 @@ typedef struct fit_need {
     double bytes, seconds;
 } fit_need;
 fit_need fit_predict(const pfx_panel *panel, int n_read, const pfx_formula *f, const fit_options *o);
+/* Columns that a model has, the outcome with them; a guess where factors are of numbers. */
+double fit_columns(const pfx_panel *panel, const pfx_model_spec *m);
 /* Whether trials of a fit that will take about `seconds` are over soon. */
 bool fit_can_try(const pfx_panel *panel, double seconds);
 /* Writing the saved values, which is no part of a trial. */
@@ -108,9 +110,13 @@ typedef struct fit_stream {
     size_t memory;    /* allowed */
     pfx_idx first_rows; /* of the panel that are read, 0: all */
     double in_memory; /* bytes the fit would need if the rows lay in memory */
+    struct fit_opened *opened; /* the model in hand; NULL: none */
 } fit_stream;
+void fit_stream_close(fit_stream *f);
+/* Levels of --by that model m has, 1 without. */
+pfx_status fit_stream_n_by(fit_stream *f, int m, pfx_idx *n, pfx_err *err) PFX_MUST;
 /* *passes: over the panel's rows. */
-pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes,
+pfx_status fit_stream_model(fit_stream *f, int m, pfx_idx by, const pfx_fit_options *o, pfx_fit **fit, int *passes,
                             pfx_err *err) PFX_MUST;
 /* What the streamed fits need. NOMEM: a model has to lie in memory; says why, and the bytes. */
 pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err) PFX_MUST;

@@ -1,5 +1,6 @@
 /* A fit whose rows stay in the panel: each model reads its own columns, pass by pass. */
 #include "src/base/log.h"
+#include "src/base/mem.h"
 #include "src/cmd/fit_private.h"
 #include "src/cmd/watch.h"
 
@@ -7,7 +8,8 @@
 #define WINDOW_ROWS 32768
 
 /* The stream of one model, and what it reads from. */
-typedef struct opened {
+typedef struct fit_opened {
+    int model;
     pfx_formula one;
     char **names;
     int n;
@@ -15,21 +17,28 @@ typedef struct opened {
     pfx_watch watch;
     pfx_first_rows first;
     pfx_dataset_stream *stream;
-} opened;
+} fit_opened;
 
-static void close_stream(opened *s)
+static void close_stream(fit_opened *s)
 {
     pfx_dataset_stream_free(s->stream);
     if (s->source.close) s->source.close(s->source.ctx);
     pfx_dataset_free_names(s->n, s->names);
 }
 
+void fit_stream_close(fit_stream *f)
+{
+    if (f->opened) close_stream(f->opened);
+    pfx_mem_free(f->opened);
+    f->opened = NULL;
+}
+
 /* ENOMEM where the model has to lie in memory, with the bytes that takes. */
-static pfx_status open_stream(const fit_stream *f, int m, opened *s, pfx_err *err)
+static pfx_status open_stream(const fit_stream *f, int m, fit_opened *s, pfx_err *err)
 {
     const pfx_panel_source_options so = {.verify = PFX_VERIFY_ONCE, .nth = pfx_dataset_stream_loaders(f->data.nth)};
     const char *why = NULL;
-    *s = (opened){.one = {f->formula->text, 1, &f->formula->models[m]}};
+    *s = (fit_opened){.model = m, .one = {f->formula->text, 1, &f->formula->models[m]}};
     pfx_status st = pfx_dataset_columns(&s->one, &f->data, pfx_panel_structure(f->panel), pfx_panel_n_cols(f->panel),
                                         pfx_panel_cols(f->panel), &s->n, &s->names, err);
     if (st == PFX_OK) st = pfx_panel_source(f->panel, s->n, (const char *const *)s->names, &so, &s->source, err);
@@ -48,22 +57,43 @@ static pfx_status open_stream(const fit_stream *f, int m, opened *s, pfx_err *er
     return st;
 }
 
-pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o, pfx_fit **fit, int *passes, pfx_err *err)
+/* The stream of model m stays open for all levels of --by. */
+static pfx_status hold_stream(fit_stream *f, int m, pfx_err *err)
 {
-    opened s;
-    pfx_status st = open_stream(f, m, &s, err);
+    if (f->opened && f->opened->model == m) return PFX_OK;
+    fit_stream_close(f);
+    if (!(f->opened = pfx_mem_calloc(1, sizeof *f->opened, err))) return PFX_ENOMEM;
+    pfx_status st = open_stream(f, m, f->opened, err);
+    if (st == PFX_OK) return st;
+    pfx_mem_free(f->opened); /* it is closed */
+    f->opened = NULL;
+    return st;
+}
+
+pfx_status fit_stream_n_by(fit_stream *f, int m, pfx_idx *n, pfx_err *err)
+{
+    pfx_status st = hold_stream(f, m, err);
+    return st == PFX_OK ? pfx_dataset_stream_n_by(f->opened->stream, n, err) : st;
+}
+
+pfx_status fit_stream_model(fit_stream *f, int m, pfx_idx by, const pfx_fit_options *o, pfx_fit **fit, int *passes, pfx_err *err)
+{
+    pfx_status st = hold_stream(f, m, err);
     if (st != PFX_OK) return st;
-    do { /* a level with one row makes the first pass begin anew without it */
+    pfx_dataset_stream *s = f->opened->stream;
+    const int before = pfx_dataset_stream_passes(s);
+    do { /* a level with one row, or many levels, make the first pass begin anew */
+        pfx_design *d = NULL;
         pfx_err_clear(err);
-        st = pfx_fit_model(pfx_dataset_stream_design(s.stream), o, fit, err);
-    } while (st != PFX_OK && pfx_dataset_stream_again(s.stream));
-    *passes = pfx_dataset_stream_passes(s.stream);
+        st = pfx_dataset_stream_design(s, by, &d, err);
+        if (st == PFX_OK) st = pfx_fit_model(d, o, fit, err);
+    } while (st != PFX_OK && pfx_dataset_stream_again(s));
+    *passes = pfx_dataset_stream_passes(s) - before;
     if (st == PFX_ENOMEM) {
         pfx_err cause = *err;
         pfx_err_clear(err);
         st = pfx_fail(err, st, "%s (with all rows in memory about %.0f MiB)", cause.msg, f->in_memory / 1048576.0);
     }
-    close_stream(&s);
     return st;
 }
 
@@ -73,10 +103,15 @@ pfx_status fit_stream_model(const fit_stream *f, int m, const pfx_fit_options *o
 #define BLOCK_ROWS 65536.0
 #define BYTES_PER_CELL (2 * 9.5 + 2 * 1.15 * 8)
 #define BYTES_PER_THREAD (4.0 * 1048576.0)
+/* Where factors become columns: those of one window, and matrices of their products. */
+#define BYTES_PER_COLUMN_ROW (1.15 * 8)
+#define BYTES_PER_PRODUCT (9 * 8.0)
 /* Measured on two shared cores: a cell read and checked once, and loaded in two passes; a product of two columns in one
  * row; the program. */
 #define LOAD_S_PER_CELL 3.6e-9
 #define FIT_S_PER_PRODUCT 0.12e-9
+#define WIDE_S_PER_PRODUCT 0.05e-9
+#define SOLVE_S_PER_CUBE 0.5e-9
 #define START_S 0.02
 
 pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err)
@@ -84,11 +119,16 @@ pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err)
     double rows = (double)pfx_panel_n_rows(f->panel), block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     *need = (fit_need){0, START_S};
     for (int m = 0; m < f->formula->n_models; m++) {
-        opened s;
+        fit_opened s;
         pfx_status st = open_stream(f, m, &s, err);
         if (st != PFX_OK) return st;
-        double bytes = PROGRAM_BYTES + block * s.n * BYTES_PER_CELL + f->data.nth * BYTES_PER_THREAD;
+        double columns = fit_columns(f->panel, &f->formula->models[m]);
+        double bytes = PROGRAM_BYTES + block * s.n * BYTES_PER_CELL + f->data.nth * BYTES_PER_THREAD +
+                       pfx_dataset_stream_bytes(s.stream);
+        if (columns > s.n) bytes += columns * (BYTES_PER_COLUMN_ROW * block + columns * BYTES_PER_PRODUCT);
         if (bytes > need->bytes) need->bytes = bytes;
+        if (columns > s.n)
+            need->seconds += rows * columns * columns * WIDE_S_PER_PRODUCT / f->data.nth + columns * columns * columns * SOLVE_S_PER_CUBE;
         need->seconds += rows * s.n * (LOAD_S_PER_CELL + s.n * FIT_S_PER_PRODUCT);
         close_stream(&s);
     }

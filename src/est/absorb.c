@@ -75,7 +75,7 @@ static void settle(pfx_absorber *a)
 {
     const pfx_design *d = a->d;
     if (!d->stream) return;
-    for (int e = 0; e < a->n_rest; e++) a->q = a->rest[e].n_levels = d->absorbed[a->rest_entry[e]].factor.n_levels;
+    for (int e = 0; e < a->n_rest && !d->stream->whole; e++) a->q = a->rest[e].n_levels = d->absorbed[a->rest_entry[e]].factor.n_levels;
     if (a->first >= 0) a->rank_first = d->absorbed[a->first].factor.n_levels;
     if (a->constant) a->rank_first = 1;
 }

@@ -33,7 +33,7 @@ static pfx_status pair_components(const pfx_absorber *a, int e, int f, pfx_idx *
     }
     pfx_idx *root = pfx_mem_alloc(x->n_levels + y->n_levels, sizeof *root, err);
     if (!root) return PFX_ENOMEM;
-    *out = pfx_components_of_pair(a->n, x->code, x->n_levels, y->code, y->n_levels, a->opt.nth, root);
+    *out = pfx_components_of_pair(a->d->n, x->code, x->n_levels, y->code, y->n_levels, a->opt.nth, root);
     pfx_mem_free(root);
     return PFX_OK;
 }
@@ -103,6 +103,7 @@ pfx_status pfx_absorb_fill_info(pfx_absorber *a, pfx_err *err)
         !(a->info_levels = pfx_mem_calloc(n, sizeof *a->info_levels, err)) ||
         !(a->info_redundant = pfx_mem_calloc(n, sizeof *a->info_redundant, err)))
         return PFX_ENOMEM;
+    if (d->stream && d->stream->whole) st = pfx_absorber_rewind(a, err);    /* codes of all rows */
     for (int e = 0; e < d->n_absorbed && st == PFX_OK; e++) st = add_entry(a, e, &basis, err);
     info->name = (const char *const *)a->info_name;
     info->levels = a->info_levels;

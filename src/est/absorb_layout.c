@@ -131,26 +131,6 @@ static pfx_status eliminate_constant(pfx_absorber *a, pfx_err *err)
     return PFX_OK;
 }
 
-/* A stream says what is eliminated; one other effect may stand beside it. */
-static pfx_status assign_stream(pfx_absorber *a, pfx_err *err)
-{
-    const pfx_design *d = a->d;
-
-    if (d->n_absorbed == 0) {
-        a->mean = a->constant = d->intercept;
-        a->n_long = d->intercept;
-        return PFX_OK;
-    }
-    a->first = d->stream->unit;
-    a->in_first[a->first] = a->mean = true;
-    for (int e = 0; e < d->n_absorbed; e++) {
-        if (e == a->first) continue;
-        pfx_status st = add_rest(a, d->absorbed[e].factor.code, NULL, PFX_SCHUR_DENSE, e, -1, err);
-        if (st != PFX_OK) return st;
-    }
-    return PFX_OK;
-}
-
 /* The factor with the most levels, and the entries that share it. */
 static void choose_first(pfx_absorber *a)
 {
@@ -164,6 +144,28 @@ static void choose_first(pfx_absorber *a)
         a->in_first[e] = same_factor(f, &d->absorbed[e].factor, d->n);
         a->mean |= a->in_first[e] && d->absorbed[e].intercept;
     }
+}
+
+/* A stream says what is eliminated. */
+static pfx_status assign_stream(pfx_absorber *a, pfx_err *err)
+{
+    const pfx_design *d = a->d;
+
+    if (d->n_absorbed == 0) {
+        a->mean = a->constant = d->intercept;
+        a->n_long = d->intercept;
+        return PFX_OK;
+    }
+    if (d->stream->whole) choose_first(a);
+    a->first = d->stream->unit;
+    a->in_first[a->first] = a->mean = true;
+    for (int e = 0; e < d->n_absorbed; e++) {
+        const pfx_factor *f = &d->absorbed[e].factor;
+        if (a->in_first[e]) continue;
+        pfx_status st = add_rest(a, f->code, NULL, d->stream->whole ? f->n_levels : PFX_SCHUR_DENSE, e, -1, err);
+        if (st != PFX_OK) return st;
+    }
+    return PFX_OK;
 }
 
 /* Decide what is eliminated; the rest goes to the Schur complement. */

@@ -165,7 +165,8 @@ typedef struct sum_pass {
     const pfx_absorb_view *v;
     bool want_C, want_moments, one_sweep;
     bool large;             /* C has many columns: groups keep tables of those that they meet */
-    pfx_absorb_scatter *scatter;    /* these tables */
+    pfx_absorb_scatter *scatter;    /* these tables, */
+    pfx_idx scatter_groups;         /* of so many groups */
     double *C;              /* [q x ld] their total */
     pfx_idx n, stride;      /* doubles of gram and a C that is not large; and of weight, mean, centred with them */
     double *total;          /* [stride] */
@@ -334,9 +335,12 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
         c->cap_wave = fit;
         if (!(c->part = pfx_mem_alloc(fit * c->stride, sizeof *c->part, err))) return PFX_ENOMEM;
     }
-    if (c->large && !c->scatter &&
-        pfx_absorb_scatter_create(a->q, v->ld, fit, a->max_rows, a->opt.nth, a->opt.isa, &c->scatter, err) != PFX_OK)
-        return PFX_ENOMEM;
+    if (c->large && fit > c->scatter_groups) {
+        pfx_absorb_scatter_free(c->scatter);
+        c->scatter_groups = fit;
+        if (pfx_absorb_scatter_create(a->q, v->ld, fit, a->max_rows, a->opt.nth, a->opt.isa, &c->scatter, err) != PFX_OK)
+            return PFX_ENOMEM;
+    }
     if (a->max_rows > c->cap_rows) {
         free_buffers(a->opt.nth, c->buf), free_buffers(a->opt.nth, c->mean), pfx_mem_free(c->mask);
         c->mean = NULL, c->mask = NULL;
@@ -383,6 +387,27 @@ static pfx_status add_schur(const sum_pass *c, pfx_schur *schur, pfx_err *err)
     return st;
 }
 
+/* A sparse Schur complement is made of all rows at once: a stream shows their codes before its first window. */
+static pfx_status add_whole(const pfx_absorber *a, pfx_schur *schur, pfx_err *err)
+{
+    pfx_schur_spec spec = pfx_absorb_schur_spec(a);
+    const pfx_factor *f = &a->d->absorbed[a->first].factor;
+    pfx_schur_block block[PFX_ABSORB_MAX_REST];
+    pfx_idx *start = pfx_mem_alloc(f->n_levels + 1, sizeof *start, err);
+    if (!start) return PFX_ENOMEM;
+    for (pfx_idx r = 0, g = -1; r < a->d->n; r++)
+        if (f->code[r] != g) start[g = f->code[r]] = r;
+    start[f->n_levels] = a->d->n;
+    for (int e = 0; e < a->n_rest; e++) {
+        block[e] = a->rest[e];
+        block[e].code = a->d->absorbed[a->rest_entry[e]].factor.code;
+    }
+    spec.n = a->d->n, spec.n_levels = f->n_levels, spec.start = start, spec.level = f->code, spec.block = block;
+    pfx_status st = pfx_schur_add(schur, &spec, err);
+    pfx_mem_free(start);
+    return st;
+}
+
 static void give_sums(const sum_pass *c, pfx_absorb_sums *out)
 {
     const pfx_absorber *a = c->a;
@@ -405,7 +430,6 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     sum_pass c = {.a = a, .v = v, .want_C = out->C, .want_moments = out->mean};
     bool more = true;
 
-    /* (A stream, whose windows differ in size, has few columns.) */
     c.large = out->C && a->q > PFX_SCHUR_DENSE;
     if (c.large) memset(c.C = out->C, 0, (size_t)(a->q * v->ld) * sizeof *out->C);
     c.n = (pfx_idx)v->p * v->p + (out->C && !c.large ? a->q * v->ld : 0);
@@ -415,9 +439,11 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     if (c.one_sweep && out->schur && pfx_schur_countable(&spec)) c.count = out->schur;
     c.total = pfx_mem_calloc(c.stride, sizeof *c.total, err);
     pfx_status st = c.total ? pfx_absorber_rewind(a, err) : PFX_ENOMEM;
+    bool whole = st == PFX_OK && c.large && out->schur && a->d->stream;
+    if (whole) st = add_whole(a, out->schur, err);
     while (st == PFX_OK && (st = pfx_absorber_next(a, &more, err)) == PFX_OK && more) {
         st = sum_window(&c, err);
-        if (st == PFX_OK && out->schur) st = add_schur(&c, out->schur, err);
+        if (st == PFX_OK && out->schur && !whole) st = add_schur(&c, out->schur, err);
     }
     if (st == PFX_OK) give_sums(&c, out);
     free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);

@@ -130,12 +130,14 @@ static pfx_status find_levels(pfx_absorber *a, pfx_err *err)
     return PFX_OK;
 }
 
-/* The codes of the other effect, for which there is room in the dense Schur complement. */
+_Static_assert(PFX_DESIGN_STREAM_FEW == PFX_SCHUR_DENSE, "what a stream may show before it knows it");
+
+/* The codes of the other effects; before their levels are known there is room for the dense Schur complement's. */
 static pfx_status find_rest(pfx_absorber *a, pfx_err *err)
 {
     for (int e = 0; e < a->n_rest; e++) {
         const pfx_factor *f = &a->d->absorbed[a->rest_entry[e]].factor;
-        if (f->n_levels > PFX_SCHUR_DENSE)
+        if (f->n_levels > PFX_SCHUR_DENSE && !a->d->stream->whole)
             return pfx_fail(err, PFX_ENOMEM,
                             "%s: %s has more than %d levels, which cannot be streamed beside %s; give more --memory",
                             a->d->formula ? a->d->formula : "design", f->name, PFX_SCHUR_DENSE,

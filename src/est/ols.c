@@ -46,7 +46,7 @@ pfx_status pfx_ols_check_variance(const pfx_design *d, const pfx_fit_options *o,
 
 pfx_status pfx_ols_check_design(const pfx_design *d, pfx_err *err)
 {
-    if (d->stream) return PFX_OK; /* it looks at its rows itself */
+    if (d->stream && !d->stream->whole) return PFX_OK; /* it looks at its rows itself */
     if (d->n < 1) return pfx_fail(err, PFX_EDATA, "%s: no rows", d->formula ? d->formula : "design");
     if (!d->w || d->weights_kind != PFX_W_FREQUENCY) return PFX_OK;
     for (pfx_idx i = 0; i < d->n; i++)

@@ -61,20 +61,25 @@ pfx_idx pfx_dataset_n_cluster_levels(const pfx_dataset *ds, int c);
 void pfx_dataset_cluster_levels(const pfx_dataset *ds, int c, const pfx_design *d, int32_t *level);
 
 /* The design of a model whose rows stay in the source. Every pass of its walk (design.h) reads the source from the
- * start and keeps windows of at least window_rows rows (0: a block of the source). No array is as long as the panel has
- * rows or units. Only models whose effects are the panel's unit and at most one other, with numeric terms and at most
- * one cluster variable, can be streamed: for others *out is NULL and *why says why. Uses up to max_bytes (0: no bound)
- * of the allocator's account, else NOMEM names what is needed.
- * The rows are those of pfx_dataset_design. A first pass that finds a level of the other effect with one row fails,
- * and `again` is true: the same walk from the start leaves that row out. src and f must outlive the stream.
- * Errors as above, those of the sample in the first pass. */
+ * start and keeps windows of at least window_rows rows (0: a block of the source). Where effects are the panel's unit and
+ * at most one other of few levels, with numeric terms and no --by, no array is as long as the panel has rows or units.
+ * Other models keep the codes of all rows, 4 bytes a row and factor, and weights in memory, and learn them in a pass of
+ * their own. Slopes of units and two cluster variables cannot be streamed: then *out is NULL and *why says why.
+ * Uses up to max_bytes (0: no bound) of the allocator's account, else NOMEM names what is needed.
+ * The rows are those of pfx_dataset_design. A first pass that finds a level of the other effect with one row, or many
+ * levels, fails, and `again` is true: ask for the design again and start anew. src, f and the options' texts must outlive
+ * the stream. Errors as above, those of the sample in the first pass. */
 typedef struct pfx_dataset_stream pfx_dataset_stream;
 /* Threads that a stream loads windows on, of nth in all: the others are busy with the window in hand. */
 int pfx_dataset_stream_loaders(int nth);
 pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, int m, const pfx_dataset_options *o,
                                    pfx_idx window_rows, size_t max_bytes, pfx_dataset_stream **out, const char **why,
                                    pfx_err *err) PFX_MUST;
-pfx_design *pfx_dataset_stream_design(pfx_dataset_stream *s);       /* belongs to the stream */
+/* Levels of --by, 1 without. */
+pfx_status pfx_dataset_stream_n_by(pfx_dataset_stream *s, pfx_idx *out, pfx_err *err) PFX_MUST;
+/* The design at level `by`, which belongs to the stream; the one before is gone. */
+pfx_status pfx_dataset_stream_design(pfx_dataset_stream *s, pfx_idx by, pfx_design **out, pfx_err *err) PFX_MUST;
+double pfx_dataset_stream_bytes(const pfx_dataset_stream *s);       /* that lie in memory beside windows */
 bool pfx_dataset_stream_again(const pfx_dataset_stream *s);
 int pfx_dataset_stream_passes(const pfx_dataset_stream *s);         /* so far */
 void pfx_dataset_stream_free(pfx_dataset_stream *s);

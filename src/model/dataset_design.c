@@ -200,6 +200,24 @@ static pfx_status compact_table(builder *b, const pfx_columns *c)
     return PFX_OK;
 }
 
+/* The values stay in the source: what Z is made of is kept instead. */
+static pfx_status keep_columns(builder *b, pfx_columns *c)
+{
+    pfx_dataset *ds = b->ds;
+    pfx_design *d = b->d;
+    pfx_dataset_free_columns(ds);
+    if (!(ds->columns = pfx_mem_alloc(1, sizeof *ds->columns, b->err))) {
+        pfx_columns_free(c);
+        return PFX_ENOMEM;
+    }
+    *ds->columns = *c;
+    d->p = c->p;
+    d->name = c->name;
+    d->role = c->role;
+    ds->columns->name = NULL, ds->columns->role = NULL, ds->columns->p = 0;
+    return PFX_OK;
+}
+
 static pfx_status make_z(builder *b)
 {
     pfx_dataset *ds = b->ds;
@@ -207,6 +225,7 @@ static pfx_status make_z(builder *b)
     pfx_columns c;
     pfx_status st = pfx_columns_make(ds, b->m, b->n, b->rows, b->keep, &c, b->err);
     if (st != PFX_OK) return st;
+    if (ds->no_values) return keep_columns(b, &c);
     if (b->in_place && c.p <= ds->n_values) {
         st = compact_table(b, &c);
     } else if (!(d->Z = pfx_mem_alloc(d->n * c.p, sizeof *d->Z, b->err))) {

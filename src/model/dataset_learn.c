@@ -170,6 +170,19 @@ static pfx_status check_frequencies(const pfx_dataset_stream *s, pfx_idx from, p
     return PFX_OK;
 }
 
+/* Rows that are not the design's close ranks. */
+static void take_resident(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
+{
+    const bool every = n == s->ld.f->n_rows;
+    s->n_left = 0;
+    for (pfx_idx i = 0; i < n; i++) {
+        pfx_idx row = s->ld.f->row0 + (every ? i : s->ld.pick[i]);
+        s->keep[i] = s->stays[row / 8] >> row % 8 & 1;
+        s->n_left += !s->keep[i];
+    }
+    s->n_rows += compact(s, from, n);
+}
+
 pfx_status pfx_stream_take_block(pfx_dataset_stream *s, pfx_idx from, pfx_err *err)
 {
     pfx_dataset *ds = s->ds;
@@ -181,6 +194,10 @@ pfx_status pfx_stream_take_block(pfx_dataset_stream *s, pfx_idx from, pfx_err *e
         s->cap_keep = n + n / 8;
     }
     if (n == 0) return PFX_OK;
+    if (s->resident) {
+        take_resident(s, from, n);
+        return PFX_OK;
+    }
     memset(s->keep, 1, (size_t)n);
     s->n_left = 0;
     drop_zero_weights(s, from, n);

@@ -27,7 +27,7 @@ static bool resize_stores(pfx_dataset *ds, pfx_idx cap, pfx_err *err)
                        ds->n_values);
         return false;
     }
-    bool ok = resize(&ds->table, cap * ds->n_values, sizeof *ds->table, err);
+    bool ok = ds->no_values || resize(&ds->table, cap * ds->n_values, sizeof *ds->table, err);
     for (int k = 0; k < ds->n_extras && ok; k++) ok = resize(&ds->extras[k].store, cap, sizeof(double), err);
     for (int k = 0; k < ds->n_factors && ok; k++)
         ok = resize(&ds->factors[k].store, cap, sizeof(int32_t), err);
@@ -352,12 +352,13 @@ pfx_status pfx_dataset_check_rows(const pfx_dataset *ds, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
-                            pfx_dataset **out, pfx_err *err)
+static pfx_status load_dataset(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o, bool no_values,
+                               pfx_dataset **out, pfx_err *err)
 {
     *out = NULL;
     pfx_dataset *ds = pfx_mem_calloc(1, sizeof *ds, err);
     if (!ds) return PFX_ENOMEM;
+    ds->no_values = no_values;
     pfx_ds_loader ld = {.ds = ds, .nth = o->nth, .err = err};
     pfx_status st = pfx_dataset_plan(src, f, o, ds, err);
     if (st == PFX_OK) st = load_rows(src, &ld);
@@ -371,6 +372,18 @@ pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx
     }
     *out = ds;
     return PFX_OK;
+}
+
+pfx_status pfx_dataset_load(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
+                            pfx_dataset **out, pfx_err *err)
+{
+    return load_dataset(src, f, o, false, out, err);
+}
+
+pfx_status pfx_dataset_load_codes(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
+                                  pfx_dataset **out, pfx_err *err)
+{
+    return load_dataset(src, f, o, true, out, err);
 }
 
 pfx_idx pfx_dataset_n_by(const pfx_dataset *ds)

@@ -341,5 +341,6 @@ void pfx_dataset_free(pfx_dataset *ds)
     pfx_mem_free(ds->dropped);
     pfx_mem_free(ds->by_start);
     pfx_mem_free(ds->by_rows);
+    pfx_dataset_free_columns(ds);
     pfx_mem_free(ds);
 }

@@ -89,6 +89,8 @@ struct pfx_dataset {
     bool keep_singletons, want_rows, want_time, want_origin;
     bool needs_time; /* something has lags */
     bool taken;      /* the memory became a design's */
+    bool no_values;  /* the table is not kept: all but the values lies in memory */
+    struct pfx_columns *columns; /* then: what the columns of the last design are made of */
 
     pfx_idx n, cap; /* rows stored, and room */
     double *table;  /* [n x n_values] row-major */
@@ -147,6 +149,9 @@ typedef struct pfx_ds_loader {
  * for at once. */
 pfx_status pfx_dataset_append(pfx_ds_loader *ld, pfx_idx n_room) PFX_MUST;
 void pfx_dataset_loader_free(pfx_ds_loader *ld);
+/* pfx_dataset_load without the table of values: designs have no Z then, their columns are ds->columns. */
+pfx_status pfx_dataset_load_codes(pfx_row_source *src, const pfx_formula *f, const pfx_dataset_options *o,
+                                  pfx_dataset **out, pfx_err *err) PFX_MUST;
 /* DATA: no rows in the panel, none that --where or --by keeps. */
 pfx_status pfx_dataset_check_rows(const pfx_dataset *ds, pfx_err *err) PFX_MUST;
 /* dataset_store.c: codes of n rows of a factor, those of the block in pick, or the first n. thread: whose buffers. */
@@ -186,6 +191,7 @@ typedef struct pfx_columns {
 /* The sample is given by its stored rows: row i is rows[i] (rows NULL: i) where keep[i]. USAGE: an unknown
  * reference level; a factor of so many levels that it should be absorbed (says how many bytes it would need).
  */
+void pfx_dataset_free_columns(pfx_dataset *ds);
 pfx_status pfx_columns_make(const pfx_dataset *ds, const pfx_ds_model *m, pfx_idx n, const pfx_idx *rows,
                             const unsigned char *keep, pfx_columns *out, pfx_err *err) PFX_MUST;
 void pfx_columns_free(pfx_columns *c);

@@ -92,7 +92,9 @@ static bool store_whole(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
     const pfx_idx at = ds->n + i0;
     const double *x[ds->n_values];
     for (int k = 0; k < ds->n_values; k++) x[k] = ds->values[k].x + i0;
-    if (!pfx_k_interleave(isa, n, ds->n_values, x, ds->n_values, ds->table + at * ds->n_values)) return false;
+    for (int k = 0; ds->no_values && k < ds->n_values; k++)
+        if (!pfx_k_finite(isa, n, x[k])) return false;
+    if (!ds->no_values && !pfx_k_interleave(isa, n, ds->n_values, x, ds->n_values, ds->table + at * ds->n_values)) return false;
     for (int k = 0; k < ds->n_extras; k++)
         if (!pfx_k_finite(isa, n, ds->extras[k].x + i0)) return false;
     for (int k = 0; k < ds->n_factors; k++) {
@@ -117,7 +119,7 @@ static pfx_idx store_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
         pick[kept] = i;
         kept += ld->keep[i];
     }
-    store_picked(ld, kept, pick, ds->table + at * ds->n_values);
+    if (!ds->no_values) store_picked(ld, kept, pick, ds->table + at * ds->n_values);
     for (int k = 0; k < ds->n_extras; k++) gather(i0, kept, pick, ds->extras[k].x, ds->extras[k].store + at);
     if (ds->want_time) gather(i0, kept, pick, ld->f->time, ds->time + at);
     for (pfx_idx i = 0; ds->want_rows && i < kept; i++) ds->row[at + i] = ld->f->row0 + pick[i];

@@ -5,6 +5,23 @@
 #include "src/base/mem.h"
 #include "src/model/dataset_stream_private.h"
 
+/* ---- codes in memory, or not ---- */
+
+/* From now on the codes of all rows lie in memory. Those of windows are wanted for terms alone. */
+static void be_resident(pfx_dataset_stream *s)
+{
+    pfx_dataset *ds = s->ds;
+    const pfx_ds_model *m = &ds->models[0];
+    s->resident = true;
+    s->made = false;
+    s->unit_factor = -1;
+    s->walk.whole = true;
+    s->walk.rewind = pfx_resident_rewind, s->walk.next = pfx_resident_next;
+    for (int k = 0; k < ds->n_factors; k++) ds->factors[k].running = true;
+    for (int t = 0; t < m->n_terms; t++)
+        for (int k = 0; k < m->terms[t].n_factors; k++) ds->factors[m->terms[t].factor[k]].running = false;
+}
+
 /* ---- the walk ---- */
 
 static pfx_status stream_rewind(void *ctx, pfx_err *err)
@@ -89,6 +106,21 @@ static pfx_status finish_first(pfx_dataset_stream *s, pfx_err *err)
     return st;
 }
 
+/* Another effect of many levels: its codes have to lie in memory, as the fit begun anew will have them. */
+static pfx_status check_levels(pfx_dataset_stream *s, pfx_err *err)
+{
+    const pfx_design *d = s->d;
+    for (int a = 0; a < d->n_absorbed && !s->known; a++)
+        if (a != s->walk.unit && d->absorbed[a].factor.n_levels > PFX_DESIGN_STREAM_FEW) {
+            pfx_stream_windows_clear(s);    /* the next one is being loaded by the old rules */
+            be_resident(s);
+            s->again = true;
+            return pfx_fail(err, PFX_ENOMEM, "%s: %s has more than %d levels", d->formula, d->absorbed[a].factor.name,
+                            PFX_DESIGN_STREAM_FEW);
+        }
+    return PFX_OK;
+}
+
 static pfx_status stream_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last, pfx_err *err)
 {
     pfx_dataset_stream *s = ctx;
@@ -98,7 +130,7 @@ static pfx_status stream_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last
     *here = w->kept + w->n;
     *last = w->last;
     show(s);
-    if ((st = check_memory(s, err)) != PFX_OK) return st;
+    if ((st = check_memory(s, err)) != PFX_OK || (st = check_levels(s, err)) != PFX_OK) return st;
     return *last && !s->known ? finish_first(s, err) : PFX_OK;
 }
 
@@ -123,22 +155,26 @@ static bool is_panel_unit(const pfx_row_source *src, const pfx_ds_factor *f)
     return col >= 0 && src->panel.unit[0] && strcmp(src->cols[col].name, src->panel.unit) == 0;
 }
 
-/* Why the model has to lie in memory, or NULL. Its table of values must be its Z. */
+/* Why the model has to lie in memory, or NULL. */
 static const char *why_not(const pfx_dataset_stream *s, const pfx_dataset_options *o)
+{
+    const pfx_ds_model *m = &s->ds->models[0];
+    if (o->want_rows || o->want_time) return "--save has to keep rows";
+    if (s->ds->n_clusters > 1) return "two-way clusters need their intersection";
+    for (int a = 0; a < m->spec->n_absorbed; a++)
+        if (!m->spec->absorbed[a].intercept || m->spec->absorbed[a].n_slopes) return "slopes of units need all rows at once";
+    return NULL;
+}
+
+/* The table of values is Z, and one effect stands beside the panel's unit at most: nothing need lie in memory. */
+static bool needs_no_codes(const pfx_dataset_stream *s)
 {
     const pfx_dataset *ds = s->ds;
     const pfx_ds_model *m = &ds->models[0];
-    if (o->by) return "--by has to choose rows";
-    if (o->want_rows || o->want_time) return "--save has to keep rows";
-    if (ds->n_clusters > 1) return "two-way clusters need their intersection";
     for (int t = 0; t < m->n_terms; t++)
-        if (m->terms[t].n_factors || m->terms[t].value != t) return "terms of factors need all levels first";
-    if (m->outcome != m->n_terms || ds->n_values != m->n_terms + 1) return "the outcome is among the regressors";
-    if (m->spec->n_absorbed > 2) return "three effects need all rows at once";
-    for (int a = 0; a < m->spec->n_absorbed; a++)
-        if (!m->spec->absorbed[a].intercept || m->spec->absorbed[a].n_slopes) return "slopes of units need all rows at once";
-    if (m->spec->n_absorbed > 0 && s->walk.unit < 0) return "no effect is the panel's unit";
-    return NULL;
+        if (m->terms[t].n_factors || m->terms[t].value != t) return false;
+    return ds->by < 0 && m->outcome == m->n_terms && ds->n_values == m->n_terms + 1 && m->spec->n_absorbed <= 2 &&
+           (m->spec->n_absorbed == 0 || s->walk.unit >= 0);
 }
 
 static void find_unit(pfx_dataset_stream *s)
@@ -149,6 +185,12 @@ static void find_unit(pfx_dataset_stream *s)
         if (is_panel_unit(s->src, &ds->factors[k])) s->unit_factor = k, ds->factors[k].running = true;
     for (int a = 0; a < ds->models[0].spec->n_absorbed; a++)
         if (s->unit_factor >= 0 && ds->models[0].absorbed[a] == s->unit_factor) s->walk.unit = a;
+}
+
+static pfx_status make_factors(pfx_dataset_stream *s, pfx_err *err)
+{
+    s->factor = pfx_mem_calloc(s->ds->n_factors, sizeof *s->factor, err);
+    return s->factor ? PFX_OK : PFX_ENOMEM;
 }
 
 static pfx_status make_design(pfx_dataset_stream *s, pfx_err *err)
@@ -179,9 +221,8 @@ static pfx_status make_design(pfx_dataset_stream *s, pfx_err *err)
     for (; d->n_clusters < ds->n_clusters; d->n_clusters++)
         if (!(d->clusters[d->n_clusters].name = pfx_mem_strdup(ds->factors[ds->clusters[d->n_clusters]].text, err)))
             return PFX_ENOMEM;
-    s->factor = pfx_mem_calloc(ds->n_factors, sizeof *s->factor, err);
     s->nest = pfx_mem_calloc(d->n_absorbed * d->n_clusters, sizeof *s->nest, err);
-    return s->factor && s->nest ? PFX_OK : PFX_ENOMEM;
+    return s->nest ? make_factors(s, err) : PFX_ENOMEM;
 }
 
 int pfx_dataset_stream_loaders(int nth) { return nth > 2 ? nth / 2 : 1; }
@@ -197,6 +238,7 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
     s->formula = (pfx_formula){.text = f->text, .n_models = 1, .models = &f->models[m]};
     s->src = src;
     s->window_rows = window_rows > 0 ? window_rows : 1;
+    s->options = *o;
     s->max_bytes = max_bytes;
     s->walk = (pfx_design_stream){.ctx = s, .rewind = stream_rewind, .next = stream_next, .nested = stream_nested,
                                   .contiguous = stream_contiguous};
@@ -207,7 +249,8 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
     if (st == PFX_OK) {
         find_unit(s);
         *why = why_not(s, o);
-        st = make_design(s, err);
+        if (!needs_no_codes(s)) be_resident(s);
+        st = s->resident ? make_factors(s, err) : make_design(s, err);
         if (st == PFX_OK) st = pfx_stream_windows_create(s, err);
     }
     if (st != PFX_OK || *why) {
@@ -218,7 +261,47 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
     return PFX_OK;
 }
 
-pfx_design *pfx_dataset_stream_design(pfx_dataset_stream *s) { return s->d; }
+/* The arrays of a window are no longer the design's. */
+static void let_go(pfx_dataset_stream *s)
+{
+    if (!s->d) return;
+    s->d->Z = s->d->w = NULL;
+    for (int a = 0; a < s->d->n_absorbed; a++) s->d->absorbed[a].factor.code = NULL;
+    for (int c = 0; c < s->d->n_clusters; c++) s->d->clusters[c].code = NULL;
+}
+
+static void forget_nesting(pfx_dataset_stream *s)
+{
+    for (int i = 0; s->d && s->nest && i < s->d->n_absorbed * s->d->n_clusters; i++) pfx_mem_free(s->nest[i].cluster), s->nest[i].cluster = NULL;
+}
+
+pfx_status pfx_dataset_stream_n_by(pfx_dataset_stream *s, pfx_idx *out, pfx_err *err)
+{
+    *out = 1;
+    if (s->ds->by < 0) return PFX_OK;
+    pfx_status st = s->codes ? PFX_OK : pfx_resident_learn(s, err);
+    if (st == PFX_OK) *out = s->codes->n_by;
+    return st;
+}
+
+pfx_status pfx_dataset_stream_design(pfx_dataset_stream *s, pfx_idx by, pfx_design **out, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    s->again = false;
+    if (s->resident && (!s->made || s->by != by)) {
+        if (!s->whole) { /* the design before was that of windows alone */
+            forget_nesting(s);
+            let_go(s);
+        }
+        st = pfx_resident_make(s, by, err);
+        s->made = st == PFX_OK;
+        s->by = by;
+    }
+    *out = s->d;
+    return st;
+}
+
+double pfx_dataset_stream_bytes(const pfx_dataset_stream *s) { return s->resident ? pfx_resident_bytes(s) : 0; }
 
 bool pfx_dataset_stream_again(const pfx_dataset_stream *s) { return s->again; }
 
@@ -231,14 +314,12 @@ void pfx_dataset_stream_free(pfx_dataset_stream *s)
     for (int k = 0; s->factor && k < s->ds->n_factors; k++) {
         pfx_mem_free(s->factor[k].level), pfx_mem_free(s->factor[k].count), pfx_mem_free(s->factor[k].excluded);
     }
-    for (int i = 0; s->nest && i < s->d->n_absorbed * s->d->n_clusters; i++) pfx_mem_free(s->nest[i].cluster);
+    forget_nesting(s);
     pfx_mem_free(s->factor), pfx_mem_free(s->nest), pfx_mem_free(s->keep);
-    if (s->d) { /* its arrays are the dataset's */
-        s->d->Z = s->d->w = NULL;
-        for (int a = 0; a < s->d->n_absorbed; a++) s->d->absorbed[a].factor.code = NULL;
-        for (int c = 0; c < s->d->n_clusters; c++) s->d->clusters[c].code = NULL;
-    }
-    pfx_design_free(s->d);
+    if (!s->whole) let_go(s);
+    pfx_resident_release(s);
+    pfx_mem_free(s->stays), pfx_mem_free(s->z);
+    pfx_dataset_free(s->codes);
     if (s->ds) pfx_dataset_loader_free(&s->ld);
     pfx_dataset_free(s->ds);
     pfx_mem_free(s);

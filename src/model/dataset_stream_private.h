@@ -66,6 +66,17 @@ struct pfx_dataset_stream {
     pfx_idx n_units, n_rows; /* in this pass */
     bool known;              /* a pass was whole */
     bool again;
+    bool resident;           /* codes and weights of all rows lie in memory (dataset_resident.c) */
+    bool made;               /* the design is that of level `by` */
+    pfx_idx by;
+    pfx_dataset_options options;
+    pfx_dataset *codes;      /* all but the values; the columns of the design */
+    unsigned char *stays;    /* bits by row of the panel: it is the design's */
+    int32_t **whole;         /* [n_absorbed + n_clusters] codes, and */
+    double *whole_w;         /* weights of all rows; NULL: none */
+    double *z;               /* [cap_z x p] columns of a window that are not its table */
+    pfx_idx cap_z;
+    bool begun;              /* a window of this pass was shown */
     int n_passes;
 };
 
@@ -75,6 +86,16 @@ static inline bool pfx_stream_is_unit(const pfx_dataset_stream *s, int factor) {
 pfx_status pfx_stream_take_block(pfx_dataset_stream *s, pfx_idx from, pfx_err *err) PFX_MUST;
 /* Before a first pass: nothing is known but which levels are left out. */
 void pfx_stream_forget(pfx_dataset_stream *s);
+
+/* dataset_resident.c */
+double pfx_resident_bytes(const pfx_dataset_stream *s);     /* that codes and weights of all rows take */
+/* The pass that keeps all but the values. */
+pfx_status pfx_resident_learn(pfx_dataset_stream *s, pfx_err *err) PFX_MUST;
+/* The design of level `by` of --by, in place of the one before. */
+pfx_status pfx_resident_make(pfx_dataset_stream *s, pfx_idx by, pfx_err *err) PFX_MUST;
+void pfx_resident_release(pfx_dataset_stream *s);
+pfx_status pfx_resident_rewind(void *ctx, pfx_err *err) PFX_MUST;
+pfx_status pfx_resident_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last, pfx_err *err) PFX_MUST;
 
 /* dataset_window.c */
 pfx_status pfx_stream_windows_create(pfx_dataset_stream *s, pfx_err *err) PFX_MUST;

@@ -25,11 +25,16 @@ typedef struct pfx_absorbed {
 typedef enum pfx_role { PFX_REGRESSOR, PFX_ENDOGENOUS, PFX_INSTRUMENT, PFX_OUTCOME } pfx_role;
 typedef enum pfx_weights_kind { PFX_W_NONE, PFX_W_ANALYTIC, PFX_W_FREQUENCY, PFX_W_PROBABILITY } pfx_weights_kind;
 
+#define PFX_DESIGN_STREAM_FEW 64
+
 /* How the rows of a design come where they do not lie in memory at once: Z, w and the codes then hold a window of
  * them. n, the counts of levels and of rows left out are whole once a pass has reached the last window. */
 typedef struct pfx_design_stream {
     void *ctx;
     int unit;                   /* absorbed entry whose levels lie whole, one after the other; -1: none */
+    bool whole;                 /* n and the counts of levels are known from the beginning, and after rewind, until the
+                                 * next window, codes and w are those of all rows. Else other entries than unit are at
+                                 * most one, with no more than PFX_DESIGN_STREAM_FEW levels */
     /* Back to the first row, with an empty window. */
     pfx_status (*rewind)(void *ctx, pfx_err *err);
     /* The last `keep` rows of the window become its first, and the rows that come next follow them. *here: rows now

@@ -259,6 +259,13 @@ void pfx_columns_free(pfx_columns *c)
     *c = (pfx_columns){0};
 }
 
+void pfx_dataset_free_columns(pfx_dataset *ds)
+{
+    if (ds->columns) pfx_columns_free(ds->columns);
+    pfx_mem_free(ds->columns);
+    ds->columns = NULL;
+}
+
 void pfx_columns_fill(const pfx_dataset *ds, const pfx_columns *c, pfx_idx r, double *z)
 {
     const double *from = ds->table + r * ds->n_values;

@@ -54,7 +54,7 @@ static memory_panel make_panel(pfx_idx n_firms, int k, uint64_t seed)
 }
 
 typedef struct spec {
-    const char *formula, *cluster, *weights, *where;
+    const char *formula, *cluster, *weights, *where, *by;
     pfx_weights_kind kind;
     pfx_vcov_type vcov;
     pfx_ssc ssc;
@@ -63,7 +63,7 @@ typedef struct spec {
 
 static pfx_dataset_options data_options(const spec *s)
 {
-    return (pfx_dataset_options){.where = s->where, .weights = s->weights, .weights_kind = s->kind,
+    return (pfx_dataset_options){.where = s->where, .by = s->by, .weights = s->weights, .weights_kind = s->kind,
                                  .n_clusters = s->cluster != NULL, .clusters = &s->cluster,
                                  .keep_singletons = s->keep_singletons};
 }
@@ -81,7 +81,7 @@ static pfx_row_source open_source(const memory_panel *m, pfx_idx block_rows)
     return memory_source(m, m->n_cols, names, "firm", block_rows);
 }
 
-static pfx_status fit_in_memory(const memory_panel *m, const spec *s, pfx_fit **fit, pfx_err *err)
+static pfx_status fit_in_memory(const memory_panel *m, const spec *s, pfx_idx by, pfx_fit **fit, pfx_err *err)
 {
     pfx_formula *f = NULL;
     pfx_dataset *ds = NULL;
@@ -91,14 +91,16 @@ static pfx_status fit_in_memory(const memory_panel *m, const spec *s, pfx_fit **
     pfx_row_source src = open_source(m, 1000);
     assert_int_equal(pfx_formula_parse(s->formula, &f, err), PFX_OK);
     pfx_status st = pfx_dataset_load(&src, f, &o, &ds, err);
-    if (st == PFX_OK) st = pfx_dataset_design(ds, 0, 0, true, &d, err);
+    if (st == PFX_OK) st = pfx_dataset_design(ds, 0, by, true, &d, err);
     if (st == PFX_OK) st = pfx_fit_ols(d, &fo, fit, err);
     pfx_design_free(d), pfx_dataset_free(ds), pfx_formula_free(f);
     src.close(src.ctx);
     return st;
 }
 
-static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx block_rows, pfx_idx window_rows, int nth,
+static size_t memory_bound; /* 0: none */
+
+static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx by, pfx_idx block_rows, pfx_idx window_rows, int nth,
                                pfx_fit **fit, int *passes, pfx_err *err)
 {
     pfx_formula *f = NULL;
@@ -108,12 +110,14 @@ static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx blo
     pfx_fit_options fo = fit_options(s, nth);
     pfx_row_source src = open_source(m, block_rows);
     assert_int_equal(pfx_formula_parse(s->formula, &f, err), PFX_OK);
-    assert_int_equal(pfx_dataset_stream_open(&src, f, 0, &o, window_rows, 0, &stream, &why, err), PFX_OK);
+    assert_int_equal(pfx_dataset_stream_open(&src, f, 0, &o, window_rows, memory_bound, &stream, &why, err), PFX_OK);
     if (!stream) fail_msg("%s: %s", s->formula, why);
     pfx_status st;
     do {
         pfx_err_clear(err);
-        st = pfx_fit_ols(pfx_dataset_stream_design(stream), &fo, fit, err);
+        pfx_design *d = NULL;
+        st = pfx_dataset_stream_design(stream, by, &d, err);
+        if (st == PFX_OK) st = pfx_fit_ols(d, &fo, fit, err);
     } while (st != PFX_OK && pfx_dataset_stream_again(stream));
     *passes = pfx_dataset_stream_passes(stream);
     pfx_dataset_stream_free(stream), pfx_formula_free(f);
@@ -144,16 +148,17 @@ static void same_fit(const char *what, const pfx_fit *a, const pfx_fit *b)
     for (int c = 0; c < a->n_clusters; c++) SAME(clusters[c].levels);
 }
 
-static pfx_fit *reference(const memory_panel *m, const spec *s)
+static pfx_fit *reference(const memory_panel *m, const spec *s, pfx_idx by)
 {
     pfx_err err = {0};
     pfx_fit *a = NULL;
-    if (fit_in_memory(m, s, &a, &err) != PFX_OK) fail_msg("%s: %s", s->formula, err.msg);
+    if (fit_in_memory(m, s, by, &a, &err) != PFX_OK) fail_msg("%s: %s", s->formula, err.msg);
     return a;
 }
 
 /* Passes of the streamed fit. */
-static int compare(const memory_panel *m, const spec *s, const pfx_fit *a, pfx_idx block_rows, pfx_idx window_rows, int nth)
+static int compare(const memory_panel *m, const spec *s, pfx_idx by, const pfx_fit *a, pfx_idx block_rows, pfx_idx window_rows,
+                   int nth)
 {
     pfx_err err = {0};
     pfx_fit *b = NULL;
@@ -161,7 +166,7 @@ static int compare(const memory_panel *m, const spec *s, const pfx_fit *a, pfx_i
     int passes = 0;
     snprintf(what, sizeof what, "%s, %s clusters, blocks of %ld, windows of %ld, %d threads", s->formula,
              s->cluster ? s->cluster : "no", (long)block_rows, (long)window_rows, nth);
-    if (fit_streamed(m, s, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
+    if (fit_streamed(m, s, by, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
     same_fit(what, a, b);
     pfx_fit_free(b);
     return passes;
@@ -192,10 +197,10 @@ static void bits_are_those_in_memory(void **state)
     (void)state;
     memory_panel m = make_panel(4000, 3, 7);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
-        pfx_fit *a = reference(&m, &specs[i]);
+        pfx_fit *a = reference(&m, &specs[i], 0);
         for (int nth = 1; nth <= 7; nth += nth < 3 ? 1 : 4) {
-            compare(&m, &specs[i], a, 50, 0, nth);
-            compare(&m, &specs[i], a, 3000, 5000, nth);
+            compare(&m, &specs[i], 0, a, 50, 0, nth);
+            compare(&m, &specs[i], 0, a, 3000, 5000, nth);
         }
         pfx_fit_free(a);
     }
@@ -211,9 +216,38 @@ static void many_windows(void **state)
     for (int j = 2; j <= MAX_K; j++) snprintf(formula + strlen(formula), 16, " + x%d", j);
     strcat(formula, " | firm + year");
     const spec s = {.formula = formula, .cluster = "town", .vcov = PFX_VCOV_CLUSTER};
-    pfx_fit *a = reference(&m, &s);
-    compare(&m, &s, a, 20, 0, 3);
+    pfx_fit *a = reference(&m, &s, 0);
+    compare(&m, &s, 0, a, 20, 0, 3);
     pfx_fit_free(a);
+    memory_free(&m);
+}
+
+/* Models whose codes lie in memory while the values are streamed: effects of many levels, three of them, terms of factors,
+ * levels of --by. */
+static const spec resident[] = {
+    {.formula = MODEL " | firm + region^year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = MODEL " | firm + region^year", .vcov = PFX_VCOV_HC1, .keep_singletons = true, .where = "year >= 2001"},
+    {.formula = MODEL " | year + firm + region", .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .weights = "f", .kind = PFX_W_FREQUENCY},
+    {.formula = MODEL " | firm + region^year^w + f^year", .cluster = "town", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
+    {.formula = MODEL " | town + year", .where = "firm < 900000", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .ssc = PFX_SSC_REGHDFE},
+    {.formula = "y ~ x1 + i(year) + i(region):x2 | firm", .cluster = "town", .vcov = PFX_VCOV_CLUSTER},
+    {.formula = "y ~ x1 + i(region, ref = 3) + x1:x2", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
+    {.formula = "y ~ x1 + x2 + i(year) | firm + region^year", .cluster = "year", .vcov = PFX_VCOV_CLUSTER}, /* collinear */
+    {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .by = "region"},
+    {.formula = "y ~ x1 + i(region) | town", .vcov = PFX_VCOV_HC1, .by = "year", .where = "region < 9 & firm < 900000"},
+};
+
+static void codes_lie_in_memory(void **state)
+{
+    (void)state;
+    memory_panel m = make_panel(4000, 3, 7);
+    for (size_t i = 0; i < sizeof resident / sizeof *resident; i++)
+        for (pfx_idx by = 0; by < (resident[i].by ? 3 : 1); by++) {
+            pfx_fit *a = reference(&m, &resident[i], by);
+            compare(&m, &resident[i], by, a, 50, 0, 1 + (int)by % 2);
+            compare(&m, &resident[i], by, a, 700, 3000, 3);
+            pfx_fit_free(a);
+        }
     memory_free(&m);
 }
 
@@ -223,35 +257,39 @@ static void passes(void **state)
     (void)state;
     memory_panel m = make_panel(2000, 3, 5);
     spec s = specs[0];
-    pfx_fit *all = reference(&m, &s);
-    assert_true(compare(&m, &s, all, 100, 0, 2) > 2);
+    pfx_fit *all = reference(&m, &s, 0);
+    assert_true(compare(&m, &s, 0, all, 100, 0, 2) > 2);
     s.where = "year >= 2000";
-    pfx_fit *most = reference(&m, &s);
-    assert_int_equal(compare(&m, &s, most, 100, 0, 2), 2);
+    pfx_fit *most = reference(&m, &s, 0);
+    assert_int_equal(compare(&m, &s, 0, most, 100, 0, 2), 2);
     pfx_fit_free(all), pfx_fit_free(most);
     memory_free(&m);
 }
 
-/* What a stream cannot do is refused before it is done: many levels beside the unit, more of them than units, a unit
- * that is longer than a block may be. */
+/* What a stream cannot do is refused before it is done: more levels of another effect than units, rows that do not lie by
+ * the largest effect, a unit that is longer than a block may be, codes that --memory has no room for. */
 static void refusals(void **state)
 {
     (void)state;
     memory_panel m = make_panel(2000, 3, 5);
-    const spec many = {.formula = MODEL " | firm + town", .vcov = PFX_VCOV_HC1, .keep_singletons = true};
     const spec more = {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_HC1, .where = "firm <= 109", .keep_singletons = true};
+    const spec order = {.formula = MODEL " | region", .vcov = PFX_VCOV_HC1};
+    const spec large = {.formula = MODEL " | firm + region + year", .vcov = PFX_VCOV_HC1};
     const struct {
         const spec *s;
         const char *text;
-    } cases[] = {{&many, "town has more than 64 levels"}, {&more, "year has as many levels as firm"}};
-    for (int i = 0; i < 3; i++) {
+        size_t max_bytes;
+    } cases[] = {{&more, "year has as many levels as firm", 0}, {&order, "do not lie in its order", 0},
+                 {&large, "need about", 1000}, {&specs[0], "cannot be streamed", 0}};
+    for (int i = 0; i < 4; i++) {
         pfx_err err = {0};
         pfx_fit *fit = NULL;
         int n = 0;
-        for (pfx_idx r = 0; i == 2 && r < m.n_rows; r++) m.num[0][r] = 1;
-        const spec *s = i == 2 ? &specs[0] : cases[i].s;
-        assert_int_equal(fit_streamed(&m, s, 100, 0, 2, &fit, &n, &err), PFX_ENOMEM);
-        assert_non_null(strstr(err.msg, i == 2 ? "cannot be streamed" : cases[i].text));
+        for (pfx_idx r = 0; i == 3 && r < m.n_rows; r++) m.num[0][r] = 1;
+        memory_bound = cases[i].max_bytes;
+        assert_int_equal(fit_streamed(&m, cases[i].s, 0, 100, 0, 2, &fit, &n, &err), PFX_ENOMEM);
+        memory_bound = 0;
+        if (!strstr(err.msg, cases[i].text)) fail_msg("%s", err.msg);
     }
     memory_free(&m);
 }
@@ -260,15 +298,14 @@ static void refusals(void **state)
 static void what_cannot_be_streamed(void **state)
 {
     (void)state;
-    static const char *const formulas[] = {"y ~ x1 | year", "y ~ x1 | firm + year + town", "y ~ x1 + i(year) | firm",
-                                           "y ~ x1 | firm[x2] + year", "y ~ x1 + y"};
+    static const char *const formulas[] = {"y ~ x1 | firm", "y ~ x1 | firm[x2] + year"}, *const clusters[] = {"firm", "year"};
     memory_panel m = make_panel(50, 3, 5);
-    for (size_t i = 0; i < sizeof formulas / sizeof *formulas; i++) {
+    for (int i = 0; i < 2; i++) {
         pfx_err err = {0};
         pfx_formula *f = NULL;
         pfx_dataset_stream *stream = NULL;
         const char *why = NULL;
-        const pfx_dataset_options o = {0};
+        const pfx_dataset_options o = {.n_clusters = i ? 0 : 2, .clusters = clusters};
         pfx_row_source src = open_source(&m, 100);
         assert_ok(pfx_formula_parse(formulas[i], &f, &err));
         assert_ok(pfx_dataset_stream_open(&src, f, 0, &o, 0, 0, &stream, &why, &err));
@@ -283,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_are_those_in_memory),
+        cmocka_unit_test(codes_lie_in_memory),
         cmocka_unit_test(many_windows),
         cmocka_unit_test(passes),
         cmocka_unit_test(refusals),
