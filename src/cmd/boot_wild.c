@@ -211,6 +211,9 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     if ((st = pfx_wild_create(r->stat, &s->o, &s->wild, err)) != PFX_OK) return st;
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
     r->reps = info->reps;
+    if (info->by_reps)
+        pfx_note("effects cross the clusters: a column is demeaned for each replicate, since replicates are fewer than "
+                 "clusters, or clusters by bootstrap clusters do not fit --memory");
     if (info->n_singular)
         pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
                  "the inverse",

@@ -4,7 +4,7 @@
 #include "kernels/wild.h"
 #include "src/base/mem.h"
 #include "src/rep/clusterstat.h"
-#include "src/rep/wild_private.h"
+#include "src/rep/wild_dense.h"
 
 enum {
     LANES = PFX_REP_LANES,
@@ -365,19 +365,24 @@ static pfx_status create(pfx_wild *w, pfx_err *err)
     w->info.std_error = pfx_mem_alloc(w->n_tests, sizeof *w->info.std_error, err);
     if (!w->test || !w->info.statistic || !w->info.std_error) return PFX_ENOMEM;
     choose_weights(w);
+    w->info.by_reps = w->by_reps = w->info.crossing && pfx_wild_dense_choose(w);
     st = w->s->iv ? pfx_wild_iv_prepare(w, err) : pfx_wild_prepare(w, err);
     if (st != PFX_OK || (st = describe(w, err)) != PFX_OK) return st;
     bool dense = w->info.crossing;
     w->method = (pfx_rep_method){.name = "wild",
-                                 .width = dense       ? PFX_WILD_DENSE_WIDTH
+                                 .width = w->by_reps  ? LANES
+                                          : dense     ? PFX_WILD_DENSE_WIDTH
                                           : w->tables ? TABLE_WIDTH
                                                       : PANELS * LANES,
                                  .n_terms = w->n_tests,
                                  .n_extra = w->o.invert ? PFX_WILD_EXTRA : 0,
                                  .extra = extra,
-                                 .scratch = dense ? pfx_wild_dense_scratch(w) : lay_out(w, NULL).bytes,
+                                 .scratch = w->by_reps ? pfx_wild_rows_scratch(w)
+                                            : dense    ? pfx_wild_dense_scratch(w)
+                                                       : lay_out(w, NULL).bytes,
                                  .ctx = w,
-                                 .batch = dense       ? pfx_wild_dense_batch
+                                 .batch = w->by_reps  ? pfx_wild_rows_batch
+                                          : dense     ? pfx_wild_dense_batch
                                           : w->tables ? batch_tables
                                                       : batch_products};
     return PFX_OK;

@@ -47,7 +47,7 @@ typedef struct pfx_wild_options {
     pfx_wild_errors errors[PFX_WILD_MAX_ERRORS]; /* CV3 takes no weight but (G-1)/G */
     const int32_t *boot;                         /* [cells] bootstrap cluster of each; NULL: errors[0] */
     pfx_idx n_boot;
-    double max_bytes; /* refuse to need more for effects that cross the clusters; 0: no bound */
+    double max_bytes; /* not to need more for effects that cross the clusters; 0: no bound */
     int nth;
     pfx_isa isa;
 } pfx_wild_options;
@@ -55,7 +55,8 @@ typedef struct pfx_wild_options {
 /* What the sample itself says, and what the method found out. */
 typedef struct pfx_wild_info {
     int n_tests;       /* n_terms, or 1 where joint */
-    bool crossing;     /* by the route of effects that cross the clusters */
+    bool crossing;     /* by the route of effects that cross the clusters, */
+    bool by_reps;      /* and there by a column for each replicate */
     double *statistic; /* [n_tests] t, or F */
     double *std_error; /* [n_tests] by the variance of the test; NaN where joint */
     pfx_idx n_boot;    /* bootstrap clusters */
@@ -76,7 +77,8 @@ typedef struct pfx_wild_info {
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
  * regressors). Of statistics that absorbed every effect (pfx_clusterstat_options.absorb) the same draws by
  * the exact route for effects of any kind: memory O(clusters x bootstrap clusters), and a projection of one
- * column for each cluster, of the other types of some tens for each. USAGE: options that do not go together. NOCONV: a test's own
+ * column for each cluster, or where that does not fit max_bytes or replicates are fewer, of one column for each
+ * replicate; of the other types of some tens for each cluster besides. USAGE: options that do not go together. NOCONV: a test's own
  * variance is not positive. NOMEM.
  */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/wild.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
@@ -18,29 +17,19 @@
 #include "src/est/solve_factor.h"
 #include "src/model/design.h"
 #include "src/rep/clusterstat.h"
+#include "src/rep/wild_dense.h"
 #include "src/rep/wild_leave.h"
-#include "src/rep/wild_private.h"
 
 enum {
-    LANES = PFX_REP_LANES,
-    PANELS = PFX_WILD_DENSE_WIDTH / LANES,
-    WIDTH = 64,   /* rows of H in a block: with CHUNK bootstrap clusters they stay in cache */
-    CHUNK = 512,  /* bootstrap clusters multiplied at a time */
     COLUMNS = 32, /* columns projected at a time */
     AT_ONCE = 8   /* of which one thread sums so many */
 };
 /* Columns that take longer than this are told of before they are projected. */
 static const double TELL_S = 2;
+/* Of max_bytes, what H may take: the rest is for its making. */
+static const double HELD = 0.8;
 
-/* One test. Its clusters of the variance are those of all clusterings, one after the other. */
-typedef struct wild_dense {
-    pfx_idx per, width, n_blocks; /* clusters of a block; rows of H, m to a cluster, m = q sets; blocks */
-    pfx_idx ld_num;
-    double *H;      /* [n_blocks][rows x width] transposed: by bootstrap cluster */
-    double *num;    /* [rows x ld_num] m numerators of each bootstrap cluster */
-    double *weight; /* [n_blocks x per] of each cluster's squares, 0 beyond them */
-    double *scale;  /* [n_sq] sum of weight H^2: what a variance is a part of */
-} wild_dense;
+typedef struct wild_dense wild_dense;
 
 /* Preparing one. */
 typedef struct prep {
@@ -49,8 +38,7 @@ typedef struct prep {
     const wild_test *t;
     wild_dense *d;
     const double *R, *lambda;
-    pfx_idx n_errors, base[PFX_WILD_MAX_ERRORS]; /* clusters of all clusterings; the first of each */
-    double *B, *K;        /* [n_errors][q x k] A^-1 X~'W(d o g), [n_boot][sets x k] X~'W(u o h) */
+    double *B, *K;        /* [n_errors][q x k] A^-1 X~'W(d o g), [rows][sets x k] X~'W(u o h) */
     double *um;           /* [n_errors x q] scores of the sample */
     double *c, *wu;       /* [n x q], [n x sets] with weights, of the rows */
     double *d_own, *left; /* second digit 3: [n x q] what stands for c o g; what has no solution; else NULL */
@@ -63,8 +51,7 @@ typedef struct prep {
 
 static pfx_idx cluster_of(const prep *p, int c, pfx_idx cell)
 {
-    const pfx_wild_errors *e = &p->w->o.errors[c];
-    return p->base[c] + (e->code ? e->code[cell] : cell);
+    return pfx_wild_dense_cluster(p->w, p->d, c, cell);
 }
 
 static double *entry(const prep *p, pfx_idx cluster, pfx_idx h)
@@ -116,7 +103,7 @@ static void finish_sums(const prep *p)
         for (int q = 0; q < t->m; q++)
             p->d->num[h * p->d->ld_num + q] =
                 dot(k, t->h + (pfx_idx)(q / t->sets) * k, p->K + (h * t->sets + q % t->sets) * k);
-    for (pfx_idx g = 0; g < p->n_errors; g++) {
+    for (pfx_idx g = 0; g < p->d->n_errors; g++) {
         double *V = t->full + t->q;
         const double *um = p->um + g * t->q;
         for (int i = 0; i < t->q; i++) {
@@ -166,7 +153,7 @@ static pfx_status leave_out(prep *p, pfx_wild_info *info, pfx_err *err)
     pfx_idx n = 0, which = -1;
     pfx_status st = PFX_OK;
     pfx_wild_leave l = {.s = p->s,
-                        .n_clusters = p->n_errors,
+                        .n_clusters = p->d->n_errors,
                         .cluster = p->w->o.errors[0].code,
                         .R = p->R,
                         .c = p->c,
@@ -185,6 +172,7 @@ static pfx_status leave_out(prep *p, pfx_wild_info *info, pfx_err *err)
         info->n_singular = n;
         info->first_singular = which;
     }
+    if (p->d->u) memcpy(p->d->u, p->wu, (size_t)(p->s->n_rows * t->sets) * sizeof *p->wu);
     for (pfx_idx r = 0; r < p->s->n_rows && p->s->design->w; r++)
         for (int s = 0; s < t->sets; s++) p->wu[r * t->sets + s] *= weight(p, r);
     return st;
@@ -239,7 +227,7 @@ static void less_regressors(void *ctx, pfx_idx block, int thread)
     const prep *p = ctx;
     const wild_test *t = p->t;
     const int k = p->s->k;
-    pfx_idx g0 = block * p->d->per, g1 = g0 + p->d->per < p->n_errors ? g0 + p->d->per : p->n_errors;
+    pfx_idx g0 = block * p->d->per, g1 = g0 + p->d->per < p->d->n_errors ? g0 + p->d->per : p->d->n_errors;
     (void)thread;
     for (pfx_idx h = 0; h < p->w->n_boot; h++)
         for (pfx_idx g = g0; g < g1; g++) {
@@ -252,7 +240,7 @@ static void less_regressors(void *ctx, pfx_idx block, int thread)
 static void sum_scale(const prep *p)
 {
     const int m = p->t->m;
-    for (pfx_idx g = 0; g < p->n_errors; g++)
+    for (pfx_idx g = 0; g < p->d->n_errors; g++)
         for (pfx_idx h = 0; h < p->w->n_boot; h++) {
             const double *H = entry(p, g, h);
             for (int i = 0, at = 0; i < m; i++)
@@ -272,7 +260,7 @@ static pfx_status project(prep *p, pfx_idx done, pfx_idx total, pfx_err *err)
         pfx_idx n = e->code ? e->n : p->w->n_cells;
         for (pfx_idx g = 0; g < n && st == PFX_OK; g += at_once) {
             p->columns = q * (int)(n - g < at_once ? n - g : at_once);
-            p->first = p->base[c] + g;
+            p->first = p->d->base[c] + g;
             fill_columns(p, c);
             st = pfx_absorber_project(p->s->absorber, p->columns, p->X, p->P, err);
             if (st != PFX_OK) break;
@@ -289,12 +277,39 @@ static pfx_status project(prep *p, pfx_idx done, pfx_idx total, pfx_err *err)
     return st;
 }
 
-/* Bytes of a test: H, and what its making needs of the rows. */
+/* Clusters of all clusterings, the first of each, and how H is cut. */
+static void count_clusters(const pfx_wild *w, int m, wild_dense *d)
+{
+    for (int c = 0; c < w->o.n_errors; c++) {
+        d->base[c] = d->n_errors;
+        d->n_errors += w->o.errors[c].code ? w->o.errors[c].n : w->n_cells;
+    }
+    d->per = PFX_WILD_DENSE_ROWS / m / 8 * 8;
+    if (d->per == 0) d->per = 8;
+    d->width = d->per * m;
+    d->n_blocks = (d->n_errors + d->per - 1) / d->per;
+    d->ld_num = m;
+}
+
+bool pfx_wild_dense_choose(const pfx_wild *w)
+{
+    const int q = w->o.joint ? w->s->n_terms : 1, sets = w->o.invert && !w->o.unrestricted ? 2 : 1;
+    wild_dense d = {0};
+    count_clusters(w, q * sets, &d);
+    double H = (double)(d.n_blocks * w->rows * d.width) * sizeof(double) * w->n_tests;
+    bool few = w->info.reps * sets<d.n_errors * q, large = w->o.max_bytes> 0 && H > HELD * w->o.max_bytes;
+    return few || large;
+}
+
+/* Bytes of a test: H, or what stands for it, and what its making needs of the rows. */
 static double bytes_of(const prep *p, double *H)
 {
     const wild_test *t = p->t;
     double n = (double)p->s->n_rows;
     *H = (double)(p->d->n_blocks * p->w->rows * p->d->width) * sizeof(double);
+    if (p->w->by_reps)
+        *H = sizeof(double) *
+             (n * (t->sets + 2.0 * t->q) + (double)(p->d->n_errors * t->q + p->w->rows * t->sets) * p->s->k);
     double leave =
         p->w->o.type == 11 ? 0 : 2 * sizeof(double) * n * t->q + pfx_wild_leave_bytes(p->s->n_rows, t->m);
     return *H + sizeof(double) * n * (t->q + t->sets + 2.0 * COLUMNS) + leave;
@@ -306,46 +321,77 @@ static pfx_status allocate(prep *p, pfx_err *err)
     const pfx_wild *w = p->w;
     wild_dense *d = p->d;
     const pfx_idx n = p->s->n_rows, k = p->s->k;
-    for (int c = 0; c < w->o.n_errors; c++) {
-        p->base[c] = p->n_errors;
-        p->n_errors += w->o.errors[c].code ? w->o.errors[c].n : w->n_cells;
-    }
-    d->per = WIDTH / t->m / 8 * 8;
-    if (d->per == 0) d->per = 8;
-    d->width = d->per * t->m;
-    d->n_blocks = (p->n_errors + d->per - 1) / d->per;
-    d->ld_num = t->m;
+    count_clusters(w, t->m, d);
     double H, bytes = bytes_of(p, &H);
     p->bytes = bytes += H * (double)(w->n_tests - 1);
     if (w->o.max_bytes > 0 && bytes > w->o.max_bytes)
         return pfx_fail(
             err, PFX_ENOMEM,
-            "effects cross the clusters: %lld clusters by %lld bootstrap clusters need %.0f bytes "
+            "effects cross the clusters: %lld clusters, %lld bootstrap clusters and their rows need %.0f "
+            "bytes "
             "(%.1f MiB), more than --memory leaves (%.1f MiB); give more, or use coarser clusters",
-            (long long)p->n_errors, (long long)w->n_boot, bytes, bytes / 0x1p20, w->o.max_bytes / 0x1p20);
-    d->H = pfx_mem_calloc(d->n_blocks * w->rows * d->width, sizeof *d->H, err);
+            (long long)p->d->n_errors, (long long)w->n_boot, bytes, bytes / 0x1p20, w->o.max_bytes / 0x1p20);
+    if (w->by_reps) {
+        d->u = pfx_mem_alloc(n * t->sets, sizeof *d->u, err);
+        d->wd = pfx_mem_alloc(n * t->q, sizeof *d->wd, err);
+        if (!d->u || !d->wd) return PFX_ENOMEM;
+    } else if (!(d->H = pfx_mem_calloc(d->n_blocks * w->rows * d->width, sizeof *d->H, err))) {
+        return PFX_ENOMEM;
+    }
     d->num = pfx_mem_calloc(w->rows * d->ld_num, sizeof *d->num, err);
     d->weight = pfx_mem_calloc(d->n_blocks * d->per, sizeof *d->weight, err);
     d->scale = pfx_mem_calloc(t->n_sq, sizeof *d->scale, err);
-    p->B = pfx_mem_calloc(p->n_errors * t->q * k, sizeof *p->B, err);
-    p->K = pfx_mem_calloc(w->n_boot * t->sets * k, sizeof *p->K, err);
-    p->um = pfx_mem_calloc(p->n_errors * t->q, sizeof *p->um, err);
+    p->B = pfx_mem_calloc(p->d->n_errors * t->q * k, sizeof *p->B, err);
+    p->K = pfx_mem_calloc(w->rows * t->sets * k, sizeof *p->K, err);
+    p->um = pfx_mem_calloc(p->d->n_errors * t->q, sizeof *p->um, err);
     p->c = pfx_mem_alloc(n * t->q, sizeof *p->c, err);
     p->wu = pfx_mem_alloc(n * t->sets, sizeof *p->wu, err);
-    p->X = pfx_mem_alloc(n * COLUMNS, sizeof *p->X, err);
-    p->P = pfx_mem_alloc(n * COLUMNS, sizeof *p->P, err);
+    p->X = pfx_mem_alloc(w->by_reps ? 1 : n * COLUMNS, sizeof *p->X, err);
+    p->P = pfx_mem_alloc(w->by_reps ? 1 : n * COLUMNS, sizeof *p->P, err);
     if (w->o.type % 10 == 3) {
         p->d_own = pfx_mem_alloc(n * t->q, sizeof *p->d_own, err);
         p->left = pfx_mem_calloc(n * t->q, sizeof *p->left, err);
         if (!p->d_own || !p->left) return PFX_ENOMEM;
     }
     p->dc = p->c;
-    if (!d->H || !d->num || !d->weight || !d->scale || !p->B || !p->K || !p->um || !p->c || !p->wu || !p->X ||
-        !p->P)
+    if (!d->num || !d->weight || !d->scale || !p->B || !p->K || !p->um || !p->c || !p->wu || !p->X || !p->P)
         return PFX_ENOMEM;
     for (int c = 0; c < w->o.n_errors; c++)
-        for (pfx_idx g = p->base[c]; g < (c + 1 < w->o.n_errors ? p->base[c + 1] : p->n_errors); g++)
+        for (pfx_idx g = p->d->base[c]; g < (c + 1 < w->o.n_errors ? p->d->base[c + 1] : p->d->n_errors); g++)
             d->weight[g] = w->o.errors[c].weight;
+    return PFX_OK;
+}
+
+/* H of test t. */
+static pfx_status make_matrix(prep *p, int t, pfx_err *err)
+{
+    pfx_idx here = p->d->n_errors * p->t->q;
+    pfx_progress_begin("boot: columns", "columns", (double)(here * p->w->n_tests));
+    pfx_status st = project(p, here * t, here * p->w->n_tests, err);
+    pfx_progress_end();
+    if (st != PFX_OK) return st;
+    add_left(p);
+    pfx_par_for(p->d->n_blocks, p->w->o.nth, less_regressors, p);
+    sum_scale(p);
+    return PFX_OK;
+}
+
+/* What replicates by columns of their own need, in its stead. Their variances are sums of squares: against
+ * the sample's own. */
+static pfx_status keep_rows(prep *p)
+{
+    const wild_test *t = p->t;
+    wild_dense *d = p->d;
+    for (pfx_idx r = 0; r < p->s->n_rows; r++)
+        for (int i = 0; i < t->q; i++) {
+            d->wd[r * t->q + i] = weight(p, r) * p->dc[r * t->q + i];
+            if (p->left) p->left[r * t->q + i] *= weight(p, r);
+        }
+    for (int f = 0; f < t->n_forms; f++) d->scale[f] = fabs(t->full[t->q + f]);
+    d->wleft = p->left;
+    d->B = p->B;
+    d->K = p->K;
+    p->left = p->B = p->K = NULL;
     return PFX_OK;
 }
 
@@ -361,14 +407,7 @@ pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const dou
     if (st == PFX_OK) {
         sum_rows(&p);
         finish_sums(&p);
-        pfx_progress_begin("boot: columns", "columns", (double)(p.n_errors * p.t->q * w->n_tests));
-        st = project(&p, p.n_errors * p.t->q * t, p.n_errors * p.t->q * w->n_tests, err);
-        pfx_progress_end();
-    }
-    if (st == PFX_OK) {
-        add_left(&p);
-        pfx_par_for(p.d->n_blocks, w->o.nth, less_regressors, &p);
-        sum_scale(&p);
+        st = w->by_reps ? keep_rows(&p) : make_matrix(&p, t, err);
     }
     double *const spare[] = {p.B, p.K, p.um, p.c, p.wu, p.X, p.P, p.d_own, p.left};
     for (size_t i = 0; i < sizeof spare / sizeof *spare; i++) pfx_mem_free(spare[i]);
@@ -382,84 +421,10 @@ void pfx_wild_dense_free(wild_dense *d)
     pfx_mem_free(d->num);
     pfx_mem_free(d->weight);
     pfx_mem_free(d->scale);
+    pfx_mem_free(d->B);
+    pfx_mem_free(d->K);
+    pfx_mem_free(d->u);
+    pfx_mem_free(d->wd);
+    pfx_mem_free(d->wleft);
     pfx_mem_free(d);
-}
-
-/* Where things lie in a thread's scratch. */
-typedef struct work {
-    double *W;     /* [panels][rows x LANES] */
-    double *C;     /* [panels][most rows of a product x LANES] */
-    double *V;     /* [panels][n_sq x LANES] */
-    double *sq;    /* [n_sq x LANES] */
-    uint8_t *code; /* [LANES x PFX_WILD_SIGNS] */
-} work;
-
-enum { MOST_SQ = PFX_WILD_MAX_TERMS * (PFX_WILD_MAX_TERMS + 1) / 2 };
-
-static work lay_out(const pfx_wild *w, double *scratch)
-{
-    work o = {.W = scratch};
-    o.C = o.W + PANELS * w->rows * LANES;
-    o.V = o.C + PANELS * WIDTH * LANES;
-    o.sq = o.V + PANELS * MOST_SQ * LANES;
-    o.code = (uint8_t *)(o.sq + MOST_SQ * LANES);
-    return o;
-}
-
-pfx_idx pfx_wild_dense_scratch(const pfx_wild *w)
-{
-    pfx_idx doubles = (PANELS * (w->rows + WIDTH + MOST_SQ) + MOST_SQ) * LANES;
-    return doubles * (pfx_idx)sizeof(double) + LANES * PFX_WILD_SIGNS;
-}
-
-/* Scores of one block of clusters, of all panels. */
-static void multiply(const pfx_wild *w, const double *H, pfx_idx ld, const work *o)
-{
-    memset(o->C, 0, (size_t)(PANELS * WIDTH * LANES) * sizeof *o->C);
-    for (pfx_idx g = 0; g < w->rows; g += CHUNK) {
-        pfx_idx n = w->rows - g < CHUNK ? w->rows - g : CHUNK;
-        for (int p = 0; p < PANELS; p++)
-            pfx_k_rep_sums(w->o.isa, n, o->W + (p * w->rows + g) * LANES, ld, ld, H + g * ld,
-                           (pfx_k_ahead){0}, o->C + p * WIDTH * LANES);
-    }
-}
-
-/* Their squares. */
-static void add_squares(pfx_idx n, int m, const double *weight, const double *C, double *V)
-{
-    for (pfx_idx g = 0; g < n; g++, C += m * LANES) {
-        double *to = V;
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j <= i; j++, to += LANES)
-                for (int l = 0; l < LANES; l++) to[l] += weight[g] * C[i * LANES + l] * C[j * LANES + l];
-    }
-}
-
-static void one_test(const pfx_wild *w, int t, const work *o, double *const *field)
-{
-    const wild_test *x = &w->test[t];
-    const wild_dense *d = x->dense;
-    memset(o->V, 0, (size_t)(PANELS * MOST_SQ * LANES) * sizeof *o->V);
-    for (pfx_idx b = 0; b < d->n_blocks; b++) {
-        multiply(w, d->H + b * w->rows * d->width, d->width, o);
-        for (int p = 0; p < PANELS; p++)
-            add_squares(d->per, x->m, d->weight + b * d->per, o->C + p * WIDTH * LANES,
-                        o->V + p * MOST_SQ * LANES);
-    }
-    multiply(w, d->num, d->ld_num, o);
-    for (int q = 0; q < x->n_sq; q++)
-        for (int l = 0; l < LANES; l++) o->sq[q * LANES + l] = d->scale[q];
-    for (int p = 0; p < PANELS; p++)
-        pfx_wild_finish(w, t, p * LANES, o->C + p * WIDTH * LANES, o->V + p * MOST_SQ * LANES, o->sq, field);
-}
-
-void pfx_wild_dense_batch(const void *ctx, uint64_t seed, pfx_idx first, void *scratch, double *const *field)
-{
-    const pfx_wild *w = ctx;
-    const work o = lay_out(w, scratch);
-    for (int p = 0; p < PANELS; p++)
-        for (pfx_idx g = 0; g < w->rows; g += CHUNK)
-            pfx_wild_fill(w, seed, first + p * LANES, g, w->rows - g < CHUNK ? w->rows - g : CHUNK, o.code,
-                          o.W + (p * w->rows + g) * LANES);
-    for (int t = 0; t < w->n_tests; t++) one_test(w, t, &o, field);
 }

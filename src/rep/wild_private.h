@@ -53,6 +53,7 @@ struct pfx_wild {
     int32_t *order[PFX_WILD_MAX_ERRORS];
     bool crosses;    /* some do */
     bool tables;     /* sign tables, else products */
+    bool by_reps;    /* effects cross the clusters: a column for each replicate, else for each cluster */
     double value[8]; /* of each code of the weights */
     wild_test *test; /* [n_tests] */
     pfx_idx max_ld;
@@ -82,6 +83,9 @@ pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx 
 pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const double *lambda,
                                   pfx_err *err) PFX_MUST;
 void pfx_wild_dense_free(struct wild_dense *d);
+/* By replicates? Where there are fewer of them than clusters, or the matrix of clusters by bootstrap clusters
+ * does not fit max_bytes; said. */
+bool pfx_wild_dense_choose(const pfx_wild *w);
 /* For the method. */
 enum { PFX_WILD_DENSE_WIDTH = 8 * PFX_REP_LANES };
 pfx_idx pfx_wild_dense_scratch(const pfx_wild *w);

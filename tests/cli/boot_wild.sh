@@ -102,7 +102,7 @@ for type in 13 31 33; do
         'BEGIN {exit !(a > 0 && a - b < 1e-8 * b && b - a < 1e-8 * b)}' ||
         fault "type $type: $(value std_error "$dir/m.json"), jackknife $(value std_error "$dir/j.json")"
 done
-expect 1 "40 clusters by 40 bootstrap clusters need" "$P" boot "$panel" 'y ~ x | worker + year' --coef x --cluster employer --memory 3M
+expect 1 "40 clusters, 40 bootstrap clusters and their rows need" "$P" boot "$panel" 'y ~ x | worker + year' --coef x --cluster employer --memory 3M
 panel=$dir/panel.h5
 
 # Bad input.

@@ -264,7 +264,7 @@ static void test_same_bits(void **state)
         pfx_idx first, last;
     } ranges[] = {{0, 700}, {0, 1}, {191, 193}, {100, 699}};
     static const wild_setting how[] = {
-        {.type = 11}, {.type = 11, .joint = true, .weights = PFX_WILD_WEBB}, {.type = 33}};
+        {.type = 11}, {.type = 11, .joint = true, .weights = PFX_WILD_WEBB}, {.type = 33}, {.type = 13}};
     (void)state;
     made_panel a = made_panel_new(250, 4);
     pfx_design *d = made_design(&a, FIRM | YEAR | GROUP, TOWN, PFX_W_NONE);
@@ -279,7 +279,9 @@ static void test_same_bits(void **state)
                 o.isa = isa;
                 o.nth = nth;
                 o.invert = h == 0;
+                if (h == 3) o.reps = 10; /* fewer than clusters: by replicates */
                 assert_ok(pfx_wild_create(s, &o, &w, &err));
+                assert_int_equal(pfx_wild_describe(w)->by_reps, h == 3);
                 if (!whole.n_fields) whole = wild_run(w, 9, 0, 700, 1);
                 for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
                     pfx_idx first = ranges[i].first, n = ranges[i].last - first;
@@ -343,7 +345,21 @@ static void test_refusals(void **state)
     pfx_clusterstat *s = wild_absorbed(d, 2, wild_terms, 1, pfx_cpu_best());
     pfx_wild_options o = wild_options(&(wild_setting){.type = 11});
     o.max_bytes = 10000;
-    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_ENOMEM, "29 clusters by 29 bootstrap clusters");
+    assert_fails(pfx_wild_create(s, &o, &w, &err), PFX_ENOMEM, "29 clusters, 29 bootstrap clusters");
+    pfx_clusterstat_free(s);
+    made_panel many = made_panel_new(700, 4);
+    pfx_design *firms = made_design(&many, FIRM | YEAR, FIRM, PFX_W_NONE);
+    s = wild_absorbed(firms, 2, wild_terms, 1, pfx_cpu_best());
+    o.reps = 100000;
+    for (int small = 0; small < 2; small++) { /* 700 by 700 does not fit: by replicates */
+        o.max_bytes = small ? 6e6 : 60e6;
+        assert_ok(pfx_wild_create(s, &o, &w, &err));
+        assert_int_equal(pfx_wild_describe(w)->by_reps, small);
+        pfx_wild_free(w);
+        w = NULL;
+    }
+    ref_design_free(firms);
+    made_panel_free(&many);
     /* 59 firms and 6 years, were they columns */
     const pfx_clusterstat_options so = {.n_terms = 2, .terms = wild_terms};
     assert_ok(pfx_clusterstat_columns(d, &so, &columns, &err));
