@@ -120,7 +120,7 @@ deps:  ## install what is missing (apt, as root or with sudo); elsewhere print t
 	@.ci/deps.sh install
 
 .PHONY: demo demo-run
-demo: deps  ## install, build, simulate a panel; fit, bootstrap, placebo, 2SLS and match with plots
+demo: deps  ## install, build, simulate a panel; fit, bootstrap, placebo, 2SLS, match and event study with plots
 	@+$(AGAIN) all
 	@+$(AGAIN) demo-run
 
@@ -141,6 +141,9 @@ demo-run: all
 	./panelfx fit $(DEMO)/bartik.h5 'EXPY ~ $(DEMO_X) | firm + year | IDC ~ Bartik'
 	./panelfx match $(DEMO)/panel.h5 'IDC ~ $(DEMO_X)' -k 4 --exact year -o $(DEMO)/matched.h5 --force
 	./panelfx fit $(DEMO)/matched.h5 '$(DEMO_FORMULA)' --weights _weight
+	./panelfx event $(DEMO)/panel.h5 'EXPY ~ $(DEMO_X)' --treatment IDC --sensitivity rm --plot $(DEMO)/event.svg --force
+	./panelfx event $(DEMO)/panel.h5 'EXPY ~ $(DEMO_X)' --treatment IDC --method imputation
+	./panelfx fit $(DEMO)/panel.h5 '$(DEMO_FORMULA)' --by regulated --compare
 
 .PHONY: check check-run tests
 check: deps $(if $(filter true,$(CI)),deps-slurm)  ## install, build, run every test; the last line counts them

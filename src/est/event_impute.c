@@ -52,6 +52,13 @@ static pfx_status check(const pfx_design *d, pfx_err *err)
     return PFX_OK;
 }
 
+/* What a treated row is averaged in. */
+static int horizon(const impute_rows *r, pfx_idx i)
+{
+    int step = r->place[i] % r->n_steps;
+    return step < r->n_horizons ? step : r->n_horizons - 1;
+}
+
 /* Columns of leads stand first; who is treated, and where. */
 static pfx_status look(work *w, const pfx_design *d, pfx_err *err)
 {
@@ -63,7 +70,8 @@ static pfx_status look(work *w, const pfx_design *d, pfx_err *err)
         r->n_cells++;
     r->k = d->p - 1 - r->n_cells;
     r->n_horizons = w->plan->high + 1;
-    r->n_places = t->n_cohorts * r->n_horizons;
+    r->n_steps = 1 + (int)fmax(t->last - t->cohorts[0], w->plan->high);
+    r->n_places = t->n_cohorts * r->n_steps;
     r->treated = pfx_mem_calloc(d->n + 1, 1, err);
     r->place = pfx_mem_alloc(d->n + 1, sizeof *r->place, err);
     r->unit = pfx_mem_alloc(d->n + 1, sizeof *r->unit, err);
@@ -74,9 +82,8 @@ static pfx_status look(work *w, const pfx_design *d, pfx_err *err)
         r->unit[i] = (int32_t)u;
         r->place[i] = -1;
         if (!(d->time[i] >= t->cohort[u])) continue;
-        int h = (int)fmin(d->time[i] - t->cohort[u], w->plan->high);
         r->treated[i] = 1;
-        r->place[i] = pfx_event_cohort(t, t->cohort[u]) * r->n_horizons + h;
+        r->place[i] = pfx_event_cohort(t, t->cohort[u]) * r->n_steps + (int)(d->time[i] - t->cohort[u]);
         n++;
     }
     w->r->n_treated = n;
@@ -138,7 +145,7 @@ static void add_leads(work *w, pfx_idx n_all)
 {
     pfx_impute_result *r = w->r;
     const pfx_fit *f = r->leads;
-    for (int i = 0; f && i < f->k; i++) {
+    for (int i = f ? f->k - 1 : -1; i >= 0; i--) { /* the earliest last */
         int e, n2 = 0;
         if (!is_lead(&f->coef[i], &e)) continue;
         const pfx_coef *c = &f->coef[i];
@@ -150,7 +157,7 @@ static void add_leads(work *w, pfx_idx n_all)
                                              .p_value = c->p_value,
                                              .conf_low = c->conf_low,
                                              .conf_high = c->conf_high};
-        for (int j = 0; j < f->k; j++) {
+        for (int j = f->k - 1; j >= 0; j--) {
             int other;
             if (is_lead(&f->coef[j], &other)) r->V[r->n * n_all + n2++] = f->V[i * f->k + j];
         }
@@ -160,15 +167,33 @@ static void add_leads(work *w, pfx_idx n_all)
 
 /* ---- averages of effects ---- */
 
-static const impute_rows *sort_rows;
-
-static int by_place(const void *a, const void *b)
+/* Rows from[n] by key, stably, into to; start [keys + 1] scratch. */
+static void sort_by(pfx_idx n, const pfx_idx *from, const int32_t *key, pfx_idx keys, pfx_idx *start,
+                    pfx_idx *to)
 {
-    pfx_idx i = *(const pfx_idx *)a, j = *(const pfx_idx *)b;
-    const int32_t *cluster = sort_rows->d->clusters[0].code;
-    if (sort_rows->place[i] != sort_rows->place[j]) return sort_rows->place[i] < sort_rows->place[j] ? -1 : 1;
-    if (cluster[i] != cluster[j]) return cluster[i] < cluster[j] ? -1 : 1;
-    return (i > j) - (i < j);
+    memset(start, 0, (size_t)(keys + 1) * sizeof *start);
+    for (pfx_idx a = 0; a < n; a++) start[key[from[a]] + 1]++;
+    for (pfx_idx k = 0; k < keys; k++) start[k + 1] += start[k];
+    for (pfx_idx a = 0; a < n; a++) to[start[key[from[a]]]++] = from[a];
+}
+
+/* Imputed rows by cohort and event time, then cluster. */
+static pfx_status sort_imputed(work *w, pfx_err *err)
+{
+    const pfx_factor *cluster = &w->rows.d->clusters[0];
+    pfx_idx n = w->r->n_imputed,
+            keys = cluster->n_levels > w->rows.n_places ? cluster->n_levels : w->rows.n_places;
+    pfx_idx *one = pfx_mem_alloc(n + keys + 1, sizeof *one, err);
+    if (!one || !(w->order = pfx_mem_alloc(n, sizeof *w->order, err))) {
+        pfx_mem_free(one);
+        return PFX_ENOMEM;
+    }
+    for (pfx_idx i = 0, at = 0; i < w->rows.d->n; i++)
+        if (!isnan(w->tau[i])) w->order[at++] = i;
+    sort_by(n, w->order, cluster->code, cluster->n_levels, one + n, one);
+    sort_by(n, one, w->rows.place, w->rows.n_places, one + n, w->order);
+    pfx_mem_free(one);
+    return PFX_OK;
 }
 
 static pfx_status impute(work *w, pfx_err *err)
@@ -182,11 +207,7 @@ static pfx_status impute(work *w, pfx_err *err)
     if (r->n_imputed == 0)
         return pfx_fail(err, PFX_EIDENT,
                         "no treated row can be imputed: none has its effects among the untreated rows");
-    if (!(w->order = pfx_mem_alloc(r->n_imputed, sizeof *w->order, err))) return PFX_ENOMEM;
-    for (pfx_idx i = 0, at = 0; i < d->n; i++)
-        if (!isnan(w->tau[i])) w->order[at++] = i;
-    sort_rows = &w->rows;
-    qsort(w->order, (size_t)r->n_imputed, sizeof *w->order, by_place);
+    if ((st = sort_imputed(w, err)) != PFX_OK) return st;
     for (pfx_idx i = 0, from = 0; i < d->n; i++) { /* units, one after the other */
         if (i + 1 < d->n && w->rows.unit[i + 1] == w->rows.unit[i]) continue;
         bool any = false, have = false;
@@ -226,7 +247,7 @@ static pfx_status add_place(work *w, int target, pfx_idx from, pfx_idx to, pfx_e
                         err, PFX_EDATA,
                         "--leave-out: cohort %.15g has one cluster alone at event time %d, so there are no "
                         "others to average; run without it, or leave that cohort out with --where",
-                        w->plan->timing->cohorts[place / w->rows.n_horizons], place % w->rows.n_horizons);
+                        w->plan->timing->cohorts[place / w->rows.n_steps], place % w->rows.n_steps);
                 }
                 left *= square / (square - V * V);
             }
@@ -245,7 +266,7 @@ static pfx_status add_target(work *w, int target, pfx_err *err)
     memset(w->w1, 0, (size_t)d->n * sizeof *w->w1);
     for (pfx_idx a = 0; a < w->r->n_imputed; a++) {
         pfx_idx i = w->order[a];
-        if (!all && r->place[i] % r->n_horizons != target) continue;
+        if (!all && horizon(r, i) != target) continue;
         sum += w->w1[i] = d->w ? d->w[i] : 1;
     }
     if (!(w->has[target] = sum > 0)) return PFX_OK;
@@ -284,8 +305,7 @@ static void add_horizons(work *w, pfx_idx n_all)
         }
         pfx_event_effect *e = &r->effect[r->n++];
         *e = (pfx_event_effect){.at = h, .estimate = w->b[h]};
-        for (pfx_idx a = 0; a < r->n_imputed; a++)
-            e->n += w->rows.place[w->order[a]] % w->rows.n_horizons == h;
+        for (pfx_idx a = 0; a < r->n_imputed; a++) e->n += horizon(&w->rows, w->order[a]) == h;
         pfx_event_test(e, covariance(w, h, h), INFINITY, w->o->fit.level);
         at[n++] = h;
     }

@@ -11,9 +11,10 @@ typedef struct impute_rows {
     int n_cells;            /* columns of leads, which stand first */
     int k;                  /* covariates behind them */
     unsigned char *treated; /* [d->n] */
-    int32_t *place;         /* [d->n] of treated rows: cohort times (horizons) plus horizon; else -1 */
+    int32_t *place;         /* [d->n] of treated rows: cohort times n_steps plus event time; else -1 */
     int32_t *unit;          /* [d->n] of the panel */
-    int n_horizons;
+    int n_horizons;         /* that are averaged: the last one holds what lies beyond */
+    int n_steps;            /* event times from 0 on */
     int n_places;
 } impute_rows;
 

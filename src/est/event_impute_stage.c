@@ -42,13 +42,15 @@ static pfx_status take_columns(const impute_rows *r, bool leads, pfx_design *o, 
     o->role = pfx_mem_calloc(o->p, sizeof *o->role, err);
     if (d->w) o->w = pfx_mem_alloc(o->n + 1, sizeof *o->w, err);
     if (!o->Z || !o->row || !o->name || !o->role || (d->w && !o->w)) return PFX_ENOMEM;
+    int from[o->p]; /* the latest lead first: of collinear ones the earliest is left out */
+    for (int j = 0; j < o->p; j++) from[j] = leads && j < r->n_cells ? r->n_cells - 1 - j : j + skip;
     for (int j = 0; j < o->p; j++) {
-        if (!(o->name[j] = pfx_mem_strdup(d->name[j + skip], err))) return PFX_ENOMEM;
-        o->role[j] = d->role[j + skip];
+        if (!(o->name[j] = pfx_mem_strdup(d->name[from[j]], err))) return PFX_ENOMEM;
+        o->role[j] = d->role[from[j]];
     }
     for (pfx_idx i = 0; i < d->n; i++) {
         if (r->treated[i]) continue;
-        memcpy(o->Z + at * o->p, d->Z + i * d->p + skip, (size_t)o->p * sizeof *o->Z);
+        for (int j = 0; j < o->p; j++) o->Z[at * o->p + j] = d->Z[i * d->p + from[j]];
         if (d->w) o->w[at] = d->w[i];
         o->row[at++] = i;
     }

@@ -84,12 +84,12 @@ static void notes(const pfx_event_report *r, pfx_table *t)
         "Standard errors: clustered by %s (%lld), conservative, about averages over cohort and event time "
         "%s; normal intervals, no small-sample factor.",
         r->cluster, (long long)s->n_clusters, r->leave_out ? "of the other clusters" : "of all clusters");
-    if (s->leads)
+    if (s->leads && s->n > 0 && s->effect[0].at < 0)
         pfx_table_note(
             t,
             "Before treatment: leads in a regression of the untreated rows alone, against event times before "
             "%d.",
-            s->plan->low);
+            (int)s->effect[0].at);
     if (s->pre.df1 > 0 && isnan(s->pre.statistic))
         event_no_test_note(t, s->pre.df1);
     else if (s->pre.df1 > 0)

@@ -271,7 +271,8 @@ static void imputation_twin(void **state)
         assert_ok(impute(d, &c, leave_out, &r, &a, &err));
         against_twin(&a, t);
         if (v == 1) assert_true(a.n_lost > 0 && t->n_lost > 0);
-        if (v == 5) assert_true(a.n_lost_units == 3);
+        if (v == 5) /* and without rows at -6 the earliest lead, -5, is left out */
+            assert_true(a.n_lost_units == 3 && a.effect[0].at == -4 && a.effect[3].at == -1);
         c.nth = 7;
         assert_ok(impute(d, &c, leave_out, &r7, &b, &err));
         for (int i = 0; i < a.n; i++)
@@ -337,6 +338,21 @@ static void leads(void **state)
         assert_rel(a.effect[k].std_error, fit->coef[k].std_error, 1e-9);
     }
     assert_true(a.pre.df1 == 3 && a.pre.p_value > 0);
+    /* the last horizon holds those beyond; the average of all is as it was, error and all */
+    event_case whole = c;
+    event_run r2;
+    pfx_impute_result b;
+    whole.windowed = false;
+    assert_ok(impute(d, &whole, false, &r2, &b, &err));
+    double sum = 0, rows = 0;
+    for (int i = 0; i < b.n; i++)
+        if (b.effect[i].at >= 2)
+            sum += (double)b.effect[i].n * b.effect[i].estimate, rows += (double)b.effect[i].n;
+    assert_true((double)a.effect[a.n - 1].n == rows);
+    assert_rel(a.effect[a.n - 1].estimate, sum / rows, 1e-9);
+    assert_rel(a.overall.std_error, b.overall.std_error, 1e-12);
+    pfx_impute_result_clear(&b);
+    event_run_clear(&r2);
     pfx_fit_free(fit);
     ref_design_free(f);
     free(Z);
