@@ -100,22 +100,16 @@ static void spare_bca(const rep_run *r, pairs_state *s)
              (long long)r->stat->G, (long long)r->reps);
 }
 
-static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
+static pfx_status pairs_ready(rep_run *r, pfx_err *err)
 {
     pairs_state *s = r->state;
     pfx_isa isa = (pfx_isa)r->o->common.isa;
     pfx_status st = PFX_OK;
-    if (n_drawn(r) > r->stat->G)
-        return pfx_fail(err, PFX_EUSAGE, "--subsample %lld: the sample has %lld clusters",
-                        (long long)n_drawn(r), (long long)r->stat->G);
-    for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
-        pfx_idx switching;
-        st = rep_warn_switching(r, design, r->terms[t], &switching, err);
-    }
-    if (st != PFX_OK || !(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err)))
-        return st != PFX_OK ? st : PFX_ENOMEM;
+    if (!(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err))) return PFX_ENOMEM;
     spare_bca(r, s);
-    if (s->ci[PFX_CI_BCA]) st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
+    /* For the summary and for /fit, which may be there. */
+    if (s->ci[PFX_CI_BCA] && !r->fit_json)
+        st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
         st = pfx_pairs_create(r->stat,
                               &(pfx_pairs_options){.std_error = studentised(r),
@@ -126,6 +120,19 @@ static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
                                                    .all = r->all},
                               &s->pairs, err);
     return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
+}
+
+static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
+    if (n_drawn(r) > r->stat->G)
+        return pfx_fail(err, PFX_EUSAGE, "--subsample %lld: the sample has %lld clusters",
+                        (long long)n_drawn(r), (long long)r->stat->G);
+    for (int t = 0; t < r->n_terms && st == PFX_OK; t++) {
+        pfx_idx switching;
+        st = rep_warn_switching(r, design, r->terms[t], &switching, err);
+    }
+    return st == PFX_OK ? pairs_ready(r, err) : st;
 }
 
 static const pfx_rep_method *pairs_draws(const rep_run *r)
@@ -269,6 +276,7 @@ const rep_method boot_pairs = {.command = "boot",
                                .rule = {.with_own = true},
                                .open = pairs_open,
                                .prepare = pairs_prepare,
+                               .ready = pairs_ready,
                                .release = pairs_release,
                                .draws = pairs_draws,
                                .describe = pairs_describe,

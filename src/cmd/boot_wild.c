@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/bag.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cmd/boot.h"
@@ -190,6 +191,36 @@ static pfx_status join_union(rep_run *r, pfx_err *err)
     return PFX_OK;
 }
 
+static pfx_status wild_ready(rep_run *r, pfx_err *err)
+{
+    const boot_options *o = r->own;
+    wild_state *s = r->state;
+    if (!(s->null = pfx_mem_alloc(o->coef.n, sizeof *s->null, err))) return PFX_ENOMEM;
+    for (int t = 0; t < o->coef.n; t++) s->null[t] = r->o->null;
+    set_options(r);
+    pfx_status st = join_union(r, err);
+    if (st == PFX_OK) st = pfx_wild_create(r->stat, &s->o, &s->wild, err);
+    if (st != PFX_OK) return st;
+    const pfx_wild_info *info = pfx_wild_describe(s->wild);
+    r->reps = info->reps;
+    if (info->by_reps)
+        pfx_note("effects cross the clusters: a column is demeaned for each replicate, since replicates are fewer than "
+                 "clusters, or clusters by bootstrap clusters do not fit --memory");
+    if (info->n_singular)
+        pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
+                 "the inverse",
+                 (long long)info->n_singular);
+    return PFX_OK;
+}
+
+/* What shares a weight, and a cluster, beside the statistics of the cells. */
+static pfx_status wild_store(rep_run *r, pfx_bag *b, pfx_err *err)
+{
+    wild_state *s = r->state;
+    if (pfx_bag_gives(b) && !(s->cells = pfx_mem_calloc(1, sizeof *s->cells, err))) return PFX_ENOMEM;
+    return pfx_wild_cells_store(s->cells, r->stat->G, b, err);
+}
+
 static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
 {
     const boot_options *o = r->own;
@@ -203,22 +234,8 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     pfx_status st = pfx_wild_cells_create(design, r->vcov.n_clusters, s->boot, &s->cells, err);
     if (st == PFX_OK) st = make_stat(r, design, err);
     if (st == PFX_OK) st = count_treated(r, design, &few, err);
-    if (st != PFX_OK) return st;
-    if (!(s->null = pfx_mem_alloc(o->coef.n, sizeof *s->null, err))) return PFX_ENOMEM;
-    for (int t = 0; t < o->coef.n; t++) s->null[t] = r->o->null;
-    set_options(r);
-    if ((st = join_union(r, err)) != PFX_OK) return st;
-    if ((st = pfx_wild_create(r->stat, &s->o, &s->wild, err)) != PFX_OK) return st;
-    const pfx_wild_info *info = pfx_wild_describe(s->wild);
-    r->reps = info->reps;
-    if (info->by_reps)
-        pfx_note("effects cross the clusters: a column is demeaned for each replicate, since replicates are fewer than "
-                 "clusters, or clusters by bootstrap clusters do not fit --memory");
-    if (info->n_singular)
-        pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
-                 "the inverse",
-                 (long long)info->n_singular);
-    if (!few || has_instruments(r)) return PFX_OK;
+    if (st == PFX_OK) st = wild_ready(r, err);
+    if (st != PFX_OK || !few || has_instruments(r)) return st;
     pfx_wild_options other = s->o;
     other.unrestricted = !other.unrestricted;
     other.invert = false;
@@ -379,6 +396,8 @@ const rep_method boot_wild = {.command = "boot",
                               .rule = {.strict = true},
                               .open = wild_open,
                               .prepare = wild_prepare,
+                              .ready = wild_ready,
+                              .store = wild_store,
                               .release = wild_release,
                               .draws = wild_draws,
                               .describe = wild_describe,

@@ -97,6 +97,10 @@ bool fit_can_try(const pfx_panel *panel, double seconds);
 double fit_save_seconds(const pfx_panel *panel, const pfx_formula *f, const fit_save *s);
 
 /* The fit of the panel's first rows, apart from what it prints. */
+/* Beside what a trial in a process of its own tells: the process before and after it, and pages of the program and its
+ * libraries that a child maps anew only where it needs them. */
+#define FIT_PROCESS_S 0.02
+#define FIT_PROGRAM_BYTES (9.0 * 1048576.0)
 typedef pfx_status fit_trial(void *ctx, pfx_idx rows, pfx_err *err);
 /* What the fit of all rows needs, from trials, each in a process of its own. False where one fails: then *need is as it
  * was. */

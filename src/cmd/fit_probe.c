@@ -13,11 +13,6 @@ enum { FEW = 6 * 65536, MORE = 24 * 65536 };
 enum { LONG = 8000000 };
 /* Each is run as often, and the best counts: whatever else the machine did meanwhile is not this fit's. */
 enum { REPEATS = 4 };
-/* The process before and after the fit. */
-#define PROCESS_S 0.02
-/* Pages of the program and its libraries that a child maps anew only where it needs them. */
-#define PROGRAM_BYTES (9.0 * 1048576.0)
-
 /* One fit in a process of its own: its memory is this fit's alone, and what it warns of is not said twice. */
 static bool run_apart(pfx_idx rows, fit_trial *trial, void *ctx, fit_need *got)
 {
@@ -56,12 +51,12 @@ bool fit_probe(pfx_idx n_rows, fit_trial *trial, void *ctx, fit_need *need)
     const pfx_idx wide = n_rows > LONG ? 2 : 1, n_few = wide * FEW, n_more = wide * MORE;
     if (n_rows <= n_more) {
         if (!best_of(n_rows, trial, ctx, &few)) return false;
-        *need = (fit_need){PROGRAM_BYTES + few.bytes, PROCESS_S + few.seconds};
+        *need = (fit_need){FIT_PROGRAM_BYTES + few.bytes, FIT_PROCESS_S + few.seconds};
         return true;
     }
     if (!best_of(n_few, trial, ctx, &few) || !best_of(n_more, trial, ctx, &more)) return false;
     double rest = (double)(n_rows - n_more) / (double)(n_more - n_few);
-    *need = (fit_need){PROGRAM_BYTES + more.bytes, PROCESS_S + more.seconds};
+    *need = (fit_need){FIT_PROGRAM_BYTES + more.bytes, FIT_PROCESS_S + more.seconds};
     if (more.bytes > few.bytes) need->bytes += rest * (more.bytes - few.bytes);
     if (more.seconds > few.seconds) need->seconds += rest * (more.seconds - few.seconds);
     return true;

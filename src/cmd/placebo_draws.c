@@ -3,10 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/bag.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/model/design.h"
+#include "src/rep/placebo_store.h"
 #include "src/rep/refit.h"
 
 /* The two ways to the full-sample coefficient differ by rounding; beyond this the draws cannot be compared
@@ -232,6 +234,33 @@ static pfx_status placebo_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     return s->o->scheme == PFX_PLACEBO_IN_TIME ? placebo_in_time(r, design, err) : make_draws(r, design, err);
 }
 
+/* Nothing is left to do: what the draws are made of is prepared. */
+static pfx_status placebo_ready(rep_run *r, pfx_err *err)
+{
+    (void)r, (void)err;
+    return PFX_OK;
+}
+
+static pfx_status placebo_stored(rep_run *r, pfx_bag *b, pfx_err *err)
+{
+    placebo_state *s = r->state;
+    char *term = pfx_bag_gives(b) ? NULL : s->drawn[s->tested];
+    pfx_status st = pfx_bag_text(b, "term", &term, err);
+    if (st == PFX_OK) st = pfx_assign_store(&s->assign, b, err);
+    if (st == PFX_OK) st = pfx_placebo_store(s->assign, (pfx_isa)r->o->common.isa, &s->p, b, err);
+    if (!pfx_bag_gives(b)) return st;
+    if (term) s->drawn[s->n_drawn++] = term; /* the only one now */
+    s->term[0] = term;
+    r->n_terms = 1;
+    r->terms = s->term;
+    return st;
+}
+
+static const char *placebo_needs_rows(const rep_run *r)
+{
+    return pfx_placebo_needs_rows(((const placebo_state *)r->state)->p);
+}
+
 static const pfx_rep_method *placebo_draws(const rep_run *r)
 {
     return pfx_placebo_method(((const placebo_state *)r->state)->p);
@@ -342,6 +371,9 @@ static pfx_family_rule rule_now(const rep_run *r)
                 .rule_now = rule_now,                                                                        \
                 .open = placebo_open,                                                                        \
                 .prepare = placebo_prepare,                                                                  \
+                .ready = placebo_ready,                                                                      \
+                .store = placebo_stored,                                                                     \
+                .needs_rows = placebo_needs_rows,                                                            \
                 .release = placebo_release,                                                                  \
                 .draws = placebo_draws,                                                                      \
                 .describe = placebo_describe,                                                                \

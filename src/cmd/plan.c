@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
@@ -17,7 +18,7 @@
 typedef struct plan_options {
     pfx_common common;
     pfx_idx shards;
-    const char *output, *draws;
+    const char *output, *draws, *files;
 } plan_options;
 
 #define AT(field) offsetof(plan_options, field)
@@ -28,6 +29,8 @@ static const pfx_opt plan_table[] = {
     {"draws", 0, PFX_OPT_TEXT, AT(draws), "DRAWS.h5",
      "the file of the whole run; shards are DRAWS.%k.h5 beside it (default: the plan's name with .h5)", NULL,
      NULL},
+    {"shard-files", 0, PFX_OPT_TEXT, AT(files), "FILE.%k.h5", "the files of the shards, %k their number, elsewhere than beside DRAWS.h5",
+     NULL, NULL},
     {0},
 };
 
@@ -111,10 +114,15 @@ static pfx_status name_files(const plan_options *o, pfx_plan *p, pfx_err *err)
                *dot = strrchr(slash ? slash + 1 : from, '.');
     int n = (int)(dot && dot != from ? dot - from : (long)strlen(from));
     pfx_str whole = {0}, part = {0};
+    if (o->files && !strstr(o->files, "%k"))
+        return pfx_fail(err, PFX_EUSAGE, "--shard-files %s: want %%k in the name, for the shard's number", o->files);
     if (strstr(from, "%k"))
         return pfx_fail(err, PFX_EUSAGE, "%s: leave %%k out: shards get names of their own", from);
     pfx_str_addf(&whole, "%.*s%s", n, from, o->draws ? from + n : ".h5");
-    pfx_str_addf(&part, "%.*s.%%k%s", n, from, o->draws ? from + n : ".h5");
+    if (o->files)
+        pfx_str_add(&part, o->files);
+    else
+        pfx_str_addf(&part, "%.*s.%%k%s", n, from, o->draws ? from + n : ".h5");
     if (!whole.failed && !part.failed) {
         p->merged = pfx_mem_strdup(whole.s, err);
         p->output = pfx_mem_strdup(part.s, err);
@@ -136,12 +144,24 @@ static pfx_status copy_words(const words *w, pfx_plan *p, pfx_err *err)
     return PFX_OK;
 }
 
-/* Run the command with --estimate, as one of the shards. */
-static pfx_status measure(words *w, pfx_plan *p, pfx_err *err)
+/* PLAN.stats.h5 of PLAN.yaml; a new string. */
+static char *stats_name(const char *plan, pfx_err *err)
 {
-    static char estimate[] = "--estimate", quiet[] = "--quiet";
-    char shard[64];
-    const rep_for_plan f = {.plan = p};
+    const char *slash = strrchr(plan, '/'), *dot = strrchr(slash ? slash + 1 : plan, '.');
+    pfx_str name = {0};
+    pfx_str_addn(&name, plan, dot && dot != plan ? (size_t)(dot - plan) : strlen(plan));
+    pfx_str_add(&name, ".stats.h5");
+    char *copy = name.failed ? NULL : pfx_mem_strdup(name.s, err);
+    if (name.failed) (void)pfx_fail(err, PFX_ENOMEM, "out of memory for a file name");
+    pfx_str_free(&name);
+    return copy;
+}
+
+/* Run the command with --estimate, as one of the shards; it leaves the statistics in their file. */
+static pfx_status measure(words *w, pfx_plan *p, const char *stats, bool force, pfx_err *err)
+{
+    static char estimate[] = "--estimate", quiet[] = "--quiet", shard[64];
+    const rep_for_plan f = {.plan = p, .stats = stats, .force = force};
     snprintf(shard, sizeof shard, "--shard=1/%lld", (long long)p->n_shards);
     w->inner_argv[0] = p->command;
     w->inner_argv[w->n_inner++] = shard;
@@ -151,6 +171,39 @@ static pfx_status measure(words *w, pfx_plan *p, pfx_err *err)
     pfx_status st = w->inner->run(w->n_inner, w->inner_argv, err);
     rep_run_for_plan(NULL);
     return st;
+}
+
+/* What a shard needs that reads the statistics, from one in a process of its own, whose memory is its alone. Where it
+ * cannot be told, what it takes with the panel stays. */
+static void measure_shard(const words *w, pfx_plan *p, const char *stats)
+{
+    struct {
+        double start_s, draw_s, bytes;
+    } got;
+    int ends[2], how = 0;
+    if (pipe(ends) != 0) return;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pfx_err err = {0};
+        pfx_plan own = {.n_shards = p->n_shards};
+        const rep_for_plan f = {.plan = &own, .want = p, .name = "the plan", .stats = stats};
+        double t0 = pfx_run_s();
+        bool told = freopen("/dev/null", "w", stderr) != NULL;
+        rep_run_for_plan(&f);
+        told = told && w->inner->run(w->n_inner, w->inner_argv, &err) == PFX_OK;
+        got.start_s = own.start_s - t0 + FIT_PROCESS_S;
+        got.draw_s = own.draw_s;
+        got.bytes = own.bytes + FIT_PROGRAM_BYTES;
+        _exit(told && write(ends[1], &got, sizeof got) == (ssize_t)sizeof got ? 0 : 1);
+    }
+    close(ends[1]);
+    bool told = pid > 0 && read(ends[0], &got, sizeof got) == (ssize_t)sizeof got;
+    close(ends[0]);
+    if (pid < 0 || waitpid(pid, &how, 0) != pid || !told || !WIFEXITED(how) || WEXITSTATUS(how) != 0) return;
+    p->start_s = got.start_s;
+    p->draw_s = got.draw_s;
+    p->bytes = got.bytes;
 }
 
 /* To the file, and what it says in one line. */
@@ -172,7 +225,32 @@ static pfx_status write_plan(const plan_options *o, const pfx_plan *p, pfx_err *
              o->output, (long long)p->n_shards, (long long)p->draws,
              p->start_s + p->draw_s * (double)p->draws / (double)p->n_shards, p->threads,
              p->bytes / 1048576.0);
+    if (p->no_stats)
+        pfx_note("each shard reads the panel: %s", p->no_stats);
+    else
+        pfx_note("shards read %s beside it instead of the panel's rows", p->stats);
     return PFX_OK;
+}
+
+/* Statistics, then the plan that names them. */
+static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p, pfx_err *err)
+{
+    char *stats = stats_name(o->output, err);
+    if (!stats) return PFX_ENOMEM;
+    pfx_status st = PFX_OK;
+    if (!o->common.force && access(stats, F_OK) == 0)
+        st = pfx_fail(err, PFX_EUSAGE, "%s exists; give --force to replace it", stats);
+    for (int i = 1; i < w->n_inner && st == PFX_OK; i++) st = pfx_out_spare(stats, w->inner_argv[i], err);
+    if (st == PFX_OK) st = measure(w, p, stats, o->common.force, err);
+    bool written = st == PFX_OK && !p->no_stats;
+    const char *slash = strrchr(stats, '/');
+    if (st == PFX_OK && !(p->stats = pfx_mem_strdup(!written ? "" : slash ? slash + 1 : stats, err))) st = PFX_ENOMEM;
+    if (st == PFX_OK && written) measure_shard(w, p, stats);
+    pfx_log_setup(o->common.quiet, (pfx_progress_mode)o->common.progress);
+    if (st == PFX_OK) st = write_plan(o, p, err);
+    if (st != PFX_OK && written) (void)unlink(stats);
+    pfx_mem_free(stats);
+    return st;
 }
 
 static pfx_status make_plan(const plan_options *o, words *w, pfx_plan *p, pfx_err *err)
@@ -189,9 +267,7 @@ static pfx_status make_plan(const plan_options *o, words *w, pfx_plan *p, pfx_er
     pfx_status st = name_files(o, p, err);
     for (int i = 1; i < w->n_inner && st == PFX_OK; i++) st = pfx_out_spare(o->output, w->inner_argv[i], err);
     if (st == PFX_OK) st = copy_words(w, p, err);
-    if (st == PFX_OK) st = measure(w, p, err);
-    pfx_log_setup(o->common.quiet, (pfx_progress_mode)o->common.progress);
-    return st == PFX_OK ? write_plan(o, p, err) : st;
+    return st == PFX_OK ? measure_and_write(o, w, p, err) : st;
 }
 
 static pfx_status plan_run_command(int argc, char **argv, pfx_err *err)

@@ -52,6 +52,12 @@ void pfx_plan_write(const pfx_plan *p, pfx_str *out)
     add_text(out, "panel_digest", p->panel_digest);
     add_text(out, "output", p->output);
     add_text(out, "merged", p->merged);
+    pfx_str_add(out, "stats: ");
+    quote(out, p->stats ? p->stats : "");
+    if (p->no_stats)
+        pfx_str_addf(out, " # shards read the panel: %s\n", p->no_stats);
+    else
+        pfx_str_add(out, " # beside this file; what shards read instead of the panel\n");
     pfx_str_addf(out, "threads: %d # that the seconds below are of\n", p->threads);
     pfx_str_add(out, "shards: # replicates first to last, counted from 1\n");
     for (pfx_idx k = 1; k <= p->n_shards; k++) {
@@ -178,10 +184,10 @@ static pfx_status read_shards(const reader *rd, const yaml_node_t *n, pfx_plan *
 
 static pfx_status read_document(const reader *rd, pfx_plan *p)
 {
-    enum { VERSION, COMMAND, ARGS, SEED, REPS, DRAWS, ISA, SPEC, PANEL, OUTPUT, MERGED, THREADS, SHARDS, N };
+    enum { VERSION, COMMAND, ARGS, SEED, REPS, DRAWS, ISA, SPEC, PANEL, OUTPUT, MERGED, STATS, THREADS, SHARDS, N };
     static const char *const keys[] = {"version", "command", "arguments",   "seed",         "reps",
                                        "draws",   "isa",     "spec_digest", "panel_digest", "output",
-                                       "merged",  "threads", "shards"};
+                                       "merged",  "stats",   "threads", "shards"};
     const yaml_node_t *v[N] = {0}, *root = yaml_document_get_root_node(rd->doc);
     if (!root) return pfx_fail(rd->err, PFX_EUSAGE, "%s:1: the plan is empty", rd->name);
     pfx_status st = read_keys(rd, root, N, keys, v);
@@ -200,6 +206,9 @@ static pfx_status read_document(const reader *rd, pfx_plan *p)
     if (st == PFX_OK && !strstr(p->output, "%k"))
         st = fail(rd, v[OUTPUT], "output: %k is expected in the name, for the shard's number");
     if (st == PFX_OK) st = read_text(rd, v[MERGED], keys[MERGED], &p->merged);
+    if (st == PFX_OK) st = read_text(rd, v[STATS], keys[STATS], &p->stats);
+    if (st == PFX_OK && strchr(p->stats, '/'))
+        st = fail(rd, v[STATS], "stats: a file beside the plan is expected here, without a folder");
     return st == PFX_OK ? read_shards(rd, v[SHARDS], p) : st;
 }
 
@@ -232,5 +241,7 @@ void pfx_plan_free(pfx_plan *p)
     pfx_mem_free(p->isa);
     pfx_mem_free(p->output);
     pfx_mem_free(p->merged);
+    pfx_mem_free(p->stats);
+    pfx_mem_free(p->no_stats);
     *p = (pfx_plan){0};
 }

@@ -29,6 +29,7 @@ void rep_free(rep_run *r)
     pfx_draws_close(r->resumed);
     pfx_str_free(&r->spec);
     pfx_mem_free(r->output);
+    pfx_mem_free(r->fit_json);
     *r = (rep_run){0};
 }
 

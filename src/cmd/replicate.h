@@ -42,6 +42,7 @@ extern const pfx_opt *const rep_shared_options[];
 rep_options rep_defaults(void);
 
 struct rep_method;
+struct pfx_bag;
 
 /* One run. What a method's functions may read of it grows along the way, in this order. */
 typedef struct rep_run {
@@ -91,6 +92,7 @@ typedef struct rep_run {
     pfx_draw_sink file; /* ctx NULL: none */
     pfx_draws *resumed; /* a checkpoint to go on from, or NULL */
     pfx_dataset *data;
+    char *fit_json; /* /fit of the draws file; NULL: not yet made */
     double read_s, compute_s;
 } rep_run;
 
@@ -117,6 +119,14 @@ typedef struct rep_method {
     /* From r->fit, r->stat and the design (rows in the order that the fit left them in; freed after the call)
      * to r->state: all that draws are made of. */
     pfx_status (*prepare)(rep_run *r, struct pfx_design *design, pfx_err *err);
+    /* The end of prepare, from what it has by then; NULL: batches need rows, always. With the statistics of a plan it is
+     * called without prepare, after `store`: r->state as open left it, of r->fit what replicate_stats.c keeps, and draws
+     * alone are asked for, no summary. */
+    pfx_status (*ready)(rep_run *r, pfx_err *err);
+    /* What prepare hands to ready in r->state, to a bag and out of it (src/base/bag.h); NULL: nothing but r->fit, r->stat. */
+    pfx_status (*store)(rep_run *r, struct pfx_bag *b, pfx_err *err);
+    /* After prepare: why batches need rows, or NULL where they do not; itself NULL: they do not. */
+    const char *(*needs_rows)(const rep_run *r);
     void (*release)(void *state); /* also half-built, and NULL */
 
     /* The batches, for src/rep/driver.h; its n_extra fields go to the file as /draws/NAME. */
@@ -199,12 +209,14 @@ pfx_status rep_output_resume(rep_run *r, bool *whole, pfx_err *err) PFX_MUST;
 
 /* A run for a plan. Set before the command is run in this process, NULL again after it. `plan` is filled by a
  * run with --estimate, which then prints nothing: isa, seed, reps, draws, digests, threads, start_s, draw_s,
- * bytes; isa is a new string. `want`: the run must be of these digests, else DATA (the panel) or USAGE, before
+ * bytes, no_stats; isa is a new string. `want`: the run must be of these digests, else DATA (the panel) or USAGE, before
  * a row is read; name is the plan's, for the message. */
 typedef struct rep_for_plan {
     struct pfx_plan *plan;
     const struct pfx_plan *want;
     const char *name;
+    const char *stats; /* file of statistics: written beside `plan`, read for `want`; NULL: none */
+    bool force;        /* replace it */
 } rep_for_plan;
 void rep_run_for_plan(const rep_for_plan *p);
 /* After rep_open: is it what the plan, if any, wants? */
@@ -214,7 +226,25 @@ typedef struct rep_need {
     double bytes, start_s, draw_s; /* resident; seconds before the draws, and of one */
 } rep_need;
 /* To the plan, if any; *done: there is one. */
-pfx_status rep_fill_plan(const rep_run *r, const rep_need *need, bool *done, pfx_err *err) PFX_MUST;
+pfx_status rep_fill_plan(rep_run *r, const rep_need *need, bool *done, pfx_err *err) PFX_MUST;
+
+/* Statistics that the run reads instead of the panel's rows, or NULL. */
+const char *rep_planned_stats(void);
+
+/* Statistics of a prepared run (replicate_stats.c). Why they cannot be kept, or NULL. */
+const char *rep_stats_reason(const rep_run *r);
+pfx_status rep_write_stats(rep_run *r, const char *path, bool force, pfx_err *err) PFX_MUST;
+/* Instead of rep_load, after rep_open. DATA, USAGE: of another panel or run, says what differs. FORMAT, NOMEM. */
+pfx_status rep_read_stats(rep_run *r, const char *path, pfx_err *err) PFX_MUST;
+/* Of one specification, to the bag or out of it and ready. */
+pfx_status rep_store_spec(rep_run *r, struct pfx_bag *b, pfx_err *err) PFX_MUST;
+/* The same of a family. */
+pfx_status rep_family_store(rep_run *r, struct pfx_bag *b, pfx_err *err) PFX_MUST;
+const char *rep_family_stats_reason(const rep_run *r);
+/* r->fit_json, from a prepared run. */
+pfx_status rep_make_json(rep_run *r, pfx_err *err) PFX_MUST;
+/* USAGE: draws or statistics at path are of a run with other options; says which. */
+pfx_status rep_other_options(const rep_run *r, const char *path, const char *theirs, pfx_err *err) PFX_MUST;
 
 /* first and last from shard and reps. */
 void rep_bounds(rep_run *r);

@@ -31,11 +31,24 @@ static pfx_status add_full(const rep_run *r, pfx_str *json, pfx_err *err)
     return st;
 }
 
+pfx_status rep_make_json(rep_run *r, pfx_err *err)
+{
+    /* Times and threads are left out: the same draws are the same file. */
+    const pfx_json_run run = {.command = "fit", .panel = NULL, .synthetic = r->synthetic};
+    pfx_str json = {0};
+    int n;
+    if (r->fit_json) return PFX_OK;
+    pfx_fit *const *fit = rep_fits(r, &n);
+    pfx_status st = pfx_json_fits(n, fit, &run, &json, err);
+    if (st == PFX_OK) st = add_full(r, &json, err);
+    if (st == PFX_OK && !(r->fit_json = pfx_mem_strdup(json.s, err))) st = PFX_ENOMEM;
+    pfx_str_free(&json);
+    return st;
+}
+
 static pfx_status begin_file(rep_run *r, pfx_err *err)
 {
     const pfx_rep_method *m = r->method->draws(r);
-    /* Times and threads are left out: the same draws are the same file. */
-    const pfx_json_run run = {.command = "fit", .panel = NULL, .synthetic = r->synthetic};
     const pfx_draw_spec spec = {.command = r->method->command,
                                 .method = r->method->name,
                                 .n_terms = m->n_terms,
@@ -53,15 +66,9 @@ static pfx_status begin_file(rep_run *r, pfx_err *err)
                                 .panel_digest = r->panel_digest,
                                 .numerics = pfx_isa_name((pfx_isa)r->o->common.isa),
                                 .blas = openblas_get_config()};
-    pfx_str json = {0};
-    int n;
-    pfx_fit *const *fit = rep_fits(r, &n);
     pfx_status st = r->file.begin(r->file.ctx, &spec, err);
-    if (st == PFX_OK) st = pfx_json_fits(n, fit, &run, &json, err);
-    if (st == PFX_OK) st = add_full(r, &json, err);
-    if (st == PFX_OK) st = r->file.result(r->file.ctx, json.s, err);
-    pfx_str_free(&json);
-    return st;
+    if (st == PFX_OK) st = rep_make_json(r, err);
+    return st == PFX_OK ? r->file.result(r->file.ctx, r->fit_json, err) : st;
 }
 
 /* Bytes free where the file goes; no bound if the system does not tell. */
@@ -371,7 +378,7 @@ static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pf
     if (st == PFX_OK) st = rep_check_plan(r, err);
     if (st == PFX_OK) st = rep_output_resume(r, &whole, err);
     if (st != PFX_OK || whole) return st;
-    st = rep_load(r, err);
+    st = rep_planned_stats() ? rep_read_stats(r, rep_planned_stats(), err) : rep_load(r, err);
     rep_bounds(r); /* a method that enumerates has fewer replicates than asked for */
     if (st == PFX_OK && r->o->estimate) return print_need(r, err);
     if (st == PFX_OK) st = rep_report_begin(r, report, err);

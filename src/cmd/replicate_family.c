@@ -1,8 +1,10 @@
 /* Several specifications that share draws: a run for each of them over one common set of clusters, drawn
  * together, and p-values for the family. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "src/base/bag.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/cmd/replicate.h"
@@ -12,7 +14,8 @@ enum { MAX_TERMS = REP_FAMILY_TESTS };
 typedef struct spec {
     rep_run run;
     pfx_formula formula; /* a view of one model */
-    int32_t *of;         /* [its clusters] their numbers in the union */
+    pfx_idx n_of;
+    int32_t *of;         /* [n_of] its clusters: their numbers in the union */
     int first;           /* of its terms among all */
 } spec;
 
@@ -352,7 +355,7 @@ static pfx_status look(rep_run *r, int i, coverage *c, pfx_err *err)
             if (*first < 0 || d->row[k] < *first) *first = d->row[k];
             c->row[d->row[k]] = 1;
         }
-        f->spec[i].run.all.n = g->n_levels; /* until the union is known */
+        f->spec[i].n_of = g->n_levels;
         if (st == PFX_OK) st = look_at_rows(r, d, level, err);
     }
     pfx_design_free(d);
@@ -376,7 +379,7 @@ static pfx_status number_clusters(family *f, coverage *c, pfx_err *err)
     pfx_mem_free(at);
     for (int i = 0; i < f->n; i++) {
         spec *s = &f->spec[i];
-        for (pfx_idx k = 0; k < s->run.all.n; k++) s->of[k] = c->number[s->of[k]];
+        for (pfx_idx k = 0; k < s->n_of; k++) s->of[k] = c->number[s->of[k]];
         s->run.all = (pfx_union){.n = f->n_clusters, .of = s->of};
         s->run.union_row = f->union_row;
         s->run.also_row = f->also_row;
@@ -444,4 +447,40 @@ void rep_family_head(const rep_run *r, pfx_rep_report *report)
     report->cluster = f->drawn_by;
     report->n_clusters = f->n_clusters;
     report->n_obs = f->n_rows;
+}
+
+/* ---- kept with a plan ---- */
+
+const char *rep_family_stats_reason(const rep_run *r)
+{
+    const family *f = family_of(r);
+    const char *reason = f->base->family_rows ? "a family of these needs the rows of all specifications" : NULL;
+    for (int i = 0; i < f->n && !reason; i++) reason = rep_stats_reason(&f->spec[i].run);
+    return reason;
+}
+
+pfx_status rep_family_store(rep_run *r, pfx_bag *b, pfx_err *err)
+{
+    family *f = r->state;
+    const pfx_rep_method *methods[MAX_TERMS];
+    bool gives = pfx_bag_gives(b);
+    pfx_status st = pfx_bag_idx(b, "family_clusters", &f->n_clusters, err);
+    if (st == PFX_OK) st = pfx_bag_idx(b, "family_rows", &f->n_rows, err);
+    if (st == PFX_OK) st = pfx_bag_text(b, "family_drawn_by", &f->drawn_by, err);
+    for (int i = 0; i < f->n && st == PFX_OK; i++) {
+        spec *s = &f->spec[i];
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "spec_%d_", i + 1);
+        pfx_bag_prefix(b, prefix);
+        st = pfx_bag_idx(b, "n_of", &s->n_of, err);
+        if (st == PFX_OK) st = pfx_bag_i32(b, "of", s->n_of, &s->of, err);
+        if (gives) s->run.all = (pfx_union){.n = f->n_clusters, .of = s->of};
+        if (st == PFX_OK) st = rep_store_spec(&s->run, b, err);
+        if (st != PFX_OK || !gives) continue;
+        f->fit[i] = s->run.fit;
+        methods[i] = f->base->draws(&s->run);
+        r->reps = s->run.reps;
+    }
+    pfx_bag_prefix(b, "");
+    return st == PFX_OK && gives ? pfx_together_create(f->n, methods, &f->together, err) : st;
 }

@@ -29,7 +29,21 @@ pfx_status rep_check_plan(const rep_run *r, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status rep_fill_plan(const rep_run *r, const rep_need *need, bool *done, pfx_err *err)
+const char *rep_planned_stats(void)
+{
+    return planned && planned->want ? planned->stats : NULL;
+}
+
+/* The statistics to their file, or why there is none. */
+static pfx_status keep_stats(rep_run *r, struct pfx_plan *p, pfx_err *err)
+{
+    const char *reason = p->n_shards == 1 ? "the only shard is summed up, which needs rows" : rep_stats_reason(r);
+    p->no_stats = reason ? pfx_mem_strdup(reason, err) : NULL;
+    if (reason) return p->no_stats ? PFX_OK : PFX_ENOMEM;
+    return rep_write_stats(r, planned->stats, planned->force, err);
+}
+
+pfx_status rep_fill_plan(rep_run *r, const rep_need *need, bool *done, pfx_err *err)
 {
     struct pfx_plan *p = planned ? planned->plan : NULL;
     *done = p != NULL;
@@ -44,5 +58,6 @@ pfx_status rep_fill_plan(const rep_run *r, const rep_need *need, bool *done, pfx
     memcpy(p->spec_digest, r->spec_digest, sizeof p->spec_digest);
     memcpy(p->panel_digest, r->panel_digest, sizeof p->panel_digest);
     p->isa = pfx_mem_strdup(pfx_isa_name((pfx_isa)r->o->common.isa), err);
-    return p->isa ? PFX_OK : PFX_ENOMEM;
+    if (!p->isa) return PFX_ENOMEM;
+    return planned->want ? PFX_OK : keep_stats(r, p, err);
 }

@@ -46,7 +46,7 @@ static void first_difference(const char *a, const char *b, const char **x, int *
     }
 }
 
-static pfx_status other_options(const rep_run *r, const char *path, const char *theirs, pfx_err *err)
+pfx_status rep_other_options(const rep_run *r, const char *path, const char *theirs, pfx_err *err)
 {
     const char *mine, *other;
     int n_mine, n_other;
@@ -61,7 +61,7 @@ static pfx_status compare(const rep_run *r, const pfx_draws *d, pfx_err *err)
 {
     const pfx_draw_spec *s = pfx_draws_spec(d);
     const char *path = pfx_draws_path(d), *isa = pfx_isa_name((pfx_isa)r->o->common.isa);
-    if (strcmp(s->spec_digest, r->spec_digest) != 0) return other_options(r, path, s->options, err);
+    if (strcmp(s->spec_digest, r->spec_digest) != 0) return rep_other_options(r, path, s->options, err);
     if (s->seed != (uint64_t)r->o->seed)
         return pfx_fail(err, PFX_EUSAGE, "%s: drawn with --seed %llu, not %lld", path,
                         (unsigned long long)s->seed, (long long)r->o->seed);

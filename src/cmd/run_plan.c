@@ -29,7 +29,7 @@ static const pfx_opt run_plan_table[] = {
     {"jobs", 0, PFX_OPT_INT, AT(jobs), "N",
      "run all shards, N processes at a time among which --threads and --memory are divided, and merge", NULL,
      "Run"},
-    {"shard", 0, PFX_OPT_TEXT, AT(shard), "K", "run shard K alone, or slurm: that of SLURM_ARRAY_TASK_ID",
+    {"shard", 0, PFX_OPT_TEXT, AT(shard), "K", "run shard K alone, or slurm: that of SLURM_ARRAY_TASK_ID; K/N and slurm/N check that it has N",
      NULL, NULL},
     {0},
 };
@@ -39,6 +39,7 @@ static const char *const progress_words[] = {"auto", "always", "never"};
 typedef struct plan_run {
     run_plan_options o;
     const char *name; /* of the plan's file */
+    char *stats;      /* that of its statistics, or NULL */
     pfx_plan plan;
 } plan_run;
 
@@ -77,7 +78,7 @@ static pfx_status shard_words(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_st
 
 static pfx_status run_shard(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_err *err)
 {
-    const rep_for_plan f = {.want = &r->plan, .name = r->name};
+    const rep_for_plan f = {.want = &r->plan, .name = r->name, .stats = r->stats};
     pfx_str text = {0};
     char **argv = NULL;
     int argc = 0;
@@ -92,10 +93,16 @@ static pfx_status run_shard(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_err 
 
 static pfx_status one_shard(const plan_run *r, pfx_err *err)
 {
-    const char *text = r->o.shard;
-    pfx_idx k = 0;
-    if (strcmp(text, "slurm") == 0 && !(text = pfx_shard_of_slurm(text, err))) return PFX_EUSAGE;
-    if (!pfx_text_idx(text, strlen(text), &k) || k < 1 || k > r->plan.n_shards)
+    const char *text = r->o.shard, *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    pfx_idx k = 0, of = r->plan.n_shards;
+    if (slash && (!pfx_text_idx(slash + 1, strlen(slash + 1), &of) || of != r->plan.n_shards))
+        return pfx_fail(err, PFX_EUSAGE, "--shard %s: %s has %lld shards", text, r->name, (long long)r->plan.n_shards);
+    if (len == 5 && strncmp(text, "slurm", 5) == 0) {
+        if (!(text = pfx_shard_of_slurm(text, err))) return PFX_EUSAGE;
+        len = strlen(text);
+    }
+    if (!pfx_text_idx(text, len, &k) || k < 1 || k > r->plan.n_shards)
         return pfx_fail(err, PFX_EUSAGE, "--shard %s: want a shard of the plan, 1 to %lld, or slurm", text,
                         (long long)r->plan.n_shards);
     return run_shard(r, k, 1, err);
@@ -273,6 +280,18 @@ static pfx_status all_shards(const plan_run *r, pfx_err *err)
 
 /* ---- the plan ---- */
 
+/* Beside the plan. */
+static pfx_status find_stats(plan_run *r, pfx_err *err)
+{
+    const char *slash = strrchr(r->name, '/');
+    pfx_str s = {0};
+    if (!*r->plan.stats) return PFX_OK;
+    pfx_str_addf(&s, "%.*s%s", slash ? (int)(slash - r->name) + 1 : 0, r->name, r->plan.stats);
+    if (!s.failed) r->stats = pfx_mem_strdup(s.s, err);
+    pfx_str_free(&s);
+    return r->stats ? PFX_OK : pfx_fail(err, PFX_ENOMEM, "out of memory for a file name");
+}
+
 static pfx_status read_plan(plan_run *r, pfx_err *err)
 {
     char *text = NULL;
@@ -284,7 +303,7 @@ static pfx_status read_plan(plan_run *r, pfx_err *err)
         st = pfx_fail(err, PFX_EUSAGE,
                       "%s: planned by panelfx %s, this is %s; run it with that version, or make it anew",
                       r->name, r->plan.version, PFX_VERSION);
-    return st;
+    return st == PFX_OK ? find_stats(r, err) : st;
 }
 
 static pfx_status run_plan_command(int argc, char **argv, pfx_err *err)
@@ -303,6 +322,7 @@ static pfx_status run_plan_command(int argc, char **argv, pfx_err *err)
     st = read_plan(&r, err);
     if (st == PFX_OK) st = r.o.shard ? one_shard(&r, err) : all_shards(&r, err);
     pfx_plan_free(&r.plan);
+    pfx_mem_free(r.stats);
     return st;
 }
 

@@ -73,6 +73,18 @@ static pfx_status build(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
     return st;
 }
 
+void pfx_placebo_set_method(pfx_placebo *p)
+{
+    p->method = (pfx_rep_method){.name = pfx_placebo_scheme_names[p->a->scheme],
+                                 .width = p->width,
+                                 .n_terms = 1,
+                                 .n_extra = PFX_PLACEBO_FIELDS - PFX_DRAW_FIELDS,
+                                 .extra = pfx_placebo_extra,
+                                 .scratch = pfx_placebo_lay_out(p, NULL).bytes,
+                                 .ctx = p,
+                                 .batch = pfx_placebo_batch};
+}
+
 pfx_status pfx_placebo_create(const pfx_placebo_in *in, const pfx_assign *a, pfx_placebo **out, pfx_err *err)
 {
     pfx_placebo *p = NULL;
@@ -97,14 +109,7 @@ pfx_status pfx_placebo_create(const pfx_placebo_in *in, const pfx_assign *a, pfx
         pfx_placebo_free(p);
         return st;
     }
-    p->method = (pfx_rep_method){.name = pfx_placebo_scheme_names[a->scheme],
-                                 .width = p->width,
-                                 .n_terms = 1,
-                                 .n_extra = PFX_PLACEBO_FIELDS - PFX_DRAW_FIELDS,
-                                 .extra = pfx_placebo_extra,
-                                 .scratch = pfx_placebo_lay_out(p, NULL).bytes,
-                                 .ctx = p,
-                                 .batch = pfx_placebo_batch};
+    pfx_placebo_set_method(p);
     *out = p;
     return PFX_OK;
 }

@@ -76,6 +76,9 @@ pfx_status pfx_placebo_products(pfx_placebo *p, const pfx_placebo_in *in, pfx_er
 pfx_status pfx_placebo_cells(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
 pfx_status pfx_placebo_cross_create(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err) PFX_MUST;
 
+/* p->method, from what is prepared. */
+void pfx_placebo_set_method(pfx_placebo *p);
+
 /* ---- drawing ---- */
 
 /* What a draw's sums give. */

@@ -1,5 +1,7 @@
 #include "src/rep/wild_cells.h"
 
+#include <stdio.h>
+#include "src/base/bag.h"
 #include "src/base/mem.h"
 #include "src/est/vcov.h"
 
@@ -50,4 +52,21 @@ void pfx_wild_cells_free(pfx_wild_cells *c)
     for (int i = 0; i < PFX_WILD_MAX_ERRORS; i++) pfx_mem_free(c->code[i]);
     pfx_mem_free(c->boot);
     pfx_mem_free(c);
+}
+
+pfx_status pfx_wild_cells_store(pfx_wild_cells *c, pfx_idx cells, pfx_bag *b, pfx_err *err)
+{
+    char name[32];
+    pfx_status st = pfx_bag_flag(b, "cells_simple", &c->simple, err);
+    if (st == PFX_OK) st = pfx_bag_int(b, "cells_n_errors", &c->n_errors, err);
+    if (st == PFX_OK && (c->n_errors < 1 || c->n_errors > PFX_WILD_MAX_ERRORS))
+        st = pfx_fail(err, PFX_EFORMAT, "statistics of %d clusterings", c->n_errors);
+    for (int i = 0; st == PFX_OK && i < c->n_errors; i++) {
+        snprintf(name, sizeof name, "cells_n_%d", i + 1);
+        st = pfx_bag_idx(b, name, &c->n[i], err);
+        snprintf(name, sizeof name, "cells_code_%d", i + 1);
+        if (st == PFX_OK && !c->simple) st = pfx_bag_i32(b, name, cells, &c->code[i], err);
+    }
+    if (st == PFX_OK) st = pfx_bag_idx(b, "cells_n_boot", &c->n_boot, err);
+    return st == PFX_OK && !c->simple ? pfx_bag_i32(b, "cells_boot", cells, &c->boot, err) : st;
 }

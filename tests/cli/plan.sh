@@ -60,6 +60,93 @@ ok "$P" run-plan q.yaml --jobs 2
 same d/draws.h5 placebo
 [ -e d/draws.01.h5 ] && [ -e d/draws.10.h5 ] || fault "names: $(ls d)"
 
+# Shards draw from the statistics that the plan has kept: the same bits as from the panel, whose rows they never read, so
+# that it may be damaged there.
+damage() { # PANEL CSV: a byte of the outcome, the third column
+    python3 - "$1" "$2" <<'PY'
+import struct, sys
+lines = open(sys.argv[2]).read().split("\n")
+y = b"".join(struct.pack("<d", float(line.split(",")[2])) for line in lines[1:4])
+data = bytearray(open(sys.argv[1], "rb").read())
+data[data.index(y) + 3] ^= 1
+open(sys.argv[1], "wb").write(data)
+PY
+}
+stats() { # PANEL CSV COMMAND...
+    rm -f s.* whole.h5
+    cp "$1" whole_panel.h5
+    rows_of=$1 csv=$2
+    shift 2
+    ok "$P" "$@" -o whole.h5 --quiet
+    ok "$P" plan "$@" --shards 3 -o s.yaml
+    holds "shards read s.stats.h5 beside it" stderr
+    if command -v python3 >/dev/null; then damage "$rows_of" "$csv"; fi
+    ok "$P" run-plan s.yaml --jobs 2 --quiet
+    cmp -s s.h5 whole.h5 || fault "from statistics: not the file in one piece: $*"
+    "$P" "$@" -o other.h5 --force --quiet 2>stderr && command -v python3 >/dev/null && fault "the damage is not seen: $*"
+    cp whole_panel.h5 "$rows_of"
+}
+ok "$P" import on.csv -o o.h5 --unit firm --time year
+wild="--coef x --reps 300 --weights-type webb"
+stats panel.h5 panel.csv boot "$panel" "$F" --coef x,z --method pairs --reps 700
+stats panel.h5 panel.csv boot "$panel" "$F" $wild
+stats panel.h5 panel.csv boot "$panel" "$F" $wild --cluster firm+year
+stats panel.h5 panel.csv boot "$panel" "$F" $wild --bootcluster prov --unrestricted
+stats panel.h5 panel.csv boot "$panel" "$F" $wild --type 33
+stats panel.h5 panel.csv boot "$panel" "$F" --coef x --method pairs --reps 300 --family 'Emp ~ x + z | firm, y ~ x | firm'
+stats panel.h5 panel.csv boot "$panel" "$F" $wild --family 'Emp ~ x + z | firm'
+stats panel.h5 panel.csv boot "$panel" 'y ~ z | firm + year | x ~ two + w' --coef x --method pairs --reps 300
+stats panel.h5 panel.csv boot "$panel" 'y ~ z | firm + year | x ~ two' $wild
+stats o.h5 on.csv placebo o.h5 'y ~ on + z | firm + year' --treatment on --reps 300
+stats o.h5 on.csv placebo o.h5 'y ~ on + z | firm + year' --treatment on --reps 300 --scheme random-date --stat b
+stats o.h5 on.csv placebo o.h5 'y ~ on + z | firm + year' --treatment on --reps 300 --scheme within-period --stat b
+
+# What is kept is of this panel, this run, and whole; one shard, and batches that need rows, keep nothing.
+keep() { cp s.yaml t.yaml && cp s.stats.h5 t.stats.h5 && sed -i 's/"s.stats/"t.stats/; s/"s\./"t./' t.yaml; }
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 300 --shards 3 -o s.yaml --force
+keep
+ok "$P" plan boot "$panel" "$F" --coef z --method pairs --reps 300 --shards 3 -o s.yaml --force
+cp s.stats.h5 t.stats.h5
+expect 2 't.stats.h5: of another run: there "term=z", here "term=x"' "$P" run-plan t.yaml --shard 1
+sed 's/^000003,2017,[0-9.]*/000003,2017,9/' panel.csv >b.csv
+cp panel.h5 keep.h5
+ok "$P" import b.csv -o panel.h5 --unit firm --time year --types none=numeric --force
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 300 --shards 3 -o s.yaml --force
+cp s.stats.h5 t.stats.h5
+cp keep.h5 panel.h5
+expect 3 "t.stats.h5: statistics of another panel: of its columns the digest is" "$P" run-plan t.yaml --shard 1
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 300 --shards 3 -o s.yaml --force
+rm -f s.?.h5
+size=$(stat -c %s s.stats.h5) refused=0
+for at in 1 2 3 4 5 6 7 8 9; do
+    cp s.stats.h5 t.stats.h5
+    byte=$(od -An -tu1 -j $((size * at / 10)) -N 1 s.stats.h5)
+    printf "\\$(printf %03o $((255 - byte)))" | dd of=t.stats.h5 bs=1 seek=$((size * at / 10)) conv=notrunc 2>/dev/null
+    "$P" run-plan t.yaml --shard 1 --quiet >stdout 2>stderr
+    got=$?
+    [ $got != 3 ] || refused=$((refused + 1))
+    [ $got = 3 ] || [ $got = 0 ] || fault "a flipped byte of the statistics: exit $got: $(cat stderr)"
+    if [ $got = 0 ]; then
+        ok "$P" run-plan s.yaml --shard 1 --quiet
+        cmp -s s.1.h5 t.1.h5 || fault "a flipped byte of the statistics changes the draws"
+    fi
+    rm -f t.?.h5
+done
+[ $refused -gt 4 ] || fault "of 9 flipped bytes only $refused are seen"
+rm t.stats.h5
+expect 1 "t.stats.h5: cannot open" "$P" run-plan t.yaml --shard 1
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 300 --shards 1 -o u.yaml
+holds "each shard reads the panel: the only shard" stderr
+[ ! -e u.stats.h5 ] || fault "one shard keeps statistics"
+ok "$P" run-plan u.yaml --shard 1 --quiet
+expect 2 "s.stats.h5 exists; give --force" "$P" plan boot "$panel" "$F" --coef x --shards 2 -o s.yml
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 300 --shards 3 -o v.yaml --shard-files w/%k.h5 --draws v.h5
+mkdir w
+ok "$P" run-plan v.yaml --shard 2/3
+[ -e w/2.h5 ] || fault "--shard-files: $(ls w)"
+expect 2 "v.yaml has 3 shards" "$P" run-plan v.yaml --shard 2/4
+expect 2 "want %k in the name" "$P" plan boot "$panel" "$F" --coef x --shards 3 -o x.yaml --shard-files w.h5
+
 # Stopped, killed, and given again.
 ok "$P" boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 -o whole.h5 --force --quiet
 ok "$P" plan boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 --checkpoint 0.02 --shards 3 -o k.yaml
@@ -93,7 +180,7 @@ expect 3 "the panel has changed since p.yaml was made" "$P" run-plan p.yaml --sh
 [ $? = 3 ] || fault "--jobs with another panel: $(cat stderr)"
 holds "the panel has changed" stderr
 holds "nothing is merged" stderr
-[ -z "$(ls p.*h5 2>/dev/null)" ] || fault "left $(ls p.*h5)"
+[ "$(ls p.*h5 2>/dev/null)" = p.stats.h5 ] || fault "left $(ls p.*h5)"
 cp keep.h5 panel.h5
 ok "$P" run-plan p.yaml --shard 2 --quiet
 

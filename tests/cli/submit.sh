@@ -11,8 +11,8 @@ options='--method pairs --coef x --reps 1000'
 # The two lines, as a shell takes them; an apostrophe survives.
 ok "$submit" --dry-run --shards 7 --max-running 3 panelfx boot panel.h5 "$F" $options --where "prov != \"a'b\"" -o d.h5
 [ "$(wc -l <stdout)" = 2 ] || fault "want two lines: $(cat stdout)"
-for text in --array=1-7%3 --signal=B:USR1@60 --requeue --open-mode=append --cpus-per-task=1 "boot panel.h5 '$F' --method" \
-    "--shard slurm/7 --resume -o d.shards/shard.%k.h5" "'prov != \"a'\\''b\"'" "--output=d.shards/shard.%a.log" \
+for text in --array=1-7%3 --signal=B:USR1@60 --requeue --open-mode=append --cpus-per-task=1 \
+    "replicate.sbatch run-plan d.shards/plan.yaml --shard slurm/7" "--output=d.shards/shard.%a.log" \
     "--dependency=afterok:JOB --kill-on-invalid-dep=yes" "merge.sbatch d.shards -o d.h5"; do
     holds "$text"
 done
@@ -24,9 +24,28 @@ holds "-o d.h5 --force"
 PANELFX_PARTITION=long PANELFX_ACCOUNT=me PANELFX_SBATCH='--qos=q --nice' ok "$submit" --dry-run --shards 7 panelfx boot panel.h5 \
     "$F" $options -o d.h5
 [ "$(grep -c -- '--partition=long --account=me --qos=q --nice' stdout)" = 2 ] || fault "env.sh: $(cat stdout)"
-holds "--isa $("$P" --version | sed -n 's/^kernels \([^ ]*\).*/\1/p') --shard"
-ok "$submit" --dry-run --shards 7 panelfx boot panel.h5 "$F" $options --isa portable -o d.h5
-[ "$(grep -o -- '--isa [^ ]*' stdout)" = "--isa portable" ] || fault "--isa: $(cat stdout)"
+
+# Where there is an sbatch that only notes what it was given: the plan and its statistics are there, and their shards, done
+# here, make the file of the run in one piece. The same again submits what is missing, from the same plan.
+mkdir sbin
+printf '#!/bin/sh\necho "$@" >>"%s/given"\necho 5\n' "$dir" >sbin/sbatch
+printf '#!/bin/sh\nexit 0\n' >sbin/squeue
+printf '#!/bin/sh\necho MaxArraySize = 1001\n' >sbin/scontrol
+chmod +x sbin/*
+there() { PATH=$dir/sbin:$PATH ok "$submit" --shards 3 panelfx boot panel.h5 "$F" $options --where "prov != \"a'b\"" --isa portable -o e.h5; }
+there
+[ "$(ls e.shards)" = "$(printf '%s\n' command jobs plan.stats.h5 plan.yaml)" ] || fault "made: $(ls e.shards)"
+holds "isa: \"portable\"" e.shards/plan.yaml
+for k in 1 2; do SLURM_ARRAY_TASK_ID=$k ok "$P" run-plan e.shards/plan.yaml --shard slurm/3 --quiet; done
+ok "$status" e.h5
+holds "e.shards: 2 of 3 shards whole"
+holds "replicates  666 of 1000"
+there
+grep -q -- '--array=3 ' given || fault "submitted again: $(cat given)"
+ok "$P" run-plan e.shards/plan.yaml --shard 3/3 --quiet
+ok "$P" merge e.shards/shard.*.h5 -o e.h5
+ok "$P" boot panel.h5 "$F" $options --where "prov != \"a'b\"" --isa portable -o whole.h5
+cmp -s e.h5 whole.h5 || fault "not the file of the run in one piece"
 ok "$submit" --dry-run panelfx fit panel.h5 "$F" -o f.json
 holds "fit.sbatch fit panel.h5 '$F' -o f.json"
 

@@ -172,11 +172,16 @@ deaf() {
 
 # What fails does not merge.
 failing() {
-    "$submit" --shards 2 --time 2 --mem 200 panelfx boot panel.h5 'EXPY ~ NOTHING | firm' --coef NOTHING --reps 100 \
+    # shellcheck disable=SC2317
+    module() { [ -z "${SLURM_JOB_ID:-}" ]; } # here there are modules, on the nodes there are none
+    export -f module
+    PANELFX_MODULES=HDF5 "$submit" --shards 2 --time 2 --mem 200 panelfx boot panel.h5 "$formula" --coef IDC --reps 100 \
         -o wrong.h5 >"$dir/stdout" 2>"$dir/stderr" || fault "submit: $(cat "$dir/stderr")"
+    unset -f module
     wait_for 60 gone "$(job wrong merge)"
     "$status" wrong.shards >"$dir/stdout" 2>"$dir/stderr"
     holds "0 of 2 shards whole, 0 running, 2 failed"
+    holds "why         2 x env.sh: module load HDF5: failed"
     [ "$(state "$(job wrong merge)")" = "CANCELLED " ] || fault "a merge of failed shards was not cancelled"
 }
 
