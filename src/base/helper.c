@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include "src/base/mem.h"
+#include "src/base/parallel.h"
 
 struct pfx_helper {
     pthread_t thread;
@@ -17,6 +18,7 @@ struct pfx_helper {
 static void *work(void *arg)
 {
     pfx_helper *h = arg;
+    pfx_par_begin_thread();
     pthread_mutex_lock(&h->mutex);
     for (;;) {
         while (!h->fn && !h->stop) pthread_cond_wait(&h->changed, &h->mutex);

@@ -1,6 +1,7 @@
 #include "src/base/parallel.h"
 
 #include <cblas.h>
+#include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,14 @@ int pfx_par_threads(int asked)
     return quota > 0 && quota < n ? quota : n;
 }
 
+void pfx_par_begin_thread(void)
+{
+    omp_set_num_threads(1);
+}
+
 pfx_status pfx_par_single_thread_blas(pfx_err *err)
 {
+    pfx_par_begin_thread();
     openblas_set_num_threads(1);
     int n = openblas_get_num_threads();
     if (n != 1)

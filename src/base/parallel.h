@@ -19,6 +19,10 @@ void pfx_par_for(pfx_idx n, int nth, pfx_par_fn fn, void *ctx);
 /* Set OpenBLAS to one thread and verify that it took. Called once by main. IO: it did not. */
 pfx_status pfx_par_single_thread_blas(pfx_err *err) PFX_MUST;
 
+/* The same for a thread that is new: to be called by it before it computes. OpenBLAS's build for OpenMP asks each thread's
+ * own OpenMP setting, which a new one takes from the environment, and would start as many threads of its own. */
+void pfx_par_begin_thread(void);
+
 /* Memory this process may use: asked if > 0, else 80 % of the cgroup v2/v1 limit or of physical memory. */
 size_t pfx_par_memory(size_t asked);
 

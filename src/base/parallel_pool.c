@@ -54,6 +54,7 @@ static void run(loop *l, int thread)
 static void *work(void *arg)
 {
     int w = (int)((sem_t *)arg - pool.go);
+    pfx_par_begin_thread();
     for (;;) {
         wait_a_little(&pool.go[w]);
         run(pool.job, w + 1);

@@ -223,7 +223,6 @@ static pfx_status wild_store(rep_run *r, pfx_bag *b, pfx_err *err)
 
 static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
 {
-    const boot_options *o = r->own;
     wild_state *s = r->state;
     bool few = false;
     if (s->boot < 0) /* of two variables the one with more clusters */

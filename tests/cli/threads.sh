@@ -36,4 +36,15 @@ for n in 1 2; do
     kill -TERM $pid
     wait $pid
 done
+# Effects that make products go through OpenBLAS in the threads of a loop, which it must not multiply.
+ok "$P" simulate -o sim.h5 --firms 600 --quiet
+OMP_NUM_THREADS=16 OPENBLAS_NUM_THREADS=16 PANELFX_FAULT=slow:9 "$P" placebo sim.h5 'EXPY ~ IDC + ROA | firm + year^industry' \
+    --treatment IDC --strata industry --reps 200 --threads 3 --quiet -o e.h5 >stdout 2>stderr &
+pid=$!
+k=0
+until [ -n "$(ls e.h5*.tmp 2>/dev/null)" ] || [ $k -ge 600 ]; do k=$((k + 1)); sleep 0.05; done
+sleep 0.3
+want "$(sed -n 's/^Threads:[^0-9]*//p' /proc/$pid/status)" 4 "a placebo of --threads 3"
+kill -TERM $pid
+wait $pid
 finish

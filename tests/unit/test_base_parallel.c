@@ -1,5 +1,7 @@
 #include "tests/test.h"
 
+#include <cblas.h>
+#include <omp.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include "src/base/cgroup.h"
@@ -172,11 +174,63 @@ static void memory_bound(void **state)
     assert_true(got > 0 && (double)got <= 0.8 * ram + 1);
 }
 
+enum { MATRIX = 160, PRODUCTS = 64 };
+typedef struct product_ctx {
+    const double *a;
+    double *c;   /* [PRODUCTS][MATRIX x MATRIX] */
+    int *openmp; /* [PRODUCTS] threads that OpenBLAS may take there */
+} product_ctx;
+
+static void multiply(void *ctx, pfx_idx block, int thread)
+{
+    product_ctx *x = ctx;
+    (void)thread;
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, MATRIX, MATRIX, MATRIX, 1, x->a, MATRIX, x->a,
+                MATRIX, 0, x->c + block * MATRIX * MATRIX, MATRIX);
+    x->openmp[block] = omp_get_max_threads();
+}
+
+static void multiply_aside(void *ctx)
+{
+    multiply(ctx, 0, 0);
+}
+
+static int running_threads(void)
+{
+    char line[256];
+    int n = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Threads: %d", &n) == 1) break;
+    if (f) fclose(f);
+    return n;
+}
+
+/* Not in the threads of a loop, nor in a helper's: main has begun this program anew with OMP_NUM_THREADS=5.
+ */
 static void one_blas_thread(void **state)
 {
     (void)state;
     pfx_err err = {0};
+    static double a[MATRIX * MATRIX], c[PRODUCTS * MATRIX * MATRIX];
+    int openmp[PRODUCTS] = {0};
+    product_ctx x = {a, c, openmp};
+    pfx_helper *h;
     assert_ok(pfx_par_single_thread_blas(&err));
+    for (int i = 0; i < MATRIX * MATRIX; i++) a[i] = test_uniform(3, (uint64_t)i);
+    pfx_par_for(PRODUCTS, 4, multiply, &x);
+    int before = running_threads();
+    assert_true(before >= 4);
+    for (int i = 0; i < 20; i++) pfx_par_for(PRODUCTS, 4, multiply, &x);
+    for (int b = 0; b < PRODUCTS; b++) assert_int_equal(openmp[b], 1);
+    assert_int_equal(running_threads(), before);
+    for (int b = 1; b < PRODUCTS; b++) assert_same_bits(c + b * MATRIX * MATRIX, c, MATRIX * MATRIX);
+    assert_ok(pfx_helper_create(&h, &err));
+    pfx_helper_begin(h, multiply_aside, &x);
+    pfx_helper_wait(h);
+    assert_int_equal(openmp[0], 1);
+    assert_int_equal(running_threads(), before + 1);
+    pfx_helper_free(h);
 }
 
 static void instruction_sets(void **state)
@@ -245,12 +299,21 @@ static void helper_runs_each_call_once(void **state)
 
 int main(void)
 {
+    /* libgomp reads it once, before main. */
+    if (!getenv("OMP_NUM_THREADS") && setenv("OMP_NUM_THREADS", "5", 1) == 0) {
+        char *again[] = {(char *)"test_base_parallel", NULL};
+        execv("/proc/self/exe", again);
+    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_block_once),  cmocka_unit_test(same_bits_at_any_thread_count),
+        cmocka_unit_test(each_block_once),
+        cmocka_unit_test(same_bits_at_any_thread_count),
         cmocka_unit_test(helper_runs_each_call_once),
-        cmocka_unit_test(thread_count),     cmocka_unit_test(cgroup_version_2),
-        cmocka_unit_test(cgroup_version_1), cmocka_unit_test(memory_bound),
-        cmocka_unit_test(one_blas_thread),  cmocka_unit_test(instruction_sets),
+        cmocka_unit_test(thread_count),
+        cmocka_unit_test(cgroup_version_2),
+        cmocka_unit_test(cgroup_version_1),
+        cmocka_unit_test(memory_bound),
+        cmocka_unit_test(one_blas_thread),
+        cmocka_unit_test(instruction_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
