@@ -196,9 +196,9 @@ static pfx_status love_plot(plot_run *r, const json_t *balance, pfx_err *err)
     r->plot.mark = NAN;
     r->plot.title = r->o->title ? r->o->title : formula;
     r->plot.x_label = "absolute standardised difference";
-    snprintf(r->caption, sizeof r->caption, "%s%.0f of %.0f treated rows matched; %lld of %lld above 0.1 after.",
-             synthetic_note(r->json), number(r->json, "n_matched"), number(r->json, "n_treated"), (long long)large,
-             (long long)n);
+    snprintf(r->caption, sizeof r->caption,
+             "%s%.0f of %.0f treated rows matched; %lld of %lld above 0.1 after.", synthetic_note(r->json),
+             number(r->json, "n_matched"), number(r->json, "n_treated"), (long long)large, (long long)n);
     return st;
 }
 
@@ -217,9 +217,10 @@ static pfx_status json_plot(plot_run *r, pfx_err *err)
     const json_t *model = json_array_get(json_object_get(r->json, "models"), 0),
                  *balance = json_object_get(r->json, "balance");
     if (r->o->kind == LOVE && !json_is_array(balance))
-        return pfx_fail(err, PFX_EFORMAT, "%s: no list \"balance\" of covariates, as match --format json writes",
-                        r->path);
-    if (r->o->kind == LOVE || (r->o->kind == AUTO && json_is_array(balance))) return love_plot(r, balance, err);
+        return pfx_fail(err, PFX_EFORMAT,
+                        "%s: no list \"balance\" of covariates, as match --format json writes", r->path);
+    if (r->o->kind == LOVE || (r->o->kind == AUTO && json_is_array(balance)))
+        return love_plot(r, balance, err);
     const json_t *event = json_object_get(model ? model : r->json, "event_study");
     bool by_time = r->o->kind == EVENT || (r->o->kind == AUTO && json_is_array(event));
     if (r->o->kind == DENSITY || r->o->kind == SCATTER)

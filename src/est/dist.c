@@ -65,8 +65,8 @@ static double tail_excess(double x, void *ctx)
     const mixture *m = ctx;
     double mean = m->lambda / 2, reach = POISSON_REACH * (sqrt(mean) + 4), sum = 0;
     if (mean == 0) return gsl_cdf_chisq_Q(x, m->df) - m->tail;
-    for (double j = fmax(0, floor(mean - reach)); j <= mean + reach; j++)
-        sum += gsl_ran_poisson_pdf((unsigned)j, mean) * gsl_cdf_chisq_Q(x, m->df + 2 * j);
+    for (unsigned j = (unsigned)fmax(0, floor(mean - reach)), last = (unsigned)(mean + reach); j <= last; j++)
+        sum += gsl_ran_poisson_pdf(j, mean) * gsl_cdf_chisq_Q(x, m->df + 2.0 * j);
     return sum - m->tail;
 }
 

@@ -53,8 +53,8 @@ typedef struct pfx_iv {
     pfx_iv_test kp_lm; /* Kleibergen and Paap (2006) rk LM of underidentification; chi-squared */
     double kp_f, cd_f; /* rk Wald F of weak identification; Cragg and Donald (1993) */
     pfx_stock_yogo critical;
-    double effective_f;        /* Montiel Olea and Pflueger (2013), one endogenous variable; else NaN */
-    double effective_df;       /* its effective degrees of freedom, at a bias of 10 % */
+    double effective_f;  /* Montiel Olea and Pflueger (2013), one endogenous variable; else NaN */
+    double effective_df; /* its effective degrees of freedom, at a bias of 10 % */
     double effective_critical[PFX_EFFECTIVE_BIAS]; /* of a test of 5 %: the simplified, conservative ones */
     pfx_iv_test j;             /* Sargan (iid) or Hansen J at two-step GMM; df1 is 0 where just identified */
     pfx_iv_test ar_f, ar_chi2; /* Anderson and Rubin (1949): all endogenous coefficients are zero */

@@ -2,7 +2,7 @@
  * for. Every such score is a column of Q, a residual r or the constant, times one of few residuals: r itself,
  * the columns less the exogenous, and combinations of these. So the rows are met once, with those few as
  * residuals of as many fits, and the rest is small matrices. Where digits would be lost, the rows are
- * whitened first, the reduced form is had before, and every combination is formed row by row. */
+ * whitened first, the reduced form is had before, and the structural residual is formed row by row. */
 #include "src/est/iv_private.h"
 
 #include <cblas.h>
@@ -113,7 +113,7 @@ static pfx_status set_left(const pfx_ivm *v, basis *b, double **half, pfx_err *e
 }
 
 /* The residuals that are taken of the rows: r, and with the others the columns less the exogenous, the
- * outcome's where b does not give it; of whitened rows all combinations. */
+ * outcome's where b does not give it; of whitened rows the structural residual itself. */
 static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
 {
     int L = v->L, n = v->n, m = n + 1, l1 = v->n_excluded, k = b->r.n_left, p = v->d->p;
@@ -125,7 +125,9 @@ static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
         if (c < m)
             memcpy(row, b->left + (pfx_idx)(L + c) * b->each, (size_t)k * sizeof *row);
         else if (v->delicate)
-            memcpy(row + L - l1, v->made + (pfx_idx)(c - m) * (l1 + m), (size_t)(l1 + m) * sizeof *row);
+            memcpy(row + L - l1,
+                   v->made + (pfx_idx)(c < m + n ? PFX_IV_PARTIAL + c - m : PFX_IV_U) * (l1 + m),
+                   (size_t)(l1 + m) * sizeof *row);
         else
             residual_row(v, half, v->n_exog, c - m, row);
         if (v->delicate) continue;
@@ -305,16 +307,10 @@ static void set_wanted(const pfx_ivm *v, double *D)
     double *u = D + (pfx_idx)(m + PFX_IV_U) * E, *aug = D + (pfx_idx)(m + PFX_IV_AUGMENTED) * E,
            *least = D + (pfx_idx)(m + PFX_IV_LEAST) * E, *partial = D + (pfx_idx)(m + PFX_IV_PARTIAL) * E;
     for (int c = 0; c < m; c++) D[(pfx_idx)c * (E + 1)] = 1;
-    if (v->delicate) {
-        for (int c = m; c < E; c++) D[(pfx_idx)c * (E + 1)] = 1;
-        return;
-    }
-    int from = over_identified(v) ? m : 0;
+    for (int i = 0; i < n; i++) partial[(pfx_idx)i * E + m + i] = 1;
+    int from = over_identified(v) || v->delicate ? m : 0;
     u[from + n] = 1;
-    for (int i = 0; i < n; i++) {
-        u[from + i] = -v->b[i];
-        partial[(pfx_idx)i * E + m + i] = 1;
-    }
+    for (int i = 0; i < n && !v->delicate; i++) u[from + i] = -v->b[i];
     memcpy(aug, u, (size_t)E * sizeof *u);
     memcpy(least, u, (size_t)E * sizeof *u);
     for (int i = 0; i < n; i++) {
@@ -387,7 +383,7 @@ done:
 static double whitened_ssr(const pfx_ivm *v, const basis *b)
 {
     int m = v->n + 1, l1 = v->n_excluded;
-    const double *s = b->sum + (pfx_idx)(m + PFX_IV_U) * b->each + v->L - l1, *u = v->made;
+    const double *s = b->sum + (pfx_idx)(m + v->n) * b->each + v->L - l1, *u = v->made;
     double ssr = 0;
     for (int i = 0; i < l1 + m; i++) ssr += u[i] * s[i];
     return fmax(0, ssr);
@@ -398,7 +394,7 @@ pfx_status pfx_iv_collect(pfx_ivm *v, const pfx_factor *const *cluster, pfx_err 
     basis b = {0};
     make_combinations(v);
     pfx_status st = list_scores(v, err);
-    if (v->delicate) v->n_right = v->n + 1 + n_combinations(v);
+    if (v->delicate) v->n_right = 2 * v->n + 2;
     if (st == PFX_OK) st = make_basis(v, v->n_right, &b, err);
     if (st == PFX_OK && v->delicate) st = make_meats(v, &b, &v->base, err);
     if (st == PFX_OK && v->delicate) st = pass(v, &b, cluster, v->base, err);

@@ -14,15 +14,15 @@
 struct pfx_factor;
 struct pfx_hac;
 
-/* Scores of a pass over the rows: n_left columns, and a constant where one is estimated, times n_right residuals,
- * those of a residual together. The columns are the design's `column`, or, whitened, q and r. */
+/* Scores of a pass over the rows: n_left columns, and a constant where one is estimated, times n_right
+ * residuals, those of a residual together. The columns are the design's `column`, or, whitened, q and r. */
 typedef struct pfx_iv_rows {
     const pfx_solve *z;
     const pfx_absorber *a;
     int p, L;
-    const int *column;      /* [n_left] in the design: the kept instruments, the endogenous, the outcome */
-    const double *P;        /* [L x (n + 1)] */
-    const double *inverse;  /* [L] reciprocals of the pivots of z->R: rows are whitened; NULL: as they are */
+    const int *column;     /* [n_left] in the design: the kept instruments, the endogenous, the outcome */
+    const double *P;       /* [L x (n + 1)] */
+    const double *inverse; /* [L] reciprocals of the pivots of z->R: rows are whitened; NULL: as they are */
     bool constant;
     int n_left, n_right;
     const double *right;       /* [n_right x n_left] residuals, as combinations of the columns */
@@ -61,18 +61,18 @@ typedef struct pfx_ivm {
     bool singular;       /* some combination of the endogenous variables has no first-stage residual */
     int n_scores, (*pair)[2];
     int at_u, at_r, at_partial, at_augmented, at_least; /* first pair of each kind */
-    bool delicate;             /* rows are whitened: products of columns would cost digits */
-    int n_meats, n_right;      /* residuals of the pass that made base */
-    const struct pfx_hac *hac; /* or NULL */
-    double *base;              /* meats of the pass */
+    bool delicate;               /* rows are whitened: products of columns would cost digits */
+    int n_meats, n_right;        /* residuals of the pass that made base */
+    const struct pfx_hac *hac;   /* or NULL */
+    double *base;                /* meats of the pass */
     double *meat[PFX_MAX_MEATS]; /* [n_scores x n_scores] */
     double left;                 /* N - L */
     double ratio;                /* F is chi2 / df1 times this */
     double df2;                  /* of those F */
 } pfx_ivm;
 
-/* P and O: a pass over the rows, which has the meats of all scores too unless they are delicate, or more where one step
- * of refinement does not do. cluster [n_meats], NULL for single rows. NOMEM. */
+/* P and O: a pass over the rows, which has the meats of all scores too unless they are delicate, or more
+ * where one step of refinement does not do. cluster [n_meats], NULL for single rows. NOMEM. */
 pfx_status pfx_iv_reduced_form(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
 /* U, R, b_least, b_v, singular. NOMEM. */
 pfx_status pfx_iv_least_squares(pfx_ivm *v, pfx_err *err) PFX_MUST;
@@ -80,7 +80,8 @@ pfx_status pfx_iv_least_squares(pfx_ivm *v, pfx_err *err) PFX_MUST;
 pfx_status pfx_iv_check_rank(const pfx_ivm *v, pfx_err *err) PFX_MUST;
 /* b, H, gap, and the coefficients of m.s. NOMEM. */
 pfx_status pfx_iv_second_stage(pfx_ivm *v, pfx_err *err) PFX_MUST;
-/* made, ssr, the list of scores and their meats; of delicate rows by a pass of its own. cluster as above. NOMEM. */
+/* made, ssr, the list of scores and their meats; of delicate rows by a pass of its own. cluster as above.
+ * NOMEM. */
 pfx_status pfx_iv_collect(pfx_ivm *v, const struct pfx_factor *const *cluster, pfx_err *err) PFX_MUST;
 
 /* Variance of the sums of n scores: their pairs at[]. Clustered or robust from the meats, each times factor

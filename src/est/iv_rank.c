@@ -137,9 +137,10 @@ static double rk(const pfx_ivm *v, int at, const scratch *w)
 
 const double pfx_effective_bias[PFX_EFFECTIVE_BIAS] = {0.05, 0.10, 0.20, 0.30};
 
-/* The effective F is about a weighted sum of noncentral chi-squares, which is taken for one of K degrees of freedom,
- * as Patnaik (1949): K = (tr W)^2 (1 + 2x) / (tr W'W + 2x tr W max eig W), x = 1 / tau, the worst of all structural
- * covariances, W the variance S of the first stage. Montiel Olea and Pflueger (2013), section 2.3. work [l x l]. */
+/* The effective F is about a weighted sum of noncentral chi-squares, which is taken for one of K degrees of
+ * freedom, as Patnaik (1949): K = (tr W)^2 (1 + 2x) / (tr W'W + 2x tr W max eig W), x = 1 / tau, the worst of
+ * all structural covariances, W the variance S of the first stage. Montiel Olea and Pflueger (2013),
+ * section 2.3. work [l x l]. */
 static pfx_status effective_critical(pfx_iv *iv, int l, const double *S, double *work, pfx_err *err)
 {
     double trace = 0, square = 0, most = 0, *lambda = pfx_mem_alloc(l, sizeof *lambda, err);
@@ -153,7 +154,8 @@ static pfx_status effective_critical(pfx_iv *iv, int l, const double *S, double 
     }
     pfx_mem_free(lambda);
     for (int i = 0; i < PFX_EFFECTIVE_BIAS && found && trace > 0; i++) {
-        double x = 1 / pfx_effective_bias[i], k = trace * trace * (1 + 2 * x) / (square + 2 * x * trace * most);
+        double x = 1 / pfx_effective_bias[i],
+               k = trace * trace * (1 + 2 * x) / (square + 2 * x * trace * most);
         iv->effective_critical[i] = pfx_dist_noncentral_chi2_critical(0.95, k, x * k) / k;
         if (pfx_effective_bias[i] == 0.10) iv->effective_df = k;
     }

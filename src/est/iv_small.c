@@ -78,7 +78,7 @@ void pfx_iv_meat(const pfx_ivm *v, const double *factor, int n, const int *at, d
             double s = 0;
             const int *a = v->pair[at[i]], *b = v->pair[at[j]];
             if (v->n_meats == 0) s = f[0] * product(v, a[0], b[0]) * product(v, a[1], b[1]) / v->m.n;
-            for (int c = 0; c < v->n_meats; c++) s += f[c] * v->meat[c][at[i] * q + at[j]];
+            for (int c = 0; c < v->n_meats && c < PFX_MAX_MEATS; c++) s += f[c] * v->meat[c][at[i] * q + at[j]];
             M[(pfx_idx)i * n + j] = s;
         }
 }

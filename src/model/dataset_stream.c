@@ -159,7 +159,8 @@ static bool is_panel_unit(const pfx_row_source *src, const pfx_ds_factor *f)
 static const char *why_not(const pfx_dataset_stream *s, const pfx_dataset_options *o)
 {
     const pfx_ds_model *m = &s->ds->models[0];
-    if (o->want_rows || o->want_time) return "--save has to keep rows";
+    if (o->want_rows) return "--save, CRV3, CV3J and CR2 have to keep rows";
+    if (o->want_time) return "--vcov nw and dk have to keep rows";
     if (s->ds->n_clusters > 1) return "two-way clusters need their intersection";
     for (int a = 0; a < m->spec->n_absorbed; a++)
         if (!m->spec->absorbed[a].intercept || m->spec->absorbed[a].n_slopes) return "slopes of units need all rows at once";

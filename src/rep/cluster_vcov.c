@@ -268,9 +268,9 @@ static pfx_idx packed(pfx_idx i, pfx_idx j)
     return i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
 }
 
-/* Two-stage least squares is least squares of the outcome on the projected regressors, with its own residual: in their
- * whitened columns, [exogenous q, q2 Pi], Pi = q2'y~ orthonormal, and u, the products of each cluster. Frees nothing of
- * s; view->M is the caller's. Without instruments view is s. */
+/* Two-stage least squares is least squares of the outcome on the projected regressors, with its own residual:
+ * in their whitened columns, [exogenous q, q2 Pi], Pi = q2'y~ orthonormal, and u, the products of each
+ * cluster. Frees nothing of s; view->M is the caller's. Without instruments view is s. */
 static pfx_status project(const pfx_clusterstat *s, pfx_clusterstat *view, pfx_err *err)
 {
     *view = *s;
@@ -291,7 +291,8 @@ static pfx_status project(const pfx_clusterstat *s, pfx_clusterstat *view, pfx_e
             for (int m = 0; m < from; m++) {
                 double x = 0;
                 if (j < ne || j == K) x = M[packed(j < K ? j : L + n, m)];
-                for (int a = ne; a < L && j >= ne && j < K; a++) x += s->A[packed(L + j - ne, a)] * M[packed(a, m)];
+                for (int a = ne; a < L && j >= ne && j < K; a++)
+                    x += s->A[packed(L + j - ne, a)] * M[packed(a, m)];
                 half[(pfx_idx)j * from + m] = x;
             }
         for (int i = 0; i <= K; i++)

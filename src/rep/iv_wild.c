@@ -4,11 +4,11 @@
  * Nielsen, MacKinnon and Webb (2019), section 6, for clusters.
  *
  * In the columns of the cluster statistics y* = y~* b0 + w u, y~*_i = q2 pi_i + w v_i: nothing exogenous is
- * needed in them, since both stages take it out. The tested coefficient is f'b. With sums over clusters a = sum
- * w q'u and c_i = sum w q'v_i: F = pi + c2 are the first stages, b* - b0 = (F'F)^-1 F'a2 = delta, a1 - c1 delta
- * the exogenous coefficients, h = F (F'F)^-1 f, and a cluster's score is h'(w (a_g - c_g delta) - N_g tau), N_g
- * = q2'q of the cluster, tau = [a1 - c1 delta, pi delta]. Its square is a form in h of sums linear in the
- * weights and of sums of squares of them. */
+ * needed in them, since both stages take it out. The tested coefficient is f'b. With sums over clusters a =
+ * sum w q'u and c_i = sum w q'v_i: F = pi + c2 are the first stages, b* - b0 = (F'F)^-1 F'a2 = delta, a1 - c1
+ * delta the exogenous coefficients, h = F (F'F)^-1 f, and a cluster's score is h'(w (a_g - c_g delta) - N_g
+ * tau), N_g = q2'q of the cluster, tau = [a1 - c1 delta, pi delta]. Its square is a form in h of sums linear
+ * in the weights and of sums of squares of them. */
 #include "src/rep/wild_private.h"
 
 #include <lapacke.h>
@@ -40,15 +40,17 @@ static void rest(const pfx_clusterstat *s, double *M)
         }
 }
 
-/* g [n]: what the null takes off the coefficients of y~, f'g = d. The first stage of y~ is orthonormal and u has nothing
- * of it, so that two-stage least squares has the shortest such g, f d / f'f. Limited information maximum likelihood,
- * which the bootstrap's data are made by where there are more instruments than endogenous variables (as boottest), adds
- * directions N c orthogonal to f: the greatest ratio of what q leaves of u - y~ g to what q2 explains of it. mem
- * [3 m m + n m + m], m = n + 1. IDENT. */
-static pfx_status restricted(const pfx_clusterstat *s, const double *f, double d, double *mem, double *g, pfx_err *err)
+/* g [n]: what the null takes off the coefficients of y~, f'g = d. The first stage of y~ is orthonormal and u
+ * has nothing of it, so that two-stage least squares has the shortest such g, f d / f'f. Limited information
+ * maximum likelihood, which the bootstrap's data are made by where there are more instruments than endogenous
+ * variables (as boottest), adds directions N c orthogonal to f: the greatest ratio of what q leaves of u - y~
+ * g to what q2 explains of it. mem [3 m m + n m + m], m = n + 1. IDENT. */
+static pfx_status restricted(const pfx_clusterstat *s, const double *f, double d, double *mem, double *g,
+                             pfx_err *err)
 {
     int L = s->iv->L, ne = s->iv->n_exog, n = s->iv->n, m = n + 1, k = n; /* k: 1, c */
-    double *M = mem, *D = M + m * m, *H = D + n * m, *lambda = H + m * m, *N = lambda + m, ff = 0, explained = 0;
+    double *M = mem, *D = M + m * m, *H = D + n * m, *lambda = H + m * m, *N = lambda + m, ff = 0,
+           explained = 0;
     for (int i = 0; i < n; i++) ff += f[i] * f[i];
     for (int i = 0; i < n; i++) g[i] = f[i] * d / ff;
     if (n == 1 || L - ne == n) return PFX_OK;
@@ -72,9 +74,10 @@ static pfx_status restricted(const pfx_clusterstat *s, const double *f, double d
                 for (int b = 0; b < m; b++) H[i * k + j] += D[i * m + a] * M[a * m + b] * D[j * m + b];
         }
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', k, H, k, lambda) != 0 || !(fabs(H[k - 1]) > 1e-12))
-        return pfx_fail(err, PFX_EIDENT,
-                        "the equation under the null is not identified: limited information maximum likelihood has no "
-                        "estimate; take --method pairs");
+        return pfx_fail(
+            err, PFX_EIDENT,
+            "the equation under the null is not identified: limited information maximum likelihood has no "
+            "estimate; take --method pairs");
     double first = H[k - 1] / explained;
     for (int j = 1; j < k; j++)
         for (int i = 0; i < n; i++) g[i] += N[i * n + j] * H[j * k + k - 1] / first;
@@ -124,9 +127,11 @@ static void solve(int l1, int n, const double *F, const double *f, double *G, do
     }
 }
 
-/* What cluster g adds to its own statistics, to the forms, and to the sample's variance, h the full sample's. work
+/* What cluster g adds to its own statistics, to the forms, and to the sample's variance, h the full sample's.
+ * work
  * [(1 + n) L]: scores with u, then with each v. */
-static void add_cluster(const pfx_wild *w, wild_test *t, pfx_idx g, const double *shift, const double *h, double *work)
+static void add_cluster(const pfx_wild *w, wild_test *t, pfx_idx g, const double *shift, const double *h,
+                        double *work)
 {
     const pfx_clusterstat *s = w->s;
     const wild_iv *iv = t->iv;
@@ -195,7 +200,8 @@ pfx_status pfx_wild_iv_prepare(pfx_wild *w, pfx_err *err)
     pfx_status st = allocate(w, t, err);
     if (st != PFX_OK) return st;
     wild_iv *v = t->iv;
-    double *shift = pfx_mem_calloc(2 * n + 4 * (pfx_idx)m * m + m + (pfx_idx)v->l1 * m + m * L, sizeof *shift, err);
+    double *shift =
+        pfx_mem_calloc(2 * n + 4 * (pfx_idx)m * m + m + (pfx_idx)v->l1 * m + m * L, sizeof *shift, err);
     if (!shift) return PFX_ENOMEM;
     double *x = shift + n, *small = x + n, *F = small + 4 * (pfx_idx)m * m + m, *h = F + (pfx_idx)v->l1 * n,
            *work = h + v->l1;
@@ -203,7 +209,8 @@ pfx_status pfx_wild_iv_prepare(pfx_wild *w, pfx_err *err)
     t->b = s->b[0];
     t->null = w->o.null[0];
     t->full[0] = t->b - t->null;
-    if (!w->o.unrestricted && (st = restricted(s, v->f, t->null - t->b, small, shift, err)) != PFX_OK) goto done;
+    if (!w->o.unrestricted && (st = restricted(s, v->f, t->null - t->b, small, shift, err)) != PFX_OK)
+        goto done;
     first_stages(s, shift, small, v->pi);
     for (int a = 0; a < v->l1; a++)
         for (int i = 0; i < n; i++) F[a * n + i] = s->A[packed(L + i, ne + a)];
@@ -228,13 +235,14 @@ static double squares(int l1, int n, int i, int j, const double *coef, const dou
 {
     double sum = 0;
     for (int a = 0; a <= n; a++)
-        for (int b = 0; b <= n; b++) sum += coef[a * LANES] * coef[b * LANES] * sq[packed(a * l1 + i, b * l1 + j) * LANES];
+        for (int b = 0; b <= n; b++)
+            sum += coef[a * LANES] * coef[b * LANES] * sq[packed(a * l1 + i, b * l1 + j) * LANES];
     return sum;
 }
 
 /* One lane's coefficients: coef = (1, -delta), h, tau. small [l1 n + n n + 2 n + l1]. */
-static void estimate(const wild_iv *v, pfx_idx L, pfx_idx ne, const double *C, double *coef, double *h, double *tau,
-                     double *small)
+static void estimate(const wild_iv *v, pfx_idx L, pfx_idx ne, const double *C, double *coef, double *h,
+                     double *tau, double *small)
 {
     int l1 = v->l1, n = v->n;
     double *F = small, *G = F + l1 * n, *y = G + n * n, *x = y + n, *hs = x + n;
@@ -275,7 +283,8 @@ void pfx_wild_iv_finish(const pfx_wild *w, pfx_idx r0, const double *C, const do
         for (int j = 0; j <= i; j++, f++, T += (1 + n) * block) {
             memcpy(cross, T, (size_t)block * sizeof *cross);
             for (int e = 1; e <= n; e++)
-                for (pfx_idx k = 0; k < block; k++) cross[k] += coef[e * LANES + k % LANES] * T[e * block + k];
+                for (pfx_idx k = 0; k < block; k++)
+                    cross[k] += coef[e * LANES + k % LANES] * T[e * block + k];
             for (int l = 0; l < LANES; l++) one[l] = squares(v->l1, n, i, j, coef + l, sq + l);
             for (int l = 0; l < LANES; l++)
                 scale[l] += (i == j ? 1 : 2) * h[i * LANES + l] * h[j * LANES + l] * one[l];

@@ -213,9 +213,10 @@ static pfx_idx love_plot(const pfx_plot *p, pfx_str *out)
     double *row = add_rows(p, LOVE_BOUND, out);
     if (!row) return 0;
     pfx_idx shown = add_data(out, p->n, 3, (const double *const[]){p->x, p->y, row});
-    pfx_str_add(out, "set key bottom right reverse Left\nset grid ytics lc rgb '#dddddd'\n"
-                     "plot $data using 1:3 with points pt 6 ps 1.5 lw 2 lc rgb '#b2182b' title 'before matching', "
-                     "\\\n  $data using 2:3 with points pt 7 ps 1.5 lc rgb '#2166ac' title 'after matching'\n");
+    pfx_str_add(out,
+                "set key bottom right reverse Left\nset grid ytics lc rgb '#dddddd'\n"
+                "plot $data using 1:3 with points pt 6 ps 1.5 lw 2 lc rgb '#b2182b' title 'before matching', "
+                "\\\n  $data using 2:3 with points pt 7 ps 1.5 lc rgb '#2166ac' title 'after matching'\n");
     pfx_mem_free(row);
     return shown;
 }

@@ -166,7 +166,8 @@ static void effective_values(pfx_table *t, const pfx_iv *iv, const char *who)
     const double *c = iv->effective_critical, *tau = pfx_effective_bias;
     if (isnan(iv->effective_df)) return;
     pfx_table_note(t,
-                   "%sCritical values of the effective F (Montiel Olea and Pflueger 2013, simplified): %.2f (%.0f %% bias), "
+                   "%sCritical values of the effective F (Montiel Olea and Pflueger 2013, simplified): %.2f "
+                   "(%.0f %% bias), "
                    "%.2f (%.0f %%), %.2f (%.0f %%), %.2f (%.0f %%).",
                    who, c[0], 100 * tau[0], c[1], 100 * tau[1], c[2], 100 * tau[2], c[3], 100 * tau[3]);
 }

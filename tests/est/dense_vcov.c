@@ -141,7 +141,8 @@ dense_ols dense_iv_new(const pfx_design *d)
     int i0 = o.k - (x.p - 1);
     for (int j = 0; j < x.p - 1; j++) {
         double b = 0;
-        for (int i = 0; i < o.n; i++) b += o.l[(j + i0) * o.n + i] * d->Z[i * d->p + d->p - 1] * root_weight(d, i);
+        for (int i = 0; i < o.n; i++)
+            b += o.l[(j + i0) * o.n + i] * d->Z[i * d->p + d->p - 1] * root_weight(d, i);
         for (int i = 0; i < o.n; i++) o.e[i] -= gap[i * d->p + j] * b;
     }
     free(gap);

@@ -252,7 +252,8 @@ static void check_effective(const parts *q, const real *S, real trace, const pfx
         if (i == 1) assert_rel(iv->effective_df, (double)k, 1e-8);
         assert_rel(iv->effective_critical[i],
                    pfx_dist_noncentral_chi2_critical(0.95, (double)k, (double)(z * k)) / (double)k, 1e-8);
-        if (l == 1) assert_abs(iv->effective_critical[i], one[i], 0.006); /* Montiel Olea and Pflueger, table 1 */
+        if (l == 1)
+            assert_abs(iv->effective_critical[i], one[i], 0.006); /* Montiel Olea and Pflueger, table 1 */
     }
 }
 
@@ -483,8 +484,8 @@ static void test_weak(void **state)
     }
 }
 
-/* Where products of the columns would cost digits: exogenous columns that are nearly one, a structural equation
- * with hardly a residual, a first stage with hardly one. */
+/* Where products of the columns would cost digits: exogenous columns that are nearly one, a structural
+ * equation with hardly a residual, a first stage with hardly one. */
 static void test_delicate(void **state)
 {
     (void)state;

@@ -40,7 +40,8 @@ static double residuals(const pfx_design *d, int m, const double *const *x, cons
     return b;
 }
 
-/* The literal bootstrap: y* and x* of every row, and a refit by 2SLS. n endogenous variables, l instruments. */
+/* The literal bootstrap: y* and x* of every row, and a refit by 2SLS. n endogenous variables, l instruments.
+ */
 enum { MOST_N = 3 };
 typedef struct wre {
     pfx_design *d;
@@ -48,7 +49,8 @@ typedef struct wre {
     double b[MOST_N], *u, *v[MOST_N]; /* coefficients that make the data, residuals */
 } wre;
 
-/* Sum of squares of columns 0 less columns 1 .. n times b, from products S [(n + 1) x (n + 1)], as a parabola in b[j]. */
+/* Sum of squares of columns 0 less columns 1 .. n times b, from products S [(n + 1) x (n + 1)], as a parabola
+ * in b[j]. */
 static void parabola(int n, const long double *S, const double *b, int j, long double *out)
 {
     out[0] = out[1] = 0;
@@ -67,8 +69,8 @@ static long double value(const long double *p, long double x)
     return p[0] + x * (p[1] + x * p[2]);
 }
 
-/* The b[j], j not `fixed`, that minimise the ratio of what the exogenous columns leave (S1) to what all instruments leave
- * (S2), or their difference, one after the other until nothing moves. */
+/* The b[j], j not `fixed`, that minimise the ratio of what the exogenous columns leave (S1) to what all
+ * instruments leave (S2), or their difference, one after the other until nothing moves. */
 static void minimise(int n, const long double *S1, const long double *S2, bool ratio, int fixed, double *b)
 {
     for (int sweep = 0; sweep < 2000; sweep++)
@@ -181,8 +183,8 @@ static pfx_wild *wild(const pfx_clusterstat *s, double factor, double *null, pfx
     return w;
 }
 
-static void compare_wre(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind, int n, int l, int tested,
-                        pfx_wild_weights weights, bool unrestricted)
+static void compare_wre(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind, int n, int l,
+                        int tested, pfx_wild_weights weights, bool unrestricted)
 {
     static const char *const endogenous[] = {"x2", "x3", "x4"};
     made_panel a = iv_panel_new(firms, n, l);
@@ -332,10 +334,8 @@ static void test_wre_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wre_refits),
-        cmocka_unit_test(test_wre_of_several),
-        cmocka_unit_test(test_wre_same_bits),
-        cmocka_unit_test(test_wre_refusals),
+        cmocka_unit_test(test_wre_refits),      cmocka_unit_test(test_wre_of_several),
+        cmocka_unit_test(test_wre_same_bits),   cmocka_unit_test(test_wre_refusals),
         cmocka_unit_test(test_wre_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

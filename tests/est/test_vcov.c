@@ -213,7 +213,8 @@ static void check_cr2(const pfx_design *d, pfx_idx want_singular)
     for (int i = 0; i < f->k; i++) {
         assert_rel(f->coef[at[i]].df, df[i], TOL);
         for (int j = 0; j < f->k; j++)
-            assert_abs(f->V[at[i] * f->k + at[j]], V[i * f->k + j], TOL * sqrt(V[i * f->k + i] * V[j * f->k + j]));
+            assert_abs(f->V[at[i] * f->k + at[j]], V[i * f->k + j],
+                       TOL * sqrt(V[i * f->k + i] * V[j * f->k + j]));
     }
     pfx_fit_free(f);
     ref_design_free(own);
@@ -259,7 +260,8 @@ static pfx_design *timed(const made_panel *a, int effects, pfx_vcov_type type, i
     return d;
 }
 
-static void check_hac(const made_panel *a, int effects, pfx_vcov_type type, int lag, double k_adj, int n_d, int n_z)
+static void check_hac(const made_panel *a, int effects, pfx_vcov_type type, int lag, double k_adj, int n_d,
+                      int n_z)
 {
     pfx_err err = {0};
     pfx_fit *f = NULL;
@@ -359,7 +361,8 @@ static void of_two_stages(void **state)
     }
 }
 
-/* What is said of the instruments is by the clusters' scores where the coefficients' variance leaves clusters out. */
+/* What is said of the instruments is by the clusters' scores where the coefficients' variance leaves clusters
+ * out. */
 static void instruments_by_scores(void **state)
 {
     static const pfx_vcov_type type[] = {PFX_VCOV_CLUSTER, PFX_VCOV_CRV3, PFX_VCOV_CR2};
@@ -396,8 +399,8 @@ static void same_bits_over_threads(void **state)
         double first[16];
         for (int nth = 1; nth <= 7; nth += 3) {
             bool hac = pfx_vcov_is_hac(type[t]);
-            pfx_design *d =
-                hac ? timed(&a, FIRM | YEAR, type[t], 0, 0, rank) : made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
+            pfx_design *d = hac ? timed(&a, FIRM | YEAR, type[t], 0, 0, rank)
+                                : made_design(&a, FIRM | YEAR, FIRM, PFX_W_NONE);
             pfx_fit_options o = options(type[t]);
             o.nth = nth;
             pfx_fit *f = made_fit(d, o);

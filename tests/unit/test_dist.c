@@ -45,9 +45,9 @@ static void undefined_is_nan(void **state)
     assert_true(pfx_dist_t_p(-INFINITY, 3) == 0 && pfx_dist_f_p(INFINITY, 1, 3) == 0);
 }
 
-/* The noncentral tail as an integral over the one normal variable that is not central: X = (Z + sqrt(lambda))^2 + a
- * central one of df - 1. Simpson's rule over the angle at which
- * Z + sqrt(lambda) stands to sqrt(x): smooth up to the ends. */
+/* The noncentral tail as an integral over the one normal variable that is not central: X = (Z +
+ * sqrt(lambda))^2 + a central one of df - 1. Simpson's rule over the angle at which Z + sqrt(lambda) stands
+ * to sqrt(x): smooth up to the ends. */
 static double slow_tail(double x, double df, double lambda)
 {
     enum { STEPS = 4000 };
@@ -81,10 +81,8 @@ static void test_noncentral(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(t_against_closed_forms),
-        cmocka_unit_test(critical_value_inverts_p),
-        cmocka_unit_test(tails_by_long_arithmetic),
-        cmocka_unit_test(undefined_is_nan),
+        cmocka_unit_test(t_against_closed_forms),   cmocka_unit_test(critical_value_inverts_p),
+        cmocka_unit_test(tails_by_long_arithmetic), cmocka_unit_test(undefined_is_nan),
         cmocka_unit_test(test_noncentral),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
