@@ -298,6 +298,47 @@ static pfx_status write_rows(match_run *r, pfx_subset_sums *sums, pfx_err *err)
     return st;
 }
 
+static pfx_match_report describe(const match_run *r)
+{
+    return (pfx_match_report){.formula = r->formula->models[0].text,
+                              .link = pfx_link_names[r->o.link],
+                              .score = score_choices[r->o.score],
+                              .exact = r->o.exact,
+                              .k = (int)r->o.neighbours,
+                              .replace = !r->o.once,
+                              .support = r->o.support,
+                              .caliper = r->o.caliper,
+                              .caliper_score = r->caliper,
+                              .n_missing = r->design->n_missing,
+                              .n_strata = r->design->n_absorbed ? r->design->absorbed[0].factor.n_levels : 1,
+                              .fit = r->fit,
+                              .match = r->match,
+                              .n_balance = r->design->p - 1,
+                              .balance = r->balance,
+                              .n_effects = r->o.outcomes.n,
+                              .effect = r->effect,
+                              .output = r->o.output,
+                              .n_written = r->n_written,
+                              .synthetic = pfx_is_synthetic(r->panel),
+                              .read_s = r->read_s,
+                              .compute_s = r->compute_s,
+                              .total_s = pfx_run_s(),
+                              .threads = (int)r->o.common.threads,
+                              .peak_memory_bytes = pfx_peak_rss()};
+}
+
+/* The formula and the balance go with the panel. */
+static pfx_status put_match(match_run *r, pfx_err *err)
+{
+    const pfx_match_report m = describe(r);
+    pfx_str line = {0};
+    pfx_status st = r->sink.provenance(r->sink.ctx, "matched", m.formula, err);
+    if (st == PFX_OK) st = pfx_match_balance_line(&m, &line, err);
+    if (st == PFX_OK) st = r->sink.provenance(r->sink.ctx, "balance", line.s, err);
+    pfx_str_free(&line);
+    return st;
+}
+
 static pfx_status write_panel(match_run *r, int argc, char **argv, pfx_err *err)
 {
     pfx_subset_sums *sums = pfx_mem_calloc(r->o.outcomes.n, sizeof *sums, err);
@@ -305,7 +346,7 @@ static pfx_status write_panel(match_run *r, int argc, char **argv, pfx_err *err)
     pfx_status st = sums && r->effect ? spread_columns(r, err) : PFX_ENOMEM;
     if (st == PFX_OK) st = write_rows(r, sums, err);
     if (st == PFX_OK) st = pfx_provenance_derived(r->panel, argc, argv, &r->sink, err);
-    if (st == PFX_OK) st = r->sink.provenance(r->sink.ctx, "matched", r->formula->models[0].text, err);
+    if (st == PFX_OK) st = put_match(r, err);
     for (int i = 0; i < r->o.outcomes.n && st == PFX_OK; i++)
         r->effect[i] = (pfx_match_effect){.outcome = r->o.outcomes.v[i],
                                           .estimate = sums[i].value[1] / sums[i].weight[1] -
@@ -317,32 +358,7 @@ static pfx_status write_panel(match_run *r, int argc, char **argv, pfx_err *err)
 
 static pfx_status report(const match_run *r, pfx_str *out, pfx_err *err)
 {
-    const pfx_match_report m = {.formula = r->formula->models[0].text,
-                                .link = pfx_link_names[r->o.link],
-                                .score = score_choices[r->o.score],
-                                .exact = r->o.exact,
-                                .k = (int)r->o.neighbours,
-                                .replace = !r->o.once,
-                                .support = r->o.support,
-                                .caliper = r->o.caliper,
-                                .caliper_score = r->caliper,
-                                .n_missing = r->design->n_missing,
-                                .n_strata =
-                                    r->design->n_absorbed ? r->design->absorbed[0].factor.n_levels : 1,
-                                .fit = r->fit,
-                                .match = r->match,
-                                .n_balance = r->design->p - 1,
-                                .balance = r->balance,
-                                .n_effects = r->o.outcomes.n,
-                                .effect = r->effect,
-                                .output = r->o.output,
-                                .n_written = r->n_written,
-                                .synthetic = pfx_is_synthetic(r->panel),
-                                .read_s = r->read_s,
-                                .compute_s = r->compute_s,
-                                .total_s = pfx_run_s(),
-                                .threads = (int)r->o.common.threads,
-                                .peak_memory_bytes = pfx_peak_rss()};
+    const pfx_match_report m = describe(r);
     return pfx_match_render(&m, pfx_format_choose(r->o.format, r->o.report),
                             r->o.report ? 0 : pfx_table_terminal_width(), out, err);
 }
@@ -386,6 +402,9 @@ static pfx_status match_command(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_match = {"match", "PANEL.h5 'D ~ x1 + x2' -o MATCHED.h5",
+const pfx_command pfx_cmd_match = {"match",
+                                   "PANEL.h5 'D ~ x1 + x2' -o MATCHED.h5",
                                    "propensity score and nearest neighbours; writes the matched panel",
-                                   match_table, match_command, NULL};
+                                   match_table,
+                                   match_command,
+                                   NULL};

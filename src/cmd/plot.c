@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "hdf5_io/draws.h"
+#include "hdf5_io/panel.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/cmd/commands.h"
+#include "src/cmd/provenance.h"
 #include "src/est/dist.h"
 #include "src/report/plot.h"
 
@@ -39,6 +41,7 @@ typedef struct plot_run {
     const plot_options *o;
     const char *path;
     pfx_draws *file;
+    pfx_panel *panel;
     json_t *json;
     double *value[4]; /* x, y, low, high */
     const char **label;
@@ -243,6 +246,33 @@ static pfx_status json_plot(plot_run *r, pfx_err *err)
                   by_time ? "event_time" : "term", by_time, err);
 }
 
+/* A matched panel has its balance in its provenance. */
+static pfx_status panel_plot(plot_run *r, pfx_err *err)
+{
+    json_error_t where;
+    pfx_status st = pfx_panel_open(r->path, &r->panel, err);
+    if (st != PFX_OK) return st;
+    const char *line = pfx_provenance_get(r->panel, "balance");
+    if (line) r->json = json_loads(line, 0, &where);
+    const json_t *balance = json_object_get(r->json, "balance");
+    if (!json_is_array(balance))
+        return pfx_fail(err, PFX_EFORMAT, "%s: a panel that match has not written: nothing to plot", r->path);
+    if (r->o->kind != AUTO && r->o->kind != LOVE)
+        return pfx_fail(err, PFX_EUSAGE, "--kind %s: of a matched panel only love", kind_choices[r->o->kind]);
+    return love_plot(r, balance, err);
+}
+
+/* HDF5: draws, or a panel. */
+static pfx_status hdf5_plot(plot_run *r, pfx_err *err)
+{
+    char *format = NULL;
+    pfx_status st = pfx_h5_format(r->path, &format, err);
+    bool panel = st == PFX_OK && strcmp(format, "panelfx-panel") == 0;
+    pfx_mem_free(format);
+    if (st != PFX_OK) return st;
+    return panel ? panel_plot(r, err) : draws_plot(r, err);
+}
+
 static bool is_hdf5(const char *path)
 {
     static const char magic[] = "\x89HDF\r\n\x1a\n";
@@ -266,16 +296,20 @@ static pfx_status plot_command(int argc, char **argv, pfx_err *err)
     if ((st = pfx_plot_format_of(o.output, &format, err)) || (st = pfx_out_spare(o.output, pos[0], err)))
         return st;
     r.path = pos[0];
-    st = is_hdf5(r.path) ? draws_plot(&r, err) : json_plot(&r, err);
+    st = is_hdf5(r.path) ? hdf5_plot(&r, err) : json_plot(&r, err);
     r.plot.caption = r.caption;
     if (st == PFX_OK) st = pfx_plot_write(&r.plot, o.output, o.common.force, err);
     for (int i = 0; i < 4; i++) pfx_mem_free(r.value[i]);
     pfx_mem_free(r.label);
     json_decref(r.json);
     pfx_draws_close(r.file);
+    pfx_panel_close(r.panel);
     return st;
 }
 
-const pfx_command pfx_cmd_plot = {
-    "plot",     "DRAWS.h5|FIT.json", "density, p-value scatter, coefficient, event-study and balance figures",
-    plot_table, plot_command,        NULL};
+const pfx_command pfx_cmd_plot = {"plot",
+                                  "DRAWS.h5|FIT.json|MATCHED.h5",
+                                  "density, p-value scatter, coefficient, event-study and balance figures",
+                                  plot_table,
+                                  plot_command,
+                                  NULL};

@@ -5,10 +5,10 @@
 
 const char *pfx_provenance_get(const pfx_panel *p, const char *want)
 {
-    const char *key, *value;
+    const char *key, *value, *found = NULL;
     for (int i = 0; pfx_panel_provenance(p, i, &key, &value); i++)
-        if (strcmp(key, want) == 0) return value;
-    return NULL;
+        if (strcmp(key, want) == 0) found = value;
+    return found;
 }
 
 bool pfx_is_synthetic(const pfx_panel *p)

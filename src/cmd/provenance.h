@@ -4,7 +4,7 @@
 
 #include "hdf5_io/panel.h"
 
-/* The value of a line of /provenance, NULL: there is none. */
+/* The value of a line of /provenance, of the last of that name; NULL: there is none. */
 const char *pfx_provenance_get(const pfx_panel *p, const char *key);
 bool pfx_is_synthetic(const pfx_panel *p);
 /* The lines of a panel made from `from` by this command line: those of `from`, whose command becomes

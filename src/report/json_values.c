@@ -31,12 +31,23 @@ static int append(const char *piece, size_t n, void *out)
     return ((pfx_str *)out)->failed ? -1 : 0;
 }
 
-pfx_status pfx_json_dump(json_t *root, bool failed, const char *what, pfx_str *out, pfx_err *err)
+static pfx_status dump(json_t *root, bool failed, size_t layout, const char *what, pfx_str *out, pfx_err *err)
 {
     pfx_status st = PFX_OK;
-    if (failed || json_dump_callback(root, append, out, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))
+    if (failed || json_dump_callback(root, append, out, layout | JSON_REAL_PRECISION(17)))
         st = pfx_fail(err, PFX_ENOMEM, "the JSON of %s: out of memory, or a text is not UTF-8", what);
-    pfx_str_add(out, "\n");
     json_decref(root);
     return st;
+}
+
+pfx_status pfx_json_dump(json_t *root, bool failed, const char *what, pfx_str *out, pfx_err *err)
+{
+    pfx_status st = dump(root, failed, JSON_INDENT(1), what, out, err);
+    pfx_str_add(out, "\n");
+    return st;
+}
+
+pfx_status pfx_json_line(json_t *root, bool failed, const char *what, pfx_str *out, pfx_err *err)
+{
+    return dump(root, failed, JSON_COMPACT, what, out, err);
 }

@@ -17,5 +17,7 @@ json_t *pfx_json_warnings(bool *failed);
 /* Append root, which is freed, and a newline to out, reals with 17 significant digits. what: "match", for the
  * message. NOMEM, also where failed is set. */
 pfx_status pfx_json_dump(json_t *root, bool failed, const char *what, pfx_str *out, pfx_err *err) PFX_MUST;
+/* The same on one line, without its end. */
+pfx_status pfx_json_line(json_t *root, bool failed, const char *what, pfx_str *out, pfx_err *err) PFX_MUST;
 
 #endif

@@ -142,6 +142,25 @@ static pfx_status render_json(const pfx_match_report *r, pfx_str *out, pfx_err *
     return pfx_json_dump(root, failed, "match", out, err);
 }
 
+pfx_status pfx_match_balance_line(const pfx_match_report *r, pfx_str *out, pfx_err *err)
+{
+    bool failed = false;
+    json_t *root = json_object(), *list = json_array();
+    pfx_json_set(root, "formula", json_string(r->formula), &failed);
+    pfx_json_set(root, "synthetic", json_boolean(r->synthetic), &failed);
+    pfx_json_set(root, "n_treated", json_integer(r->match->n_treated), &failed);
+    pfx_json_set(root, "n_matched", json_integer(r->match->n_matched), &failed);
+    for (int j = 0; j < r->n_balance; j++) {
+        json_t *o = json_object();
+        pfx_json_set(o, "variable", json_string(r->balance[j].name), &failed);
+        pfx_json_set(o, "std_diff", pfx_json_real(r->balance[j].diff[0]), &failed);
+        pfx_json_set(o, "std_diff_matched", pfx_json_real(r->balance[j].diff[1]), &failed);
+        pfx_json_append(list, o, &failed);
+    }
+    pfx_json_set(root, "balance", list, &failed);
+    return pfx_json_line(root, failed, "match", out, err);
+}
+
 /* ---- tables ---- */
 
 static void heading(pfx_table *t, int n, const char *const *names)

@@ -15,6 +15,7 @@ expect 2 "holds draws" "$P" plot "$dir/draws.h5" --kind coef -o "$dir/out/a.svg"
 expect 2 "is JSON" "$P" plot "$dir/fit.json" --kind density -o "$dir/out/a.svg"
 expect 3 "no list \"event_study\"" "$P" plot "$dir/fit.json" --kind event -o "$dir/out/a.svg"
 expect 3 "no list \"balance\"" "$P" plot "$dir/fit.json" --kind love -o "$dir/out/a.svg"
+expect 3 "match has not written" "$P" plot "$panel" -o "$dir/out/a.svg"
 expect 3 "have no t" "$P" plot "$dir/plain.h5" --kind scatter -o "$dir/out/a.svg"
 expect 3 "neither a draws file nor JSON" "$P" plot "$dir/panel.csv" -o "$dir/out/a.svg"
 expect 1 "nowhere" "$P" plot "$dir/nowhere" -o "$dir/out/a.svg"
@@ -44,6 +45,8 @@ ok "$P" match "$dir/lalonde.h5" 'treat ~ age + educ + black + re74' -o "$dir/m.h
 ok "$P" plot "$dir/match.json" -o "$dir/love.svg"
 grep -q ">black<" "$dir/love.svg" && grep -q "after matching" "$dir/love.svg" && grep -q "185 of 185 treated rows matched" "$dir/love.svg" ||
     fault "love plot: $(grep '<text' "$dir/love.svg" | head -4)"
+ok "$P" plot "$dir/m.h5" -o "$dir/panel.svg" # the same from the panel
+cmp -s "$dir/love.svg" "$dir/panel.svg" || fault "another figure from the matched panel"
 for e in svg png pdf; do
     ok "$P" plot "$dir/draws.h5" -o "$dir/one.$e"
     [ $e = pdf ] && sleep 1
