@@ -61,6 +61,8 @@ holds ", streamed"
 
 # What has to lie in memory, and what is less than a stream needs.
 expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | firm[IDC]" --memory 64M -o "$dir/out/t.txt"
+expect 1 "--vcov nw and dk have to keep rows" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --vcov dk -o "$dir/out/t.txt"
+expect 1 "CRV3, CV3J and CR2 have to keep rows" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --vcov CRV3 -o "$dir/out/t.txt"
 expect 1 "it cannot be streamed" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 64M --cluster firm+year -o "$dir/out/t.txt"
 expect 1 "do not lie in its order" "$P" fit "$dir/p.h5" "$x | industry" --memory 68M --quiet -o "$dir/out/t.txt"
 expect 1 "a streamed fit needs about" "$P" fit "$dir/p.h5" "$x | firm + year" --memory 24M -o "$dir/out/t.txt"
