@@ -154,7 +154,7 @@ static pfx_status estimate_one(event_run *r, pfx_design *design, const pfx_fit_o
     case PFX_EVENT_IMPUTATION:
         return pfx_impute_fit(&r->plan, design, &io, &r->impute, err);
     case PFX_EVENT_BACON:
-        return pfx_bacon_fit(design, fo, &r->bacon, err);
+        return pfx_bacon_fit(design, r->o.balanced, fo, &r->bacon, err);
     default:
         return pfx_event_fit(&r->plan, design, fo, &r->result, err);
     }

@@ -39,7 +39,9 @@ const pfx_opt event_table[] = {
      "dr)",
      pfx_cs_score_names, NULL},
     {"balanced", 0, PFX_OPT_FLAG, AT(balanced), NULL,
-     "only units seen in every period (default: for each effect those seen in both its periods)", NULL, NULL},
+     "only units seen in every period; also of bacon (default: for each effect those seen in both its "
+     "periods)",
+     NULL, NULL},
     {"aggregate", 0, PFX_OPT_CHOICE, AT(aggregate), "BY",
      "the table: by event time, cohort or period, or each cell of cohort and period (default: event)",
      pfx_event_aggregate_names, NULL},
@@ -104,18 +106,20 @@ static pfx_status parse_window(event_run *r, pfx_err *err)
 /* Options of other methods. */
 static pfx_status check_own(const event_options *o, pfx_err *err)
 {
+    bool cs = o->method == PFX_EVENT_CS, bacon = o->method == PFX_EVENT_BACON;
     const struct {
-        bool given;
-        const char *name;
-        pfx_event_method method;
-    } own[] = {
-        {o->control != 0, "control", PFX_EVENT_CS},     {o->base != 0, "base", PFX_EVENT_CS},
-        {o->score != 0, "score", PFX_EVENT_CS},         {o->balanced, "balanced", PFX_EVENT_CS},
-        {o->aggregate != 0, "aggregate", PFX_EVENT_CS}, {o->leave_out, "leave-out", PFX_EVENT_IMPUTATION}};
+        bool given, fits;
+        const char *name, *whose;
+    } own[] = {{o->control != 0, cs, "control", "cs"},
+               {o->base != 0, cs, "base", "cs"},
+               {o->score != 0, cs, "score", "cs"},
+               {o->aggregate != 0, cs, "aggregate", "cs"},
+               {o->balanced, cs || bacon, "balanced", "cs and bacon"},
+               {o->leave_out, o->method == PFX_EVENT_IMPUTATION, "leave-out", "imputation"}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (own[i].given && o->method != (int)own[i].method)
+        if (own[i].given && !own[i].fits)
             return pfx_fail(err, PFX_EUSAGE, "--%s belongs to --method %s, not to %s", own[i].name,
-                            pfx_event_method_names[own[i].method], pfx_event_method_names[o->method]);
+                            own[i].whose, pfx_event_method_names[o->method]);
     return PFX_OK;
 }
 

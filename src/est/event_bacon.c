@@ -50,12 +50,76 @@ static pfx_status check_balanced(const pfx_design *d, pfx_err *err)
         rows = 0;
     }
     if (less == 0) return PFX_OK;
-    return pfx_fail(
-        err, PFX_EDATA,
-        "the panel is not balanced: %lld of %lld units are not seen in all %lld periods of the "
-        "sample, and the decomposition holds for balanced panels alone; keep such units and periods "
-        "with --where, or use --method twfe, which gives the weights of any panel",
-        (long long)less, (long long)units, (long long)time->n_levels);
+    return pfx_fail(err, PFX_EDATA,
+                    "the panel is not balanced: %lld of %lld units are not seen in all %lld periods of the "
+                    "sample, and the decomposition holds for balanced panels alone; leave them out with "
+                    "--balanced, or use --method twfe, which gives the weights of any panel",
+                    (long long)less, (long long)units, (long long)time->n_levels);
+}
+
+/* Codes of the rows that stay, numbered anew in the order of first rows. */
+static pfx_status keep_codes(pfx_idx n, const unsigned char *keep, pfx_factor *f, pfx_err *err)
+{
+    pfx_idx to = 0, levels = 0;
+    int32_t *map = pfx_mem_alloc(f->n_levels + 1, sizeof *map, err);
+    if (!map) return PFX_ENOMEM;
+    memset(map, 0xff, (size_t)f->n_levels * sizeof *map);
+    for (pfx_idx i = 0; i < n; i++) {
+        if (!keep[i]) continue;
+        int32_t *l = &map[f->code[i]];
+        if (*l < 0) *l = (int32_t)levels++;
+        f->code[to++] = *l;
+    }
+    f->n_levels = levels;
+    pfx_mem_free(map);
+    return PFX_OK;
+}
+
+/* Once for each array of codes, which effects and clusters may share. */
+static pfx_status keep_factors(pfx_design *d, const unsigned char *keep, pfx_err *err)
+{
+    pfx_factor *f[2 + d->n_clusters];
+    int n = 0;
+    for (int e = 0; e < 2; e++) f[n++] = &d->absorbed[e].factor;
+    for (int c = 0; c < d->n_clusters; c++) f[n++] = &d->clusters[c];
+    for (int i = 0; i < n; i++) {
+        int like = 0;
+        while (f[like]->code != f[i]->code) like++;
+        pfx_status st = like == i ? keep_codes(d->n, keep, f[i], err) : PFX_OK;
+        if (st != PFX_OK) return st;
+        f[i]->n_levels = f[like]->n_levels;
+    }
+    return PFX_OK;
+}
+
+/* The rows of units that are seen in every period. */
+static pfx_status keep_balanced(pfx_design *d, pfx_idx *n_dropped, pfx_err *err)
+{
+    const int32_t *unit = d->absorbed[0].factor.code;
+    pfx_idx periods = d->absorbed[1].factor.n_levels, to = 0;
+    unsigned char *keep = pfx_mem_calloc(d->n + 1, 1, err);
+    if (!keep) return PFX_ENOMEM;
+    for (pfx_idx i = 0, from = 0; i < d->n; i++) {
+        if (i + 1 < d->n && unit[i + 1] == unit[i]) continue;
+        bool whole = i + 1 - from == periods;
+        memset(keep + from, whole, (size_t)(i + 1 - from));
+        *n_dropped += !whole;
+        from = i + 1;
+    }
+    pfx_status st = keep_factors(d, keep, err);
+    for (pfx_idx i = 0; i < d->n && st == PFX_OK; i++) {
+        if (!keep[i]) continue;
+        memmove(d->Z + to * 2, d->Z + i * 2, 2 * sizeof *d->Z);
+        d->time[to] = d->time[i];
+        if (d->row) d->row[to] = d->row[i];
+        to++;
+    }
+    if (st == PFX_OK) d->n = to;
+    pfx_mem_free(keep);
+    if (st == PFX_OK && to == 0)
+        st =
+            pfx_fail(err, PFX_EDATA, "no unit is seen in all %lld periods of the sample", (long long)periods);
+    return st;
 }
 
 static pfx_status gather(const pfx_design *d, groups *g, pfx_err *err)
@@ -169,11 +233,13 @@ static pfx_status decompose(const groups *g, pfx_bacon_result *r, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_bacon_fit(pfx_design *d, const pfx_fit_options *o, pfx_bacon_result *out, pfx_err *err)
+pfx_status pfx_bacon_fit(pfx_design *d, bool balanced, const pfx_fit_options *o, pfx_bacon_result *out,
+                         pfx_err *err)
 {
     groups g = {0};
     *out = (pfx_bacon_result){0};
-    pfx_status st = gather(d, &g, err);
+    pfx_status st = balanced ? keep_balanced(d, &out->n_dropped, err) : PFX_OK;
+    if (st == PFX_OK) st = gather(d, &g, err);
     out->n_units = g.units;
     out->n_periods = g.T;
     if (st == PFX_OK) st = decompose(&g, out, err);

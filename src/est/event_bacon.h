@@ -22,7 +22,7 @@ typedef struct pfx_bacon_pair {
 } pfx_bacon_pair;
 
 typedef struct pfx_bacon_result {
-    pfx_idx n_units;
+    pfx_idx n_units, n_dropped; /* used; left out since not seen in every period */
     int n_periods;
     int n;
     pfx_bacon_pair *pair; /* [n] by type, treated group, control group; weights sum to 1 */
@@ -33,11 +33,12 @@ typedef struct pfx_bacon_result {
     pfx_fit *fit; /* outcome on the treatment, unit and period effects absorbed */
 } pfx_bacon_result;
 
-/* d: one regressor, the treatment (0 or 1, never back to 0), and the outcome; absorbed entry 0 the unit,
- * entry 1 the period; times asked for, no weights; rows by unit and period. Reorders rows, as a fit does.
- * DATA: units that are not seen in every period of the sample, with their number; nobody switches. As
- * pfx_fit_ols. Source: theorem 1 and equations 7 to 10 of Goodman-Bacon. */
-pfx_status pfx_bacon_fit(struct pfx_design *d, const pfx_fit_options *o, pfx_bacon_result *out,
+/* balanced: units that are not seen in every period of the sample are left out, else refused. d: one
+ * regressor, the treatment (0 or 1, never back to 0), and the outcome; absorbed entry 0 the unit, entry 1 the
+ * period; times asked for, no weights; rows by unit and period. Reorders rows, as a fit does. DATA: units
+ * that are not seen in every period of the sample, with their number; nobody switches. As pfx_fit_ols.
+ * Source: theorem 1 and equations 7 to 10 of Goodman-Bacon. */
+pfx_status pfx_bacon_fit(struct pfx_design *d, bool balanced, const pfx_fit_options *o, pfx_bacon_result *out,
                          pfx_err *err) PFX_MUST;
 void pfx_bacon_result_clear(pfx_bacon_result *r);
 

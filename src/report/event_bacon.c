@@ -49,9 +49,10 @@ static pfx_status render_json(const pfx_event_report *r, pfx_str *out, pfx_err *
     bool failed = false;
     json_t *root = json_object(), *twfe = json_object();
     event_set_head(r, "bacon", root, &failed);
-    pfx_json_set(root, "n_obs", json_integer(r->n_obs), &failed);
+    pfx_json_set(root, "n_obs", json_integer(s->fit->n_rows), &failed);
     pfx_json_set(root, "n_missing", json_integer(r->n_missing), &failed);
     pfx_json_set(root, "n_units", json_integer(s->n_units), &failed);
+    pfx_json_set(root, "n_units_unbalanced", json_integer(s->n_dropped), &failed);
     pfx_json_set(root, "n_periods", json_integer(s->n_periods), &failed);
     event_set_timing(r->timing, root, &failed);
     pfx_json_set(twfe, "estimate", pfx_json_real(c->estimate), &failed);
@@ -116,7 +117,9 @@ static void notes(const pfx_event_report *r, pfx_table *t)
            "they change, are taken for a trend.");
     event_timing_notes(r, r->timing, t);
     pfx_table_note(t, "%lld units in all of %d periods, %lld rows; %lld left out as missing.",
-                   (long long)s->n_units, s->n_periods, (long long)r->n_obs, (long long)r->n_missing);
+                   (long long)s->n_units, s->n_periods, (long long)s->fit->n_rows, (long long)r->n_missing);
+    if (s->n_dropped)
+        pfx_table_note(t, "Left out: %lld units that are not seen in every period.", (long long)s->n_dropped);
     if (r->synthetic) pfx_table_note(t, "Synthetic panel: the data were simulated, not observed.");
 }
 

@@ -96,6 +96,10 @@ ok "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --format csv
 holds "type,treated,control,n_treated,n_control,weight,estimate"
 expect 2 "write y ~ 1" "$P" event "$panel" 'y ~ x' --treatment D --method bacon -o "$dir/out/e"
 expect 3 "1 of 40 units are not seen in all 8 periods" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --where 'x != 1.75 | year != 2012 | g > 0' -o "$dir/out/e"
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --balanced --where 'x != 1.75 | year != 2012 | g > 0'
+holds "Left out: 1 units that are not seen in every period."
+holds "39 units in all of 8 periods, 312 rows"
+expect 2 "--balanced belongs to --method cs and bacon" "$P" event "$panel" 'y ~ x' --treatment D --balanced -o "$dir/out/e"
 expect 2 "takes no --weights" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --weights x -o "$dir/out/e"
 expect 2 "--window: bacon has no event times" "$P" event "$panel" 'y ~ 1' --treatment D --method bacon --window=-2:2 -o "$dir/out/e"
 
