@@ -101,7 +101,9 @@ static void smooth_free(smooth *s)
 /* With the signs that x has: the minimum, where it has them too and no other x gains by leaving zero. */
 static bool polish(smooth *s, double penalty)
 {
-    int n = s->n, k = 0, at[n];
+    int n = s->n, k = 0;
+    if (n < 1) return true;
+    int at[n];
     double A[n * n], b[n];
     for (int i = 0; i < n; i++)
         if (s->x[i] != 0) at[k++] = i;
@@ -171,7 +173,7 @@ static void minimise(smooth *s)
         if (!polish(s, 0)) lasso(s, 0);
         return;
     }
-    high = log(most), low = high - 30;
+    high = log(most);
     for (int i = 0; i <= STEPS; i++) {
         double p = high - 30.0 * i / STEPS, f = at_penalty(p, s);
         if (f < best) best = f, at = p;

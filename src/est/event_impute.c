@@ -297,7 +297,7 @@ static double covariance(const work *w, int a, int b)
 static void add_horizons(work *w, pfx_idx n_all)
 {
     pfx_impute_result *r = w->r;
-    int at[w->n_targets], n0 = r->n, n = 0;
+    int n0 = r->n;
     for (int h = 0; h < w->rows.n_horizons; h++) {
         if (!w->has[h]) {
             r->lost[r->n_lost++] = h;
@@ -307,10 +307,10 @@ static void add_horizons(work *w, pfx_idx n_all)
         *e = (pfx_event_effect){.at = h, .estimate = w->b[h]};
         for (pfx_idx a = 0; a < r->n_imputed; a++) e->n += horizon(&w->rows, w->order[a]) == h;
         pfx_event_test(e, covariance(w, h, h), INFINITY, w->o->fit.level);
-        at[n++] = h;
     }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) r->V[(n0 + i) * n_all + n0 + j] = covariance(w, at[i], at[j]);
+    for (int i = n0; i < r->n; i++) /* an effect's event time is its target's number */
+        for (int j = n0; j < r->n; j++)
+            r->V[i * n_all + j] = covariance(w, (int)r->effect[i].at, (int)r->effect[j].at);
     int all = w->n_targets - 1;
     r->overall = (pfx_event_effect){.at = NAN, .estimate = w->b[all], .n = r->n_imputed};
     pfx_event_test(&r->overall, covariance(w, all, all), INFINITY, w->o->fit.level);
@@ -325,7 +325,7 @@ static pfx_status average(work *w, pfx_err *err)
     w->n_targets = w->rows.n_horizons + 1;
     r->n_clusters = d->clusters[0].n_levels;
     w->w1 = pfx_mem_alloc(d->n, sizeof *w->w1, err);
-    w->v = pfx_mem_alloc(w->stage.d0->n + 1, sizeof *w->v, err);
+    w->v = pfx_mem_alloc(r->n_untreated + 1, sizeof *w->v, err);
     w->score = pfx_mem_calloc(r->n_clusters * w->n_targets, sizeof *w->score, err);
     w->b = pfx_mem_calloc(w->n_targets, sizeof *w->b, err);
     w->has = pfx_mem_calloc(w->n_targets, sizeof *w->has, err);
