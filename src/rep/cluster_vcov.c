@@ -367,7 +367,7 @@ done:
 pfx_status pfx_cluster_vcov(const pfx_design *d, const pfx_cluster_vcov_in *in, pfx_cluster_vcov_out *out,
                             pfx_err *err)
 {
-    const pfx_clusterstat_options o = {.n_terms = in->k,
+    pfx_clusterstat_options o = {.n_terms = in->k,
                                        .terms = in->terms,
                                        .n_collinear = in->n_collinear,
                                        .collinear = in->collinear,
@@ -381,7 +381,11 @@ pfx_status pfx_cluster_vcov(const pfx_design *d, const pfx_cluster_vcov_in *in, 
         return pfx_fail(err, PFX_EUSAGE,
                         "--vcov CR2 takes analytic weights only: its errors have variance 1 / weight; "
                         "take CRV3, which takes any");
-    pfx_status st = pfx_clusterstat_create(d, &o, &s, err);
+    pfx_idx columns = 0;
+    pfx_status st =
+        in->type == PFX_VCOV_CR2 ? PFX_OK : pfx_clusterstat_columns(d, &o, &columns, err);
+    o.absorb = columns > PFX_CLUSTERSTAT_REFIT; /* the jackknife then takes a refit for each cluster */
+    if (st == PFX_OK) st = pfx_clusterstat_create(d, &o, &s, err);
     if (st == PFX_OK)
         st = in->type == PFX_VCOV_CR2 ? bias_reduced(d, in, s, out, err) : jackknife(d, in, s, out, err);
     pfx_clusterstat_free(s);

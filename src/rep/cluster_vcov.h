@@ -6,7 +6,8 @@
 #include "src/est/fit.h"
 
 /* A pfx_cluster_vcov_fn. The clusters are the first cluster variable of d, which is not changed; effects that
- * are not nested in them become columns (clusterstat.h).
+ * are not nested in them become columns (clusterstat.h), or, of the jackknife and beyond PFX_CLUSTERSTAT_REFIT, each
+ * cluster takes a refit.
  *
  * CRV3, CV3J: sum over g of (b_g - c)(b_g - c)', times (G-1)/G, b_g the estimates without cluster g, c the
  * estimate or the mean of the b_g. A cluster without which a coefficient is not identified is left out of

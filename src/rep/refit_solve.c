@@ -70,7 +70,8 @@ static void precondition(const pfx_refit *f, const pfx_refit_work *w, double *rz
     if (f->way == PFX_REFIT_ONCE)
         pfx_sparse_solve(f->factor, f->L0, f->inv0, ld, w->Y);
     else
-        for (pfx_idx i = 0; i < f->q * ld; i++) w->Y[i] *= w->inv[i / ld];
+        for (pfx_idx i = 0; i < f->q; i++)
+            for (pfx_idx c = 0; c < ld; c++) w->Y[i * ld + c] *= w->inv[i];
     memset(rz, 0, (size_t)ld * sizeof *rz);
     for (pfx_idx i = 0; i < f->q; i++)
         for (pfx_idx c = 0; c < ld; c++) rz[c] += w->R[i * ld + c] * w->Y[i * ld + c];
@@ -92,13 +93,15 @@ static bool iterate(const pfx_refit *f, const pfx_refit_work *w, const double *v
         bool done = true;
         for (pfx_idx c = 0; c < ld; c++) done &= !(rz[c] > TOL2 * first[c]);
         if (done || it == f->in.maxiter) return done;
-        for (pfx_idx i = 0; i < size; i++) w->P[i] = w->Y[i] + now[i % ld] * w->P[i];
+        for (pfx_idx i = 0; i < size; i += ld)
+            for (pfx_idx c = 0; c < ld; c++) w->P[i + c] = w->Y[i + c] + now[c] * w->P[i + c];
         pfx_k_spmm(f->in.isa, 0, f->q, f->S.ptr, f->S.col, val, ld, w->P, w->Y, pq);
         for (pfx_idx c = 0; c < ld; c++) alpha[c] = rz[c] > TOL2 * first[c] && pq[c] > 0 ? rz[c] / pq[c] : 0;
-        for (pfx_idx i = 0; i < size; i++) {
-            G[i] += alpha[i % ld] * w->P[i];
-            w->R[i] -= alpha[i % ld] * w->Y[i];
-        }
+        for (pfx_idx i = 0; i < size; i += ld)
+            for (pfx_idx c = 0; c < ld; c++) {
+                G[i + c] += alpha[c] * w->P[i + c];
+                w->R[i + c] -= alpha[c] * w->Y[i + c];
+            }
         memcpy(now, rz, (size_t)ld * sizeof *now);
         precondition(f, w, rz);
         for (pfx_idx c = 0; c < ld; c++) now[c] = now[c] > 0 ? rz[c] / now[c] : 0;

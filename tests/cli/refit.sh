@@ -39,6 +39,10 @@ line=$(awk -F, 'NR > 1' "$dir/clusters.csv" | head -n 7 | tail -n 1)
 firm=$(echo "$line" | cut -d '"' -f 2)
 near "$(echo "$line" | cut -d , -f 4)" \
     "$("$P" fit "$panel" "$model" --where "firm != $firm" --keep-singletons --format csv --quiet | awk -F, '$6 == "ROA" {print $7}')" "without firm $firm"
+# CRV3 of fit is the same jackknife.
+ok "$P" jackknife "$panel" "$model" --coef ROA --format json --quiet
+near "$("$P" fit "$panel" "$model" --vcov CRV3 --format csv --quiet 2>/dev/null | awk -F, '$6 == "ROA" {print $8}')" \
+    "$(value std_error "$dir/stdout")" "CRV3"
 
 # Placebo: the data's own assignment, drawn, is the fit; the same draws on any number of threads.
 "$P" fit "$panel" "$model" --format csv --quiet >"$dir/fit.csv" 2>/dev/null
