@@ -44,6 +44,13 @@ PFX_INLINE v8 v8_set1(double a) { return _mm512_set1_pd(a); }
 PFX_INLINE v8 v8_first(double a) { return _mm512_zextpd128_pd512(_mm_set_sd(a)); }
 PFX_INLINE v8 v8_load(const double *p) { return _mm512_loadu_pd(p); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { return _mm512_maskz_loadu_pd(v8_mask(k), p); }
+/* The first k lanes, zeros in the others. */
+PFX_INLINE v8 v8_keep(v8 a, int k) { return _mm512_maskz_mov_pd(v8_mask(k), a); }
+/* k of at most four lanes: half a register does not reach into the next line of the cache. */
+PFX_INLINE v8 v8_loadk_half(const double *p, int k)
+{
+    return _mm512_zextpd256_pd512(_mm256_maskz_loadu_pd(v8_mask(k), p));
+}
 /* Eight bytes as doubles. */
 PFX_INLINE v8 v8_from_u8(const uint8_t *p)
 {
@@ -70,6 +77,22 @@ PFX_INLINE double v8_sum(v8 a)
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
 
+/* Lane i is v8_sum(s[i]), by the same additions. */
+PFX_INLINE v8 v8_sum8(const v8 s[8])
+{
+    v8 q[4], d[2];
+    PFX_UNROLL
+    for (int i = 0; i < 4; i++)
+        q[i] = _mm512_add_pd(_mm512_shuffle_f64x2(s[2 * i], s[2 * i + 1], 0x44),
+                             _mm512_shuffle_f64x2(s[2 * i], s[2 * i + 1], 0xEE));
+    PFX_UNROLL
+    for (int i = 0; i < 2; i++)
+        d[i] = _mm512_add_pd(_mm512_shuffle_f64x2(q[2 * i], q[2 * i + 1], 0x88),
+                             _mm512_shuffle_f64x2(q[2 * i], q[2 * i + 1], 0xDD));
+    return _mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+                                 _mm512_add_pd(_mm512_unpacklo_pd(d[0], d[1]), _mm512_unpackhi_pd(d[0], d[1])));
+}
+
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define PFX_LANES_WIDE 0
@@ -86,6 +109,14 @@ PFX_INLINE v8 v8_load(const double *p) { return (v8){_mm256_loadu_pd(p), _mm256_
 PFX_INLINE v8 v8_loadk(const double *p, int k)
 {
     return (v8){_mm256_maskload_pd(p, v8_mask(k)), _mm256_maskload_pd(p + 4, v8_mask(k - 4))};
+}
+PFX_INLINE v8 v8_keep(v8 a, int k)
+{
+    return (v8){_mm256_and_pd(a.lo, _mm256_castsi256_pd(v8_mask(k))), _mm256_and_pd(a.hi, _mm256_castsi256_pd(v8_mask(k - 4)))};
+}
+PFX_INLINE v8 v8_loadk_half(const double *p, int k)
+{
+    return (v8){_mm256_maskload_pd(p, v8_mask(k)), _mm256_setzero_pd()};
 }
 PFX_INLINE v8 v8_from_u8(const uint8_t *p)
 {
@@ -132,6 +163,17 @@ PFX_INLINE double v8_sum(v8 a)
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
 
+PFX_INLINE __m256d v4_sum4(const v8 s[4])
+{
+    __m256d q[4];
+    PFX_UNROLL
+    for (int i = 0; i < 4; i++) q[i] = _mm256_add_pd(s[i].lo, s[i].hi);
+    __m256d ac = _mm256_add_pd(_mm256_permute2f128_pd(q[0], q[2], 0x20), _mm256_permute2f128_pd(q[0], q[2], 0x31));
+    __m256d bd = _mm256_add_pd(_mm256_permute2f128_pd(q[1], q[3], 0x20), _mm256_permute2f128_pd(q[1], q[3], 0x31));
+    return _mm256_add_pd(_mm256_unpacklo_pd(ac, bd), _mm256_unpackhi_pd(ac, bd));
+}
+PFX_INLINE v8 v8_sum8(const v8 s[8]) { return (v8){v4_sum4(s), v4_sum4(s + 4)}; }
+
 #else
 #define PFX_LANES_WIDE 0
 
@@ -142,6 +184,8 @@ PFX_INLINE v8 v8_set1(double a) { V8_EACH(a); }
 PFX_INLINE v8 v8_first(double a) { V8_EACH(i == 0 ? a : 0.0); }
 PFX_INLINE v8 v8_load(const double *p) { V8_EACH(p[i]); }
 PFX_INLINE v8 v8_loadk(const double *p, int k) { V8_EACH(i < k ? p[i] : 0.0); }
+PFX_INLINE v8 v8_keep(v8 a, int k) { V8_EACH(i < k ? a.l[i] : 0.0); }
+PFX_INLINE v8 v8_loadk_half(const double *p, int k) { return v8_loadk(p, k); }
 PFX_INLINE v8 v8_from_u8(const uint8_t *p) { V8_EACH(p[i]); }
 PFX_INLINE void v8_store(double *p, v8 a) { for (int i = 0; i < PFX_LANES; i++) p[i] = a.l[i]; }
 PFX_INLINE void v8_storek(double *p, v8 a, int k) { for (int i = 0; i < k; i++) p[i] = a.l[i]; }
@@ -157,6 +201,7 @@ PFX_INLINE double v8_sum(v8 a)
 {
     return ((a.l[0] + a.l[4]) + (a.l[2] + a.l[6])) + ((a.l[1] + a.l[5]) + (a.l[3] + a.l[7]));
 }
+PFX_INLINE v8 v8_sum8(const v8 s[8]) { V8_EACH(v8_sum(s[i])); }
 #undef V8_EACH
 #endif
 

@@ -74,14 +74,11 @@ bool pfx_absorber_levels_within(const pfx_absorber *a, const struct pfx_factor *
 /* Does every level of absorbed entry e lie in one level of the design's cluster c? Returns false where that was not
  * found on the way. */
 bool pfx_absorber_nested(const pfx_absorber *a, int entry, int cluster, bool *nested);
-/* The other effects' part of the residuals: shift [pfx_absorber_n_shift] = Gamma c, c [p]. */
-pfx_idx pfx_absorber_n_shift(const pfx_absorber *a);
-void pfx_absorber_shift(const pfx_absorber *a, const double *c, double *shift);
 /* Rows of one block: e = their residuals, demeaned row times c; S [levels x lds] the levels' scores, lds as in
  * pfx_k_level_scores. *start: the levels' first rows, counted from the first of them up, [levels + 1].
  * Returns the number of levels; *ssr = sum w e^2. Threads: any. */
-pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx block, const double *c, const double *shift, double *e,
-                                  pfx_idx lds, double *S, const pfx_idx **start, double *ssr);
+pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx block, const double *c, double *e, pfx_idx lds,
+                                  double *S, const pfx_idx **start, double *ssr);
 
 /* Demeaned columns of another matrix, X [n x m] row-major in the design's order of rows, into out [n x m]. Not of a
  * streamed design. The same bits at any number of threads. NOMEM; NOCONV as create. */

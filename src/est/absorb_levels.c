@@ -30,32 +30,19 @@ bool pfx_absorber_nested(const pfx_absorber *a, int entry, int cluster, bool *ne
     return true;
 }
 
-pfx_idx pfx_absorber_n_shift(const pfx_absorber *a) { return a->q; }
-
-void pfx_absorber_shift(const pfx_absorber *a, const double *c, double *shift)
-{
-    for (pfx_idx t = 0; t < a->q; t++) {
-        double s = 0.0;
-        for (int k = 0; k < a->p; k++) s += a->gamma[t * a->ldp + k] * c[k];
-        shift[t] = s;
-    }
-}
-
-pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx b, const double *c, const double *shift, double *e,
-                                  pfx_idx lds, double *S, const pfx_idx **start, double *ssr)
+pfx_idx pfx_absorber_level_scores(const pfx_absorber *a, pfx_idx b, const double *c, double *e, pfx_idx lds, double *S,
+                                  const pfx_idx **start, double *ssr)
 {
     pfx_idx row = a->block_row[b], levels = a->block_level[b + 1] - a->block_level[b];
     pfx_k_table t[PFX_ABSORB_MAX_REST];
-    const double *part[PFX_ABSORB_MAX_REST];
 
     for (int i = 0; i < a->n_rest; i++) {
         const pfx_schur_block *r = &a->rest[i];
         t[i] = (pfx_k_table){r->code + row, r->value ? r->value + row : NULL, a->ldp, a->gamma + r->col0 * a->ldp,
                              r->n_levels * a->ldp > PFX_ABSORB_WIDE};
-        part[i] = shift + r->col0;
     }
     *start = a->start + a->block_level[b];
     *ssr = pfx_k_level_scores(a->opt.isa, levels, *start, a->p, a->p, a->d->Z + row * a->p, a->d->w ? a->d->w + row : NULL,
-                              c, a->n_rest, t, part, e, lds, S);
+                              c, a->n_rest, t, e, lds, S);
     return levels;
 }

@@ -27,7 +27,6 @@ typedef struct basis {
     double *left;    /* [(n_left + 1) x each] q, r and the constant over what the scores' first columns are */
     double *right;   /* [n_right x n_left] */
     double *raw;     /* [n_right x p] */
-    double *shift;   /* [n_right x n_shift] */
     double *inverse; /* [L] */
     double *sum;     /* [width + 1] */
     int each, width; /* n_left and the constant; times n_right */
@@ -54,16 +53,14 @@ static pfx_status make_basis(const pfx_ivm *v, int n_right, basis *b, pfx_err *e
 {
     int L = v->L, m = v->n + 1, k = L + m, p = v->d->p;
     bool constant = v->m.intercept;
-    pfx_idx n_shift = pfx_absorber_n_shift(v->m.a);
     *b = (basis){.each = k + constant, .width = (k + constant) * n_right};
     b->column = pfx_mem_alloc(k, sizeof *b->column, err);
-    b->left = pfx_mem_calloc((pfx_idx)(k + 1) * b->each + n_right * (k + p + n_shift) + L + b->width + 1,
+    b->left = pfx_mem_calloc((pfx_idx)(k + 1) * b->each + n_right * (k + p) + L + b->width + 1,
                              sizeof *b->left, err);
     if (!b->column || !b->left) return PFX_ENOMEM;
     b->right = b->left + (pfx_idx)(k + 1) * b->each;
     b->raw = b->right + (pfx_idx)n_right * k;
-    b->shift = b->raw + (pfx_idx)n_right * p;
-    b->inverse = b->shift + n_right * n_shift;
+    b->inverse = b->raw + (pfx_idx)n_right * p;
     b->sum = b->inverse + L;
     for (int a = 0; a < L; a++)
         b->column[a] = v->z->keep[a], b->inverse[a] = 1 / v->z->R[(pfx_idx)a * (L + 1)];
@@ -79,8 +76,7 @@ static pfx_status make_basis(const pfx_ivm *v, int n_right, basis *b, pfx_err *e
                          .n_left = k,
                          .n_right = n_right,
                          .right = b->right,
-                         .combination = b->raw,
-                         .shift = b->shift};
+                         .combination = b->raw};
     return PFX_OK;
 }
 
@@ -133,7 +129,6 @@ static pfx_status set_right(const pfx_ivm *v, basis *b, pfx_err *err)
         if (v->delicate) continue;
         double *raw = b->raw + (pfx_idx)c * p;
         for (int j = 0; j < k; j++) raw[b->column[j]] = row[j];
-        pfx_absorber_shift(v->m.a, raw, b->shift + c * pfx_absorber_n_shift(v->m.a));
     }
     pfx_mem_free(half);
     return st;

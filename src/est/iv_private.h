@@ -27,7 +27,6 @@ typedef struct pfx_iv_rows {
     int n_left, n_right;
     const double *right;       /* [n_right x n_left] residuals, as combinations of the columns */
     const double *combination; /* [n_right x p] the same of the design's, for whole levels */
-    const double *shift;       /* [n_right x pfx_absorber_n_shift] of these */
 } pfx_iv_rows;
 
 pfx_idx pfx_iv_rows_scratch(const pfx_iv_rows *r);

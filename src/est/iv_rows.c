@@ -68,11 +68,10 @@ pfx_idx pfx_iv_rows_levels(const void *ctx, pfx_idx block, double *e, pfx_idx ld
                            const pfx_idx **start, double *scratch)
 {
     const pfx_iv_rows *r = ctx;
-    pfx_idx n = 0, ld = ((pfx_idx)r->p + 7) / 8 * 8, n_shift = pfx_absorber_n_shift(r->a);
+    pfx_idx n = 0, ld = ((pfx_idx)r->p + 7) / 8 * 8;
     double ssr;
     for (int c = 0; c < r->n_right; c++) {
-        n = pfx_absorber_level_scores(r->a, block, r->combination + (pfx_idx)c * r->p, r->shift + c * n_shift,
-                                      e, ld, scratch, start, &ssr);
+        n = pfx_absorber_level_scores(r->a, block, r->combination + (pfx_idx)c * r->p, e, ld, scratch, start, &ssr);
         for (pfx_idx g = 0; g < n; g++)
             for (int j = 0; j < r->n_left; j++)
                 S[g * lds + (pfx_idx)c * r->n_left + j] = scratch[g * ld + r->column[j]];

@@ -51,7 +51,6 @@ typedef struct pass {
     int p, q;
     bool intercept; /* is a coefficient: its scores are wanted */
     bool levels;    /* every cluster holds whole levels of the eliminated effect: no demeaned rows are needed */
-    double *shift;  /* [pfx_absorber_n_shift] */
     route route[PFX_MAX_MEATS];
     total_meat total[PFX_MAX_MEATS];
     double *open;      /* [PFX_MAX_MEATS][q] */
@@ -218,7 +217,7 @@ static double score_levels(const pass *ps, pfx_idx i, double *rows, double *e, b
         b->n = s->map->levels(s->map->ctx, i, e, b->ld, rows, &b->level, b->spare);
         return ssr;
     }
-    b->n = pfx_absorber_level_scores(s->a, i, s->c, ps->shift, e, b->ld, rows, &b->level, &ssr);
+    b->n = pfx_absorber_level_scores(s->a, i, s->c, e, b->ld, rows, &b->level, &ssr);
     return ssr;
 }
 
@@ -338,9 +337,7 @@ static pfx_status choose_routes(pass *ps, pfx_err *err)
     const pfx_scores *s = ps->s;
     pfx_status st = PFX_OK;
     ps->open = pfx_mem_alloc(PFX_MAX_MEATS * ps->q, sizeof *ps->open, err);
-    ps->shift = pfx_mem_alloc(pfx_absorber_n_shift(s->a), sizeof *ps->shift, err);
-    if (!ps->open || !ps->shift) return PFX_ENOMEM;
-    if (!s->map) pfx_absorber_shift(s->a, s->c, ps->shift);
+    if (!ps->open) return PFX_ENOMEM;
     ps->levels = pfx_absorber_has_levels(s->a) && !s->whiten && (!s->map || s->map->levels);
     for (int m = 0; m < s->n_meats && st == PFX_OK; m++) st = choose_route(ps, m, err);
     /* As many clusters as levels, each level in one of them: one each. */
@@ -541,6 +538,6 @@ pfx_status pfx_scores_run(const pfx_scores *s, pfx_err *err)
     if (st == PFX_OK) st = finish(&ps, err);
     free_buffers(&ps);
     for (int m = 0; m < s->n_meats; m++) pfx_mem_free(ps.total[m].sums);
-    pfx_mem_free(ps.open), pfx_mem_free(ps.shift);
+    pfx_mem_free(ps.open);
     return st;
 }

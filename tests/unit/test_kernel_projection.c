@@ -225,26 +225,23 @@ static void test_level_scores(void **state)
     (void)state;
     enum { L = 72 };
     static double d[MAXN * L], S[MAXN * L], first[MAXN * L], G[5 * L], e[MAXN], first_e[MAXN], c[L];
-    double shift[2][5], sum = 0;
+    double sum = 0;
     pfx_idx start[MAXN + 1];
     int32_t code[MAXN];
     for (int r = 0; r < MAXN; r++) code[r] = (r * 3) % 5;
     for (int i = 0; i < 5 * L; i++) G[i] = test_uniform(9, (uint64_t)i);
     for (int i = 0; i < L; i++) c[i] = test_uniform(10, (uint64_t)i) - 0.5;
     const pfx_k_table t[2] = {{code, NULL, L, G, true}, {code, E, L, G, false}};
-    const double *at[2] = {shift[0], shift[1]};
-    int levels = make_levels(MAXN, start);
+    static const pfx_idx long_levels[] = {5, 25, 57, 90, 95}; /* of 20, 32, 33 and 5 rows */
+    int levels = 0;
     for (int i = 0; i < N_COLUMNS; i++)
-        for (int how = 0; how < 6; how++) EACH_ISA(isa) {
-                int p = columns[i], nt = how >> 1;
+        for (int how = 0; how < 12; how++) EACH_ISA(isa) {
+                int p = columns[i], nt = how % 6 >> 1;
                 const double *w = how & 1 ? W : NULL;
-                for (int j = 0; j < 5; j++) {
-                    shift[0][j] = 0;
-                    for (int k = 0; k < p; k++) shift[0][j] += G[j * L + k] * c[k];
-                    shift[1][j] = shift[0][j];
-                }
+                if (how < 6) levels = make_levels(MAXN, start);
+                else memcpy(start, long_levels, sizeof long_levels), levels = 4;
                 pfx_k_demean(PFX_ISA_PORTABLE, levels, start, p, p + 1, X, w, nt, t, L, d, NULL, NULL, NULL);
-                double ssr = pfx_k_level_scores(isa, levels, start, p, p + 1, X, w, c, nt, t, at, e, L, S);
+                double ssr = pfx_k_level_scores(isa, levels, start, p, p + 1, X, w, c, nt, t, e, L, S);
                 long double want = 0;
                 for (int g = 0; g < levels; g++)
                     for (int k = 0; k < p; k++) {
