@@ -171,7 +171,7 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     if (st == PFX_OK) st = pfx_fit_model(design, o, &fit, err);
     if (st == PFX_OK) st = fit_warn_switching(design, fit, err);
     if (st == PFX_OK)
-        st = fit_warn_staggered(design, fit, pfx_panel_structure(r->panel), &r->warned_staggered, err);
+        st = fit_warn_staggered(design, fit, pfx_panel_structure(r->panel), &r->warned_staggered, o->nth, err);
     pfx_design_free(design);
     return st ? st : keep_fit(r, fit, err);
 }

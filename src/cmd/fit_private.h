@@ -70,7 +70,7 @@ pfx_status fit_compare_notes(const struct pfx_comparison *c, int *n, const char 
 /* One line, once a run, where a regressor is a treatment that units take up in different periods while their effects and
  * the periods' are absorbed. */
 pfx_status fit_warn_staggered(const struct pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel, bool *warned,
-                              pfx_err *err) PFX_MUST;
+                              int nth, pfx_err *err) PFX_MUST;
 pfx_status fit_warn_switching(const struct pfx_design *d, const pfx_fit *f, pfx_err *err) PFX_MUST;
 
 /* Where --save writes: values by row, and effects. */

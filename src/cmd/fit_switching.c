@@ -36,9 +36,9 @@ pfx_status fit_warn_switching(const pfx_design *d, const pfx_fit *f, pfx_err *er
     if (f->n_clusters == 0 || pfx_vcov_is_hac(f->vcov)) return PFX_OK;
     for (int j = 0; j < d->p - 1 && st == PFX_OK; j++) {
         pfx_idx n = -1;
-        if (!was_estimated(f, d->name[j]) || !is_binary(d, j)) continue;
-        st = pfx_switching_clusters(d, d->name[j], &n, err);
-        if (n < 1 || n >= PFX_FEW_SWITCHING) continue;
+        if (!was_estimated(f, d->name[j])) continue;
+        st = pfx_switching_few(d, d->name[j], PFX_FEW_SWITCHING, &n, err);
+        if (n < 1 || n >= PFX_FEW_SWITCHING || !is_binary(d, j)) continue;
         if (few++ < MAX_NAMED)
             pfx_str_addf(&which, "%s%s switches within only %lld", few > 1 ? ", " : "", d->name[j],
                          (long long)n);
@@ -63,14 +63,14 @@ static int absorbed_entry(const pfx_design *d, const char *name)
 }
 
 pfx_status fit_warn_staggered(const pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel, bool *warned,
-                              pfx_err *err)
+                              int nth, pfx_err *err)
 {
     int unit = absorbed_entry(d, panel->unit), time = absorbed_entry(d, panel->time);
     if (*warned || unit < 0 || time < 0) return PFX_OK;
     for (int j = 0; j < d->p - 1; j++) {
         pfx_idx dates = 0;
         if (!was_estimated(f, d->name[j])) continue;
-        pfx_status st = pfx_staggered_dates(d, unit, time, j, &dates, err);
+        pfx_status st = pfx_staggered_dates(d, unit, time, j, nth, &dates, err);
         if (st != PFX_OK) return st;
         if (dates < 2) continue;
         pfx_warn("%s begins in %lld different periods: beside %s and %s effects its coefficient mixes early and late "

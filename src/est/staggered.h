@@ -9,8 +9,8 @@ struct pfx_design;
 /* Column col of d, with the absorbed entries unit and time (by number): *n_dates is the number of different
  * periods in which units change from 0 to 1, where the column has only 0 and 1 and never falls within a unit;
  * else 0. The rows of a unit must come in the order of time, which they do as they are loaded and after a
- * fit. NOMEM. */
-pfx_status pfx_staggered_dates(const struct pfx_design *d, int unit, int time, int col, pfx_idx *n_dates,
+ * fit. nth threads, >= 1. NOMEM. */
+pfx_status pfx_staggered_dates(const struct pfx_design *d, int unit, int time, int col, int nth, pfx_idx *n_dates,
                                pfx_err *err) PFX_MUST;
 
 /* The weights that two-way fixed effects give to the rows with D = 1 in the coefficient of a treatment D,

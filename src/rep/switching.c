@@ -1,6 +1,7 @@
 #include "src/rep/switching.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/est/vcov.h"
@@ -29,7 +30,35 @@ static int column_of(const pfx_design *d, const char *term)
     return -1;
 }
 
-pfx_status pfx_switching_clusters(const pfx_design *d, const char *term, pfx_idx *n, pfx_err *err)
+/* Clusters are counted no further than `enough`, first [levels of f] and switches [clusters] cleared. Rows that lie by
+ * their level, as they do after a fit, need no table of first rows: *sorted is false where they do not, and first was
+ * NULL. */
+static pfx_idx count_switching(const pfx_design *d, int col, const pfx_factor *f, pfx_idx enough, pfx_idx *first,
+                               char *switches, bool *sorted)
+{
+    const int32_t *cluster = d->clusters[0].code;
+    pfx_idx n = 0, at = 0;
+    *sorted = true;
+    for (pfx_idx i = 0; i < d->n && n < enough; i++) {
+        const int32_t level = f->code[i];
+        if (first) {
+            if (first[level] < 0) first[level] = i;
+            at = first[level];
+        } else if (i && level != f->code[i - 1]) {
+            if (level < f->code[i - 1]) {
+                *sorted = false;
+                break;
+            }
+            at = i;
+        }
+        if (switches[cluster[i]] || d->Z[at * d->p + col] == d->Z[i * d->p + col]) continue;
+        switches[cluster[i]] = 1;
+        n++;
+    }
+    return n;
+}
+
+pfx_status pfx_switching_few(const pfx_design *d, const char *term, pfx_idx enough, pfx_idx *n, pfx_err *err)
 {
     int col = column_of(d, term), a = -1;
     *n = -1;
@@ -37,25 +66,28 @@ pfx_status pfx_switching_clusters(const pfx_design *d, const char *term, pfx_idx
     pfx_status st = finest_nested(d, &a, err);
     if (st != PFX_OK || a < 0) return st;
     const pfx_factor *f = &d->absorbed[a].factor, *g = &d->clusters[0];
-    pfx_idx *first = pfx_mem_alloc(f->n_levels, sizeof *first, err);
+    pfx_idx *first = NULL;
+    bool sorted = true;
     char *switches = pfx_mem_calloc(g->n_levels, 1, err);
-    if (!first || !switches) {
+    if (!switches) return PFX_ENOMEM;
+    *n = count_switching(d, col, f, enough, NULL, switches, &sorted);
+    if (!sorted) {
         st = PFX_ENOMEM;
-        goto done;
-    }
-    for (pfx_idx l = 0; l < f->n_levels; l++) first[l] = -1;
-    *n = 0;
-    for (pfx_idx i = 0; i < d->n; i++) {
-        pfx_idx *at = &first[f->code[i]];
-        if (*at < 0) *at = i;
-        if (switches[g->code[i]] || d->Z[*at * d->p + col] == d->Z[i * d->p + col]) continue;
-        switches[g->code[i]] = 1;
-        ++*n;
+        if (!(first = pfx_mem_alloc(f->n_levels, sizeof *first, err))) goto done;
+        for (pfx_idx l = 0; l < f->n_levels; l++) first[l] = -1;
+        memset(switches, 0, (size_t)g->n_levels);
+        *n = count_switching(d, col, f, enough, first, switches, &sorted);
+        st = PFX_OK;
     }
 done:
     pfx_mem_free(first);
     pfx_mem_free(switches);
     return st;
+}
+
+pfx_status pfx_switching_clusters(const pfx_design *d, const char *term, pfx_idx *n, pfx_err *err)
+{
+    return pfx_switching_few(d, term, PTRDIFF_MAX, n, err);
 }
 
 pfx_status pfx_treated_count(const pfx_design *d, const char *term, pfx_treated *out, pfx_err *err)

@@ -16,6 +16,10 @@ enum { PFX_FEW_SWITCHING = 10 };
 pfx_status pfx_switching_clusters(const struct pfx_design *d, const char *term, pfx_idx *n,
                                   pfx_err *err) PFX_MUST;
 
+/* The same, counted no further than `enough`, >= 1: most regressors vary within that many clusters among the first rows. */
+pfx_status pfx_switching_few(const struct pfx_design *d, const char *term, pfx_idx enough, pfx_idx *n,
+                             pfx_err *err) PFX_MUST;
+
 /* How a tested regressor changes: tests by clusters are not to be trusted where few clusters carry it. */
 typedef struct pfx_treated {
     bool binary;         /* two values */

@@ -182,8 +182,17 @@ static void test_switching(void **state)
                 for (pfx_idx j = 0; j < i; j++)
                     if (firm[i] == firm[j] && d->Z[i * d->p + x] != d->Z[j * d->p + x]) seen[code[i]] = 1;
             for (int g = 0; g < 120; g++) want += seen[g];
-            assert_ok(pfx_switching_clusters(d, d->name[x], &n, &err));
-            assert_int_equal(n, want);
+            for (int down = 0; down < 2; down++) { /* the second time in falling order of firms */
+                assert_ok(pfx_switching_clusters(d, d->name[x], &n, &err));
+                assert_int_equal(n, want);
+                for (pfx_idx enough = 1; enough < 12; enough += 5) {
+                    assert_ok(pfx_switching_few(d, d->name[x], enough, &n, &err));
+                    assert_int_equal(n, want < enough ? want : enough);
+                }
+                for (pfx_idx i = 0; i < d->n; i++)
+                    d->absorbed[0].factor.code[i] = (int32_t)d->absorbed[0].factor.n_levels - 1 - firm[i];
+            }
+            n = want;
             compare_treated(d, x, n);
             assert_true(x == 0 || (x == 2 ? n == 0 : n > 0 && n < d->clusters[0].n_levels));
         }
