@@ -27,6 +27,7 @@ test    gnuplot                 -             -             gnuplot-nox         
 test    python3                 -             -             python3                      Python
 test    groff                   -             -             groff                        groff
 test    h5dump                  -             -             hdf5-tools                   HDF5
+test    parallel                -             -             parallel                     parallel
 slurm   slurmctld               -             -             slurm-wlm                    Slurm
 slurm   munged                  -             -             munge                        munge
 TABLE

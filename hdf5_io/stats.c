@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "hdf5_io/fletcher32.h"
 #include "hdf5_io/h5_private.h"
 #include "hdf5_io/panel.h"
 #include "src/base/file.h"
@@ -188,26 +189,40 @@ static bool type_of(hid_t ds, pfx_bag_type *t)
     return i < PFX_BAG_TYPES;
 }
 
+/* Values at .. of an array, a chunk of them as it lies in the file where that can be, else through HDF5's
+ * filters. */
+static pfx_status read_chunk(const pfx_stats *s, const char *where, hid_t ds, const pfx_h5_layout *l,
+                             pfx_bag_type t, pfx_idx at, pfx_idx n, char *to, pfx_err *err)
+{
+    uint32_t sum = 0;
+    if (l->rows > 0 && pfx_h5_read_chunk(ds, l, at, to, &sum) &&
+        (!l->checksum || pfx_fletcher32(pfx_cpu_best(), (size_t)l->rows * l->size, to) == sum))
+        return PFX_OK;
+    return pfx_h5_read_rows(&s->h5, where, ds, memory_type(t), at, n, to, err);
+}
+
 static pfx_status read_array(const pfx_stats *s, const char *name, pfx_bag *b, pfx_err *err)
 {
-    char where[200];
+    char where[200], *data = NULL;
     hid_t ds = H5I_INVALID_HID;
     pfx_idx n = 0;
     pfx_bag_type t = PFX_BAG_U8;
-    void *data = NULL;
     snprintf(where, sizeof where, "arrays/%s", name);
     pfx_status st = pfx_h5_open_rows(&s->h5, where, &ds, &n, err);
     if (st != PFX_OK) return st;
-    if (!type_of(ds, &t))
-        st = pfx_fail(err, PFX_EFORMAT, "%s:/%s: of a type that statistics have not", s->h5.path, where);
-    else if (!(data = pfx_mem_alloc(n, pfx_bag_size(t), err)))
-        st = PFX_ENOMEM;
-    /* Chunk by chunk: the cache of the dataset holds two. */
-    for (pfx_idx at = 0; at < n && st == PFX_OK; at += PFX_H5_CHUNK_ROWS)
-        st = pfx_h5_read_rows(&s->h5, where, ds, memory_type(t), at,
-                              n - at < PFX_H5_CHUNK_ROWS ? n - at : PFX_H5_CHUNK_ROWS,
-                              (char *)data + (size_t)at * pfx_bag_size(t), err);
-    if (ds >= 0) H5Dclose(ds);
+    if (!type_of(ds, &t)) {
+        H5Dclose(ds);
+        return pfx_fail(err, PFX_EFORMAT, "%s:/%s: of a type that statistics have not", s->h5.path, where);
+    }
+    pfx_h5_layout l = pfx_h5_chunk_layout(ds, memory_type(t));
+    pfx_idx step = l.rows > 0 ? l.rows : PFX_H5_CHUNK_ROWS, chunks = (n + step - 1) / step;
+    size_t size = pfx_bag_size(t);
+    /* A chunk is read whole, and its checksum behind it. */
+    if (!(data = pfx_mem_alloc(chunks * step + 8, size, err))) st = PFX_ENOMEM;
+    for (pfx_idx at = 0; at < n && st == PFX_OK; at += step)
+        st =
+            read_chunk(s, where, ds, &l, t, at, n - at < step ? n - at : step, data + (size_t)at * size, err);
+    H5Dclose(ds);
     if (st == PFX_OK) return pfx_bag_add(b, name, t, n, data, err);
     pfx_mem_free(data);
     return st;

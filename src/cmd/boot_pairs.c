@@ -107,7 +107,7 @@ static pfx_status pairs_ready(rep_run *r, pfx_err *err)
     pfx_status st = PFX_OK;
     if (!(s->full_se = pfx_mem_alloc(r->n_terms, sizeof *s->full_se, err))) return PFX_ENOMEM;
     spare_bca(r, s);
-    /* For the summary and for /fit, which may be there. */
+    /* Jackknife and standard errors are for the summary and for /fit, which may be there. */
     if (s->ci[PFX_CI_BCA] && !r->fit_json)
         st = pfx_jackknife_run(r->stat, (int)r->o->common.threads, isa, &s->jack, err);
     if (st == PFX_OK)
@@ -119,7 +119,7 @@ static pfx_status pairs_ready(rep_run *r, pfx_err *err)
                                                    .nth = (int)r->o->common.threads,
                                                    .all = r->all},
                               &s->pairs, err);
-    return st == PFX_OK ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
+    return st == PFX_OK && !r->fit_json ? pfx_pairs_full(s->pairs, s->full_se, err) : st;
 }
 
 static pfx_status pairs_prepare(rep_run *r, pfx_design *design, pfx_err *err)

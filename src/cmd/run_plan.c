@@ -194,7 +194,7 @@ static pfx_status crew_result(const crew *c, pfx_idx n, pfx_err *err)
 /* A shard that fails lets those that run end; no other is begun. */
 static pfx_status run_crew(const plan_run *r, crew *c, pfx_err *err)
 {
-    const struct timespec wait = {.tv_nsec = 5000000};
+    const struct timespec wait = {.tv_nsec = 1000000};
     pfx_status st = PFX_OK;
     for (;;) {
         bool stop = st != PFX_OK || c->failed != 0 || pfx_stop_requested();

@@ -147,6 +147,7 @@ static pfx_status walk_sizes(pfx_placebo *p, pfx_bag *b, pfx_err *err)
     }
     STEP(pfx_bag_flag(b, "p_std_error", &p->std_error, err));
     STEP(pfx_bag_flag(b, "p_one_to_one", &p->one_to_one, err));
+    STEP(pfx_bag_flag(b, "p_unit_is_cell", &p->unit_is_cell, err));
     STEP(pfx_bag_flag(b, "p_coupled", &p->coupled, err));
     STEP(pfx_bag_real(b, "p_ssc", &p->ssc, err));
     STEP(pfx_bag_real(b, "p_work", &p->work, err));

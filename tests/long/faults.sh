@@ -44,7 +44,32 @@ each() {
     echo "$kind: $((k - 1)) steps: $*"
 }
 
+# A plan and its statistics: both, or neither. Its seconds differ from run to run, so that files are not compared.
+each_plan() {
+    k=0
+    while :; do
+        k=$((k + 1))
+        what="$1:$k: plan"
+        PANELFX_FAULT=$1:$k "$P" plan boot "$dir/panel.h5" 'y ~ x + z | firm + year' --coef x --method pairs --reps 300 --shards 3 \
+            -o "$dir/out/p.yaml" --threads 2 --quiet >"$dir/stdout" 2>"$dir/stderr"
+        code=$?
+        [ $code = 0 ] && break
+        [ $code = 1 ] || fault "$what: exit $code: $(cat "$dir/stderr")"
+        # After the last step, the folder's, the plan has its name.
+        case $(ls "$dir/out" | tr '\n' ' ') in '' | 'p.stats.h5 p.yaml ' | 'p.yaml ') ;; *) fault "$what: left $(ls "$dir/out")" ;; esac
+        rm -f "$dir/out"/*
+    done
+    [ "$(ls "$dir/out" | tr '\n' ' ')" = "p.stats.h5 p.yaml " ] || fault "$what: gave $(ls "$dir/out")"
+    rm -f "$dir/out"/*
+    echo "$1: $((k - 1)) steps: plan"
+}
+ok "$P" plan boot "$dir/panel.h5" 'y ~ x + z | firm + year' --coef x --method pairs --reps 300 --shards 3 -o "$dir/p.yaml" \
+    --shard-files "$dir/out/%k.h5"
+
 for kind in alloc write; do
+    each_plan $kind
+    each $kind run-plan "$dir/p.yaml" --shard 2
+    each $kind boot "$dir/panel.h5" 'y ~ x + z | firm + year' --coef x --reps 300 -o "$dir/out/d.h5"
     each $kind import "$dir/panel.csv" -o "$dir/out/p.h5" --unit firm --time year --types none=numeric
     each $kind import "$dir/shuffled.csv" -o "$dir/out/p.h5" --unit firm --time year --memory 64M
     each $kind simulate -o "$dir/out/p.h5" --firms 40 --years 4 --vars EXPY,IDC,ownership
