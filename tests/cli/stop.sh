@@ -38,7 +38,7 @@ for method in pairs "wild --weights-type webb"; do
     start --method $method --threads 2 -o d.h5
     drawing 1
     stop TERM
-    holds "stopped by signal 15 after 0 of $reps replicates, kept in d.h5.part; run again with --resume" stderr
+    grep -q "stopped by signal 15 after [0-9]* of $reps replicates, kept in d.h5.part; run again with --resume" stderr || fault "$(cat stderr)"
     go_on --method $method
 done
 
