@@ -214,3 +214,26 @@ void slow_sandwich(const twin *t, int p, const real *X, const real *e, real fact
     free(M);
     free(AM);
 }
+
+real slow_effective_df(int l, const real *S, const real *Qzz, real x)
+{
+    real A[64] = {0}, v[8], y[8], trace = 0, square = 0, most = 0;
+    for (int a = 0; a < l; a++)
+        for (int b = 0; b < l; b++)
+            for (int c = 0; c < l; c++) A[a * l + b] += S[a * l + c] * Qzz[c * l + b];
+    for (int a = 0; a < l; a++) {
+        v[a] = 1 + a;
+        trace += A[a * l + a];
+        for (int b = 0; b < l; b++) square += A[a * l + b] * A[b * l + a];
+    }
+    for (int step = 0; step < 2000; step++) {
+        most = 0;
+        for (int a = 0; a < l; a++) {
+            y[a] = 0;
+            for (int b = 0; b < l; b++) y[a] += A[a * l + b] * v[b];
+            most = fmaxl(most, fabsl(y[a]));
+        }
+        for (int a = 0; a < l; a++) v[a] = y[a] / most;
+    }
+    return trace * trace * (1 + 2 * x) / (square + 2 * x * trace * most);
+}
