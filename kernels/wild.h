@@ -10,7 +10,7 @@
 
 enum {
     PFX_WILD_SIGNS = 1024, /* clusters whose signs come from eight blocks of the stream, a bit each */
-    PFX_WILD_DIGITS = 128, /* clusters whose digits do, four to a word */
+    PFX_WILD_DIGITS = 256, /* clusters whose digits do, eight to a word */
     PFX_WILD_TABLE = 128   /* rows of a table: patterns of eight signs, up to the sign of all */
 };
 
@@ -19,9 +19,9 @@ enum {
 void pfx_k_wild_signs(pfx_isa isa, uint64_t seed, uint32_t purpose, uint64_t replicate, pfx_idx c,
                       uint64_t out[16]);
 
-/* Digits 0..5 of clusters 128 c .. 128 c + 127, exactly uniform. Word w = g / 4 of the stream holds those of
- * four clusters, the first highest (multiply by 6, take what passes 2^32); one that would favour some is
- * refused (3e-7 of them), and the word in its place of block 2^31 + n 2^24 + w / 4, n = 0, 1, .. is taken
+/* Digits 0..5 of clusters 256 c .. 256 c + 255, exactly uniform. Word w = g / 8 of the stream holds those of
+ * eight clusters, the first highest (multiply by 6, take what passes 2^32); one that would favour some is
+ * refused (4e-5 of them), and the word in its place of block 2^31 + n 2^24 + w / 4, n = 0, 1, .. is taken
  * instead. */
 void pfx_k_wild_digits(pfx_isa isa, uint64_t seed, uint32_t purpose, uint64_t replicate, pfx_idx c,
                        uint8_t *out);

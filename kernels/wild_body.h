@@ -1,6 +1,6 @@
 /* Bodies of the kernels of the wild bootstrap, compiled once for each ISA. */
 #include <string.h>
-#include "kernels/philox.h"
+#include "kernels/log.h"
 #include "kernels/replicate.h"
 #include "kernels/turn.h"
 #include "kernels/wild.h"
@@ -21,19 +21,17 @@ void PFX_K(pfx_k_wild_signs)(uint64_t seed, uint32_t purpose, uint64_t replicate
     pfx_philox_in_order(w, out);
 }
 
-enum { SIX4 = 6 * 6 * 6 * 6, UNFAIR = (UINT64_C(1) << 32) % SIX4 };
+enum { SIX8 = 6 * 6 * 6 * 6 * 6 * 6 * 6 * 6, UNFAIR = (UINT64_C(1) << 32) % SIX8 };
 
 /* The digits of one word, lowest byte first. */
 PFX_INLINE u8x digits_of(u8x u, uint32_t *refused)
 {
     const u8x six = u8x_set1(6);
     u8x x = u8x_mul(u, six), d = u8x_high(x);
-    uint64_t shift = 1;
     PFX_UNROLL
-    for (int i = 1; i < 4; i++) {
+    for (int i = 1; i < 8; i++) {
         x = u8x_mul(x, six); /* of the low half alone */
-        shift <<= 8;
-        d = u8x_xor(d, u8x_mul(u8x_high(x), u8x_set1(shift)));
+        d = u8x_xor(d, u8x_left(u8x_high(x), 8 * i));
     }
     *refused = u8x_less(u8x_low(x), u8x_set1(UNFAIR));
     return d;
@@ -45,7 +43,7 @@ static void draw_again(uint64_t seed, uint32_t purpose, uint64_t replicate, uint
         uint32_t u[4];
         pfx_rng_block(seed, purpose, replicate, (UINT32_C(1) << 31) + (n << 24) + word / 4, u);
         uint64_t x = u[word % 4];
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 8; i++) {
             x = (uint32_t)x * UINT64_C(6);
             out[i] = (uint8_t)(x >> 32);
         }
@@ -57,21 +55,22 @@ void PFX_K(pfx_k_wild_digits)(uint64_t seed, uint32_t purpose, uint64_t replicat
 {
     u8x w[4];
     uint32_t refused[4], any = 0;
-    uint64_t packed[16];
+    uint64_t eight[4][8];
     pfx_philox8(seed, purpose, replicate, (uint32_t)(8 * c), w);
     PFX_UNROLL
     for (int i = 0; i < 4; i++) {
-        w[i] = digits_of(w[i], &refused[i]);
+        u8x_store(eight[i], digits_of(w[i], &refused[i]));
         any |= refused[i];
     }
-    pfx_philox_in_order(w, packed);
-    memcpy(out, packed,
-           sizeof packed); /* x86-64 is little-endian, and so is every machine that this builds on */
+    for (int l = 0; l < 8; l++)
+        for (int i = 0; i < 4; i++)
+            memcpy(out + 8 * (4 * l + i), &eight[i][l],
+                   8); /* x86-64 is little-endian, and so is every machine that this builds on */
     if (!any) return;
     for (int i = 0; i < 4; i++)
         for (int l = 0; l < 8; l++)
             if (refused[i] >> l & 1)
-                draw_again(seed, purpose, replicate, (uint32_t)(32 * c + 4 * l + i), out + 4 * (4 * l + i));
+                draw_again(seed, purpose, replicate, (uint32_t)(32 * c + 4 * l + i), out + 8 * (4 * l + i));
 }
 
 void PFX_K(pfx_k_wild_tables)(pfx_idx n, pfx_idx ld, const double *S, double *T)

@@ -99,15 +99,15 @@ void pfx_wild_draw(const pfx_wild *w, uint64_t seed, pfx_idx replicate, double *
             v[g] = x & 1 ? 1 : -1;
             break;
         case PFX_WILD_WEBB:
-            pfx_rng_block(seed, PFX_RNG_WILD, (uint64_t)replicate, (uint32_t)(g / 16), word);
+            pfx_rng_block(seed, PFX_RNG_WILD, (uint64_t)replicate, (uint32_t)(g / 32), word);
             for (uint32_t again = 0;; again++) {
-                const uint32_t all = word[g / 4 % 4];
-                if ((uint32_t)(all * UINT64_C(1296)) >= (UINT64_C(1) << 32) % 1296) break;
+                const uint32_t all = word[g / 8 % 4];
+                if ((uint32_t)(all * UINT64_C(1679616)) >= (UINT64_C(1) << 32) % 1679616) break;
                 pfx_rng_block(seed, PFX_RNG_WILD, (uint64_t)replicate,
-                              UINT32_C(0x80000000) + (again << 24) + (uint32_t)(g / 16), word);
+                              UINT32_C(0x80000000) + (again << 24) + (uint32_t)(g / 32), word);
             }
-            x = word[g / 4 % 4] * UINT64_C(1296) >> 32; /* the four digits, the first highest */
-            for (pfx_idx i = g % 4; i < 3; i++) x /= 6;
+            x = word[g / 8 % 4] * UINT64_C(1679616) >> 32; /* the eight digits, the first highest */
+            for (pfx_idx i = g % 8; i < 7; i++) x /= 6;
             v[g] = copysign(sqrt(fabs(six[x % 6])), six[x % 6]);
             break;
         case PFX_WILD_MAMMEN:
