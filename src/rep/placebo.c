@@ -43,6 +43,18 @@ static void drop_rows(pfx_placebo *p)
     p->cell_rows = p->cell_start = NULL;
 }
 
+/* Where rows are projected: what the threads need of them. */
+static pfx_status check_bytes(const pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
+{
+    double bytes = (double)pfx_placebo_lay_out(p, NULL).bytes * in->nth;
+    if (in->max_bytes <= 0 || bytes <= in->max_bytes) return PFX_OK;
+    return pfx_fail(err, PFX_ENOMEM,
+                    "effects cross the clusters: the drawn regressors of %lld rows on %d threads need %.0f "
+                    "MiB, more than "
+                    "--memory leaves (%.0f); give more, or fewer --threads",
+                    (long long)p->rows->n, in->nth, bytes / 0x1p20, in->max_bytes / 0x1p20);
+}
+
 static pfx_status build(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
 {
     const pfx_placebo_rows_options ro = {.n_drawn = in->n_drawn,
@@ -62,8 +74,9 @@ static pfx_status build(pfx_placebo *p, const pfx_placebo_in *in, pfx_err *err)
     p->rows->weight = NULL;
     if ((st = pfx_placebo_cells(p, in, err)) != PFX_OK) return st;
     if (p->rows->all) {
-        if ((st = pfx_placebo_cross_create(p, in, err)) == PFX_OK) place_entry(p);
-        return st;
+        if ((st = pfx_placebo_cross_create(p, in, err)) != PFX_OK) return st;
+        place_entry(p);
+        return check_bytes(p, in, err);
     }
     place_entry(p);
     p->work = (double)p->most * (double)p->ld * (p->std_error ? 2 : 1);

@@ -481,6 +481,29 @@ static void test_allocations(void **state)
     (void)state;
     fail_allocations(false);
     fail_allocations(true);
+    /* Projected rows take memory in each thread. */
+    const setting s = {200, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0, true};
+    world w = placebo_world_new(s);
+    for (double bytes = 1e5; bytes <= 5e8; bytes *= 5000) {
+        pfx_err err = {0};
+        pfx_placebo *p = NULL;
+        const pfx_placebo_in in = {.d = w.d,
+                                   .assign = &w.in,
+                                   .n_drawn = 1,
+                                   .drawn = (const char *const[]){"x0"},
+                                   .factor = w.factor,
+                                   .tol = 1e-10,
+                                   .maxiter = 100,
+                                   .nth = 1,
+                                   .ssc = 1,
+                                   .max_bytes = bytes,
+                                   .cross = true};
+        pfx_status st = pfx_placebo_create(&in, w.assign, &p, &err);
+        assert_int_equal(st, bytes < 1e6 ? PFX_ENOMEM : PFX_OK);
+        if (st != PFX_OK) assert_non_null(strstr(err.msg, "--memory"));
+        pfx_placebo_free(p);
+    }
+    placebo_world_free(&w);
 }
 
 int main(void)

@@ -6,6 +6,8 @@
 /* Rows of the world that a specification has, and their factors numbered anew. */
 typedef struct part {
     pfx_idx n;
+    bool split; /* no firm effects; firm 9 lies in two clusters, so that cells are as many as units though one
+                   has none */
     pfx_idx *at;          /* [n] row of the world */
     int32_t *firm, *year; /* [n] as the world numbers them */
     double *Z;            /* [n x p] */
@@ -25,11 +27,14 @@ static void renumber(pfx_idx n, const int32_t *from, int32_t *to, pfx_idx *level
 
 static pfx_design *make_design(const part *q, int p)
 {
-    int32_t *code = malloc((size_t)q->n * sizeof *code);
+    int32_t *code = malloc((size_t)q->n * sizeof *code), *cluster = calloc((size_t)q->n, sizeof *cluster);
     pfx_idx levels;
     pfx_design *d = ref_design_new(q->n, p, q->Z, false);
-    renumber(q->n, q->firm, code, &levels);
-    ref_add_effect(d, "firm", levels, code);
+    for (pfx_idx i = 0; i < q->n; i++)
+        cluster[i] = q->split && q->firm[i] == 9 && q->year[i] >= 3 ? MAX_UNITS - 1 : q->firm[i];
+    renumber(q->n, cluster, code, &levels);
+    if (!q->split) ref_add_effect(d, "firm", levels, code);
+    free(cluster);
     ref_add_cluster(d, "firm", levels, code);
     renumber(q->n, q->year, code, &levels);
     ref_add_effect(d, "year", levels, code);
@@ -37,15 +42,17 @@ static pfx_design *make_design(const part *q, int p)
     return d;
 }
 
-static part take_part(const world *w)
+static part take_part(const world *w, bool split)
 {
     pfx_idx n = w->a.n;
-    part q = {.at = malloc((size_t)n * sizeof *q.at),
+    part q = {.split = split,
+              .at = malloc((size_t)n * sizeof *q.at),
               .firm = malloc((size_t)n * sizeof *q.firm),
               .year = malloc((size_t)n * sizeof *q.year),
               .Z = malloc((size_t)(n * w->a.p) * sizeof *q.Z)};
     for (pfx_idx i = 0; i < n; i++) {
-        if (w->a.firm[i] % 11 == 3 || test_uniform(91, (uint64_t)i) > 0.85) continue;
+        if (split ? w->a.firm[i] == 7 : w->a.firm[i] % 11 == 3 || test_uniform(91, (uint64_t)i) > 0.85)
+            continue;
         memcpy(q.Z + q.n * w->a.p, w->a.Z + i * w->a.p, (size_t)w->a.p * sizeof *q.Z);
         q.firm[q.n] = w->a.firm[i];
         q.year[q.n] = w->a.year[i];
@@ -65,12 +72,12 @@ static void check_draw(const world *w, part *q, const double *treatment, double 
     pfx_fit_free(f);
 }
 
-static void compare_part(pfx_placebo_scheme scheme, bool cross)
+static void compare_part(pfx_placebo_scheme scheme, bool cross, bool split)
 {
     enum { REPS = 30 };
     const setting s = {200, FIRM | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, scheme, 1, 0, 0, false};
     world w = placebo_world_new(s);
-    part q = take_part(&w);
+    part q = take_part(&w, split);
     pfx_err err = {0};
     pfx_placebo *p = NULL;
     double *ones = malloc((size_t)q.n * sizeof *ones), *treatment = malloc((size_t)w.a.n * sizeof *treatment);
@@ -94,7 +101,7 @@ static void compare_part(pfx_placebo_scheme scheme, bool cross)
                                .std_error = true,
                                .ssc = 1,
                                .cross = cross};
-    assert_true(q.d->clusters[0].n_levels < w.n_units);
+    assert_int_equal(q.d->clusters[0].n_levels == w.n_units, split);
     assert_ok(pfx_placebo_create(&pi, w.assign, &p, &err));
     assert_ok(pfx_placebo_own(p, own, &err));
     check_draw(&w, &q, w.treatment, own[PFX_DRAW_ESTIMATE], own[PFX_DRAW_STD_ERROR]);
@@ -120,9 +127,10 @@ static void compare_part(pfx_placebo_scheme scheme, bool cross)
 static void test_parts(void **state)
 {
     (void)state;
-    compare_part(PFX_PLACEBO_PERMUTE, false);
-    compare_part(PFX_PLACEBO_RANDOM_DATE, false);
-    compare_part(PFX_PLACEBO_PERMUTE, true);
+    compare_part(PFX_PLACEBO_PERMUTE, false, false);
+    compare_part(PFX_PLACEBO_RANDOM_DATE, false, false);
+    compare_part(PFX_PLACEBO_PERMUTE, true, false);
+    compare_part(PFX_PLACEBO_PERMUTE, false, true);
 }
 
 int main(void)
