@@ -48,7 +48,7 @@ static pfx_status take_rows(pfx_refit *f, int first, pfx_err *err)
     for (pfx_idx r = 0; r < f->n; r++) {
         f->cluster[r] = d->clusters[0].code[f->row[r]];
         if (d->w) f->w[r] = d->w[f->row[r]];
-        memcpy(f->Q + r * f->p, f->in.Q + f->row[r] * f->p, (size_t)f->p * sizeof *f->Q);
+        if (f->p) memcpy(f->Q + r * f->p, f->in.Q + f->row[r] * f->p, (size_t)f->p * sizeof *f->Q);
     }
     return pfx_factor_nested(d->n, e, &d->clusters[0], 1, &f->nested, err);
 }
