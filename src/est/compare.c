@@ -58,7 +58,7 @@ static pfx_status stack_effect(const stack *s, int e, pfx_absorbed *to)
     to->slope = pfx_mem_calloc(n_slopes, sizeof *to->slope, s->err);
     to->slope_name = pfx_mem_calloc(n_slopes, sizeof *to->slope_name, s->err);
     if (!to->factor.name || !to->factor.code || !to->slope || !to->slope_name) return PFX_ENOMEM;
-    for (; to->n_slopes < n_slopes; to->n_slopes++) {
+    for (; first && to->n_slopes < n_slopes; to->n_slopes++) {
         to->slope_name[to->n_slopes] = pfx_mem_strdup(first->slope_name[to->n_slopes], s->err);
         to->slope[to->n_slopes] = pfx_mem_alloc(s->out->n, sizeof(double), s->err);
         if (!to->slope_name[to->n_slopes] || !to->slope[to->n_slopes]) {
