@@ -238,7 +238,8 @@ static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p
     char *stats = stats_name(o->output, err);
     if (!stats) return PFX_ENOMEM;
     pfx_status st = PFX_OK;
-    if (!o->common.force && access(stats, F_OK) == 0)
+    bool was = access(stats, F_OK) == 0;
+    if (!o->common.force && was)
         st = pfx_fail(err, PFX_EUSAGE, "%s exists; give --force to replace it", stats);
     for (int i = 1; i < w->n_inner && st == PFX_OK; i++) st = pfx_out_spare(stats, w->inner_argv[i], err);
     if (st == PFX_OK) st = measure(w, p, stats, o->common.force, err);
@@ -248,7 +249,7 @@ static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p
     if (st == PFX_OK && written) measure_shard(w, p, stats);
     pfx_log_setup(o->common.quiet, (pfx_progress_mode)o->common.progress);
     if (st == PFX_OK) st = write_plan(o, p, err);
-    if (st != PFX_OK && written) (void)unlink(stats);
+    if (st != PFX_OK && (written || !was)) (void)unlink(stats); /* it may have its name where only the folder failed */
     pfx_mem_free(stats);
     return st;
 }
