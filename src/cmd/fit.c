@@ -127,7 +127,8 @@ static pfx_status plan_stream(fit_run *r, const pfx_dataset_options *d, fit_need
 {
     size_t memory = r->o.common.memory;
     r->stream = (fit_stream){
-        .panel = r->panel, .formula = r->formula, .data = *d, .memory = memory, .in_memory = need->bytes};
+        .panel = r->panel, .formula = r->formula, .data = *d, .memory = memory, .in_memory = need->bytes,
+        .leaves_out = pfx_vcov_leaves_out(r->vcov.type)};
     r->streamed = true;
     pfx_status st = fit_predict_stream(&r->stream, need, err);
     if (st) return st;
@@ -373,6 +374,7 @@ static pfx_status fit_run_command(int argc, char **argv, pfx_err *err)
     if ((st = fit_choose_vcov(&r.o, pfx_panel_structure(r.panel), &r.vcov, err))) goto done;
     if ((st = load(&r, err)) || r.o.estimate) goto done;
     if ((st = fit_all(&r, err))) goto done;
+    fit_stream_close(&r.stream); /* one reader of the panel at a time */
     /* The table first: where it cannot be printed no file is left. */
     if ((st = report(&r, err))) goto done;
     st = fit_save_write(&r.save, r.panel, r.n_fits, r.fits, r.o.common.force, err);

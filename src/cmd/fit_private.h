@@ -114,6 +114,7 @@ typedef struct fit_stream {
     size_t memory;    /* allowed */
     pfx_idx first_rows; /* of the panel that are read, 0: all */
     double in_memory; /* bytes the fit would need if the rows lay in memory */
+    bool leaves_out;           /* the variance needs statistics of whole clusters */
     struct fit_opened *opened; /* the model in hand; NULL: none */
 } fit_stream;
 void fit_stream_close(fit_stream *f);

@@ -47,6 +47,7 @@ static pfx_status open_stream(const fit_stream *f, int m, fit_opened *s, pfx_err
         s->source = pfx_watch_source(&s->watch, s->source);
         st = pfx_dataset_stream_open(&s->source, &s->one, 0, &f->data, WINDOW_ROWS, f->memory, &s->stream, &why, err);
     }
+    if (st == PFX_OK && !why && f->leaves_out) why = "CRV3, CV3J and CR2 have to keep rows";
     if (st == PFX_OK && why)
         st = pfx_fail(err, PFX_ENOMEM,
                       "%s: %s needs about %.0f MiB and --memory allows %.0f MiB; it cannot be streamed: %s; give more "

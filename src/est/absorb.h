@@ -55,6 +55,9 @@ double pfx_absorber_weight(const pfx_absorber *a);
  *     rewind; while (next, more) for each group */
 pfx_status pfx_absorber_rewind(pfx_absorber *a, pfx_err *err) PFX_MUST;
 pfx_status pfx_absorber_next(pfx_absorber *a, bool *more, pfx_err *err) PFX_MUST;
+/* First row of the window, counted from the first of all, and the rows of its groups. */
+pfx_idx pfx_absorber_row0(const pfx_absorber *a);
+pfx_idx pfx_absorber_n_rows(const pfx_absorber *a);
 pfx_idx pfx_absorber_n_groups(const pfx_absorber *a);
 /* Blocks block0 .. block1 - 1 of a group. */
 void pfx_absorber_group(const pfx_absorber *a, pfx_idx group, pfx_idx *block0, pfx_idx *block1);
@@ -86,7 +89,7 @@ pfx_status pfx_absorber_project(pfx_absorber *a, int m, const double *X, double 
 
 /* Coefficients of the absorbed effects for residual-plus-effects r [n] = y - X b (in the design's row order):
  * for each effect of info, alpha[e] [levels]; for two effects normalised as fixest (the first level of the
- * second and further effects in each component is 0). */
+ * second and further effects in each component is 0). Of a streamed design only where it is `whole`. */
 pfx_status pfx_absorber_effects(pfx_absorber *a, const double *r, double **alpha, pfx_err *err) PFX_MUST;
 /* The same from their right-hand sides: D'WD alpha = sums, sums [effects of info][levels], for effects without slopes;
  * solvable ones (of any r, sums = D'Wr is). Normalised in no way. USAGE: an effect has slopes. */

@@ -139,11 +139,12 @@ pfx_status pfx_absorber_effects(pfx_absorber *a, const double *r, double **alpha
     const pfx_design *d = a->d;
     pfx_status st = PFX_ENOMEM;
     double *gamma = pfx_mem_calloc(a->q * LD, sizeof *gamma, err);
-    double *u = pfx_mem_alloc(a->n, sizeof *u, err);
+    double *u = pfx_mem_alloc(d->n, sizeof *u, err);
     double **slope = pfx_mem_calloc(a->n_basis, sizeof *slope, err);
 
     if (!gamma || !u || !slope) goto done;
     if (a->q > 0 && (st = solve_rest(a, r, gamma, err)) != PFX_OK) goto done;
+    if ((st = pfx_absorb_all_codes(a, err)) != PFX_OK) goto done;
     for (int e = 0; e < a->info.n_effects; e++)
         memset(alpha[e], 0, (size_t)a->info.levels[e] * sizeof **alpha);
     take_off(a, r, gamma, u);

@@ -40,6 +40,7 @@ struct pfx_absorber {
     /* Blocks of rows, and fixed groups of group_blocks blocks for partial sums. */
     pfx_idx n_blocks, max_rows, n_groups, group_blocks;
     pfx_idx cap_blocks;
+    pfx_idx row0;               /* first row of the window, among all rows */
     bool opened;                /* the one window of a design in memory was handed out */
     bool last;                  /* no window of a stream comes after this one */
     pfx_idx *block_row;         /* [n_blocks + 1] */
@@ -70,7 +71,7 @@ struct pfx_absorber {
 
 /* A matrix of rows to be projected, and how far it has got: the design's Z, or one column of residuals. */
 typedef struct pfx_absorb_view {
-    const double *X;            /* [n x p] row-major; NULL: the design's Z, window by window */
+    const double *X;            /* [n x p] row-major, of all windows; NULL: the design's Z, window by window */
     const double *origin;       /* [p] its first row */
     int p;
     pfx_idx ld;                 /* p in whole lanes */
@@ -92,6 +93,8 @@ pfx_status pfx_absorb_layout(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_window.c: cut the window into blocks; rows of a block at most. */
 #define PFX_ABSORB_LONG_ROWS 4096
 pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err) PFX_MUST;
+/* The codes of a stream's rows, of all of them, in the place of a window's; no block, and no Z. */
+pfx_status pfx_absorb_all_codes(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_basis.c */
 pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
 /* absorb_pass.c. fill: one block's rows less eliminated and other effects, out [rows x ldo]; with level means alone,

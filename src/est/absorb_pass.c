@@ -22,7 +22,7 @@
 
 static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a->d->w ? a->d->w + row : NULL; }
 
-static const double *rows_of(const pfx_absorber *a, const pfx_absorb_view *v) { return v->X ? v->X : a->d->Z; }
+static const double *rows_of(const pfx_absorber *a, const pfx_absorb_view *v) { return v->X ? v->X + a->row0 * v->p : a->d->Z; }
 
 static pfx_idx block_rows(const pfx_absorber *a, pfx_idx b) { return a->block_row[b + 1] - a->block_row[b]; }
 

@@ -154,6 +154,7 @@ static pfx_status next_window(pfx_absorber *a, pfx_err *err)
     pfx_idx keep = a->n - (a->n_blocks > 0 ? a->block_row[a->n_blocks] : 0);
 
     a->n_groups = 0;
+    a->row0 += a->n - keep;
     while (a->n_groups == 0 && !a->last) {
         pfx_status st = s->next(s->ctx, keep, &a->n, &a->last, err);
         if (st == PFX_OK) st = find_levels(a, err);
@@ -174,7 +175,7 @@ pfx_status pfx_absorber_rewind(pfx_absorber *a, pfx_err *err)
 {
     a->opened = a->last = false;
     if (!a->d->stream) return PFX_OK;
-    a->n = a->n_blocks = a->n_groups = 0;
+    a->n = a->n_blocks = a->n_groups = a->row0 = 0;
     a->max_rows = PFX_ABSORB_LONG_ROWS;
     return a->d->stream->rewind(a->d->stream->ctx, err);
 }
@@ -192,6 +193,19 @@ pfx_status pfx_absorber_next(pfx_absorber *a, bool *more, pfx_err *err)
     a->opened = true;
     return st;
 }
+
+pfx_status pfx_absorb_all_codes(pfx_absorber *a, pfx_err *err)
+{
+    if (!a->d->stream) return PFX_OK;
+    pfx_status st = pfx_absorber_rewind(a, err);
+    a->n = a->d->n;
+    if (st == PFX_OK) st = find_levels(a, err);
+    return st == PFX_OK ? find_rest(a, err) : st;
+}
+
+pfx_idx pfx_absorber_row0(const pfx_absorber *a) { return a->row0; }
+
+pfx_idx pfx_absorber_n_rows(const pfx_absorber *a) { return a->n_blocks > 0 ? a->block_row[a->n_blocks] : 0; }
 
 pfx_idx pfx_absorber_n_groups(const pfx_absorber *a) { return a->n_groups; }
 

@@ -274,7 +274,7 @@ static void run_chunk(void *ctx, pfx_idx k, int thread)
         pfx_idx n = b.n;
         if (n == 0) continue;
         c->ssr += ps->levels ? score_levels(ps, i, rows, e, &b) : demean_rows(ps, i, rows, e, &b);
-        if (s->resid) memcpy(s->resid + b.row0, e, (size_t)n * sizeof *e);
+        if (s->resid) memcpy(s->resid + pfx_absorber_row0(s->a) + b.row0, e, (size_t)n * sizeof *e);
         take_block(ps, &b, c);
     }
 }

@@ -63,8 +63,8 @@ void pfx_dataset_cluster_levels(const pfx_dataset *ds, int c, const pfx_design *
 /* The design of a model whose rows stay in the source. Every pass of its walk (design.h) reads the source from the
  * start and keeps windows of at least window_rows rows (0: a block of the source). Where effects are the panel's unit and
  * at most one other of few levels, with numeric terms and no --by, no array is as long as the panel has rows or units.
- * Other models keep the codes of all rows, 4 bytes a row and factor, and weights in memory, and learn them in a pass of
- * their own. Slopes of units and two cluster variables cannot be streamed: then *out is NULL and *why says why.
+ * Other models, and those that want rows, keep the codes of all rows, 4 bytes a row and factor, and weights in memory, and
+ * learn them in a pass of their own. Slopes of units and two cluster variables cannot be streamed: then *out is NULL and *why says why.
  * Uses up to max_bytes (0: no bound) of the allocator's account, else NOMEM names what is needed.
  * The rows are those of pfx_dataset_design. A first pass that finds a level of the other effect with one row, or many
  * levels, fails, and `again` is true: ask for the design again and start anew. src, f and the options' texts must outlive

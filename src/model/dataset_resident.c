@@ -7,16 +7,20 @@
 
 /* ---- what the rows teach, once ---- */
 
+/* Of a row whose residual, fitted value and effects are kept, with the labels that they are written with. */
+#define SAVED_BYTES 48
+
 /* Bytes of a row beside its values: codes, weights, its number in the panel while the sample is chosen. */
-static double bytes_per_row(const pfx_dataset *ds)
+static double bytes_per_row(const pfx_dataset_stream *s)
 {
+    const pfx_dataset *ds = s->ds;
     double copies = ds->by >= 0 ? 2 : 1;
-    return copies * (4.0 * ds->n_factors + 8.0 * ds->n_extras + 8.0) + 1.2;
+    return copies * (4.0 * ds->n_factors + 8.0 * ds->n_extras + 8.0) + 1.2 + (s->options.want_rows ? SAVED_BYTES : 0);
 }
 
 double pfx_resident_bytes(const pfx_dataset_stream *s)
 {
-    return bytes_per_row(s->ds) * (double)s->src->n_rows;
+    return bytes_per_row(s) * (double)s->src->n_rows;
 }
 
 pfx_status pfx_resident_learn(pfx_dataset_stream *s, pfx_err *err)
@@ -96,6 +100,7 @@ static pfx_status mark_rows(pfx_dataset_stream *s, pfx_err *err)
     if (!s->stays && !(s->stays = pfx_mem_alloc(bytes, 1, err))) return PFX_ENOMEM;
     memset(s->stays, 0, (size_t)bytes);
     for (pfx_idx i = 0; i < d->n; i++) s->stays[d->row[i] / 8] |= (unsigned char)(1u << d->row[i] % 8);
+    if (s->options.want_rows) return PFX_OK;
     pfx_mem_free(d->row);
     d->row = NULL;
     return PFX_OK;

@@ -15,6 +15,7 @@ static void be_resident(pfx_dataset_stream *s)
     s->resident = true;
     s->made = false;
     s->unit_factor = -1;
+    ds->want_rows = false;  /* of windows: which row is whose is known */
     s->walk.whole = true;
     s->walk.rewind = pfx_resident_rewind, s->walk.next = pfx_resident_next;
     for (int k = 0; k < ds->n_factors; k++) ds->factors[k].running = true;
@@ -159,7 +160,6 @@ static bool is_panel_unit(const pfx_row_source *src, const pfx_ds_factor *f)
 static const char *why_not(const pfx_dataset_stream *s, const pfx_dataset_options *o)
 {
     const pfx_ds_model *m = &s->ds->models[0];
-    if (o->want_rows) return "--save, CRV3, CV3J and CR2 have to keep rows";
     if (o->want_time) return "--vcov nw and dk have to keep rows";
     if (s->ds->n_clusters > 1) return "two-way clusters need their intersection";
     for (int a = 0; a < m->spec->n_absorbed; a++)
@@ -174,7 +174,7 @@ static bool needs_no_codes(const pfx_dataset_stream *s)
     const pfx_ds_model *m = &ds->models[0];
     for (int t = 0; t < m->n_terms; t++)
         if (m->terms[t].n_factors || m->terms[t].value != t) return false;
-    return ds->by < 0 && m->outcome == m->n_terms && ds->n_values == m->n_terms + 1 && m->spec->n_absorbed <= 2 &&
+    return ds->by < 0 && !ds->want_rows && m->outcome == m->n_terms && ds->n_values == m->n_terms + 1 && m->spec->n_absorbed <= 2 &&
            (m->spec->n_absorbed == 0 || s->walk.unit >= 0);
 }
 

@@ -37,6 +37,15 @@ same "$x | firm + year" --by industry
 bound=72
 same "$x | firm + industry^year"
 same "$x | firm + year + industry" --cluster industry
+# What is saved has the same bytes.
+for m in 4G 120M; do
+    ok "$P" fit "$dir/p.h5" "EXPY ~ IDC + ROA + Cashflow | firm + industry^year" --save resid,fitted,effects --memory $m \
+        -o "$dir/$m.csv" --format json
+    grep -q '"streamed": true' "$dir/stdout" && s=yes || s=no
+    [ $m.$s = 4G.no ] || [ $m.$s = 120M.yes ] || fault "--save, $m: streamed: $s"
+done
+cmp -s "$dir/4G.csv" "$dir/120M.csv" || fault "saved rows differ"
+cmp -s "$dir/4G.effects.csv" "$dir/120M.effects.csv" || fault "saved effects differ"
 bound=64
 same "$x | firm + industry" --vcov HC1 --where 'year != 2019' --weights lnEmployee
 

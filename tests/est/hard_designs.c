@@ -189,6 +189,80 @@ static pfx_design *one_mover(double size)
     return d;
 }
 
+static pfx_design *means_three(double size) { return means(panel(40, YEARS, 3, FIRM | YEAR | GROUP), size); }
+
+/* Codes that occur, numbered anew in the order of their first row. */
+static void renumber(pfx_idx n, pfx_factor *f)
+{
+    int32_t *to = pfx_mem_calloc(f->n_levels, sizeof *to, NULL), used = 0;
+    for (pfx_idx i = 0; i < n; i++) {
+        if (!to[f->code[i]]) to[f->code[i]] = ++used;
+        f->code[i] = to[f->code[i]] - 1;
+    }
+    f->n_levels = used;
+    pfx_mem_free(to);
+}
+
+/* Rows stay where `stays` says so; levels without rows are gone. */
+static pfx_design *thin(pfx_design *d, bool (*stays)(pfx_idx i))
+{
+    pfx_idx to = 0;
+    for (pfx_idx i = 0; i < d->n; i++) {
+        if (!stays(i)) continue;
+        memmove(d->Z + to * d->p, d->Z + i * d->p, (size_t)d->p * sizeof *d->Z);
+        for (int a = 0; a < d->n_absorbed; a++) d->absorbed[a].factor.code[to] = d->absorbed[a].factor.code[i];
+        d->clusters[0].code[to++] = d->clusters[0].code[i];
+    }
+    d->n = to;
+    for (int a = 0; a < d->n_absorbed; a++) renumber(to, &d->absorbed[a].factor);
+    renumber(to, &d->clusters[0]);
+    return d;
+}
+
+/* Firms of two to five years, the first of them in all. */
+static bool in_some_years(pfx_idx i) { return i < YEARS || i % YEARS < 2 + (pfx_idx)(2 * (1 + draw(91, i / YEARS))) || draw(92, i) > 0.8; }
+
+static void add_effect(pfx_design *d, const char *name, pfx_idx levels, pfx_idx (*level)(pfx_idx i))
+{
+    pfx_factor f = factor(name, d->n, levels);
+    for (pfx_idx i = 0; i < d->n; i++) f.code[i] = (int32_t)level(i);
+    renumber(d->n, &f);
+    d->absorbed[d->n_absorbed++] = (pfx_absorbed){f, true, 0, NULL, NULL};
+}
+
+/* industry^year, which one row in eight leaves for another, and region^year. */
+static pfx_idx industry_year(pfx_idx i)
+{
+    pfx_idx home = (pfx_idx)(7 * (1 + draw(93, i / YEARS))), away = (pfx_idx)(7 * (1 + draw(94, i)));
+    return (draw(95, i) > 0.75 ? away : home) * YEARS + i % YEARS;
+}
+static pfx_idx region_year(pfx_idx i) { return i / YEARS % 3 * YEARS + i % YEARS; }
+
+static pfx_design *industries(double mean)
+{
+    pfx_design *d = panel(40, YEARS, 3, FIRM);
+    add_effect(d, "industry^year", 14 * YEARS, industry_year);
+    add_effect(d, "region^year", 3 * YEARS, region_year);
+    outcome(d, NULL, 1);
+    return means(thin(d, in_some_years), mean);
+}
+static pfx_design *near_industries(double kappa) { return near_of(industries(0), kappa); }
+
+/* Two halves of the firms, each with plants and regions of its own; one row of one firm ties them by its plant, and one
+ * of another by its region. */
+static pfx_idx half_plant(pfx_idx i) { return i == 99 ? 5 : i / 100 * 5 + (pfx_idx)(2.5 * (1 + draw(96, i))); }
+static pfx_idx half_region(pfx_idx i) { return i == 150 ? 0 : i / 100 * 3 + (pfx_idx)(1.5 * (1 + draw(97, i))); }
+
+static pfx_design *halves(double mean)
+{
+    pfx_design *d = panel(40, YEARS, 3, FIRM);
+    add_effect(d, "plant", 10, half_plant);
+    add_effect(d, "region", 6, half_region);
+    outcome(d, NULL, 1);
+    return means(thin(d, in_some_years), mean);
+}
+static pfx_design *near_halves(double kappa) { return near_of(halves(0), kappa); }
+
 static pfx_design *weights(double range)
 {
     pfx_design *d = panel(40, YEARS, 3, FIRM | YEAR);
@@ -274,6 +348,15 @@ const hard_design hard_designs[] = {
     {"share left by firm + year", absorbed_two, 1e-6, 10.1, 9.7},
     {"share left by firm + year", absorbed_two, 4e-9, 6.9, 7},
     {"one mover", one_mover, 1, 14.5, 14.2},
+    {"large mean, three effects", means_three, 1e10, 14.5, 14.4},
+    {"unbalanced industries^year, mean", industries, 0, 14.5, 13.4},
+    {"unbalanced industries^year, mean", industries, 1e10, 14.5, 13.3},
+    {"near collinear, industries^year", near_industries, 1e3, 12.2, 11.6},
+    {"near collinear, industries^year", near_industries, 1e6, 9.1, 8.2},
+    {"two halves, three effects, mean", halves, 0, 14.5, 14},
+    {"two halves, three effects, mean", halves, 1e8, 14.5, 14},
+    {"near collinear, two halves", near_halves, 1e3, 12.7, 12.5},
+    {"near collinear, two halves", near_halves, 1e6, 9.5, 8.9},
     {"weights over", weights, 1e12, 14.3, 12.7},
     {"singletons, share", singletons, 0.6, 14.5, 14.2},
     {"denormal cells", denormals, 5e-324, 14.5, 14},

@@ -58,20 +58,20 @@ typedef struct spec {
     pfx_weights_kind kind;
     pfx_vcov_type vcov;
     pfx_ssc ssc;
-    bool keep_singletons;
+    bool keep_singletons, save;
 } spec;
 
 static pfx_dataset_options data_options(const spec *s)
 {
     return (pfx_dataset_options){.where = s->where, .by = s->by, .weights = s->weights, .weights_kind = s->kind,
                                  .n_clusters = s->cluster != NULL, .clusters = &s->cluster,
-                                 .keep_singletons = s->keep_singletons};
+                                 .keep_singletons = s->keep_singletons, .want_rows = s->save};
 }
 
 static pfx_fit_options fit_options(const spec *s, int nth)
 {
     return (pfx_fit_options){.vcov = s->vcov, .ssc = s->ssc, .level = 0.95, .tol = 1e-10, .maxiter = 1000, .nth = nth,
-                             .isa = PFX_ISA_PORTABLE};
+                             .isa = PFX_ISA_PORTABLE, .save = s->save};
 }
 
 static pfx_row_source open_source(const memory_panel *m, pfx_idx block_rows)
@@ -148,6 +148,19 @@ static void same_fit(const char *what, const pfx_fit *a, const pfx_fit *b)
     for (int c = 0; c < a->n_clusters; c++) SAME(clusters[c].levels);
 }
 
+/* What --save keeps. */
+static void same_rows(const char *what, const pfx_fit *a, const pfx_fit *b)
+{
+    if (!a->row) return;
+    for (pfx_idx i = 0; i < a->n_rows; i++) SAME(row[i]), SAME(resid[i]), SAME(fitted[i]);
+    SAME(n_saved_effects);
+    for (int e = 0; e < a->n_saved_effects; e++) {
+        assert_string_equal(a->saved[e].name, b->saved[e].name);
+        SAME(saved[e].n_levels);
+        for (pfx_idx l = 0; l < a->saved[e].n_levels; l++) SAME(saved[e].first_row[l]), SAME(saved[e].alpha[l]);
+    }
+}
+
 static pfx_fit *reference(const memory_panel *m, const spec *s, pfx_idx by)
 {
     pfx_err err = {0};
@@ -168,6 +181,7 @@ static int compare(const memory_panel *m, const spec *s, pfx_idx by, const pfx_f
              s->cluster ? s->cluster : "no", (long)block_rows, (long)window_rows, nth);
     if (fit_streamed(m, s, by, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
     same_fit(what, a, b);
+    same_rows(what, a, b);
     pfx_fit_free(b);
     return passes;
 }
@@ -236,6 +250,29 @@ static const spec resident[] = {
     {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .by = "region"},
     {.formula = "y ~ x1 + i(region) | town", .vcov = PFX_VCOV_HC1, .by = "year", .where = "region < 9 & firm < 900000"},
 };
+
+/* Residuals, fitted values and effects. */
+static const spec saved[] = {
+    {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .save = true},
+    {.formula = MODEL " | firm + region^year + w", .vcov = PFX_VCOV_HC1, .weights = "f", .kind = PFX_W_FREQUENCY, .save = true},
+    {.formula = "y ~ x1 + i(region)", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .save = true},
+    {.formula = "y ~ x1 + x2 | firm", .cluster = "town", .vcov = PFX_VCOV_CLUSTER, .save = true, .by = "region"},
+};
+
+static void what_is_saved(void **state)
+{
+    (void)state;
+    memory_panel m = make_panel(3000, 3, 7);
+    for (size_t i = 0; i < sizeof saved / sizeof *saved; i++)
+        for (pfx_idx by = 0; by < (saved[i].by ? 2 : 1); by++) {
+            pfx_fit *a = reference(&m, &saved[i], by);
+            assert_true(a->row && a->n_rows > 0 && (a->n_saved_effects > 0 || a->n_effects == 0));
+            compare(&m, &saved[i], by, a, 50, 0, 1);
+            compare(&m, &saved[i], by, a, 700, 1500, 3);
+            pfx_fit_free(a);
+        }
+    memory_free(&m);
+}
 
 static void codes_lie_in_memory(void **state)
 {
@@ -321,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_are_those_in_memory),
         cmocka_unit_test(codes_lie_in_memory),
+        cmocka_unit_test(what_is_saved),
         cmocka_unit_test(many_windows),
         cmocka_unit_test(passes),
         cmocka_unit_test(refusals),
