@@ -39,7 +39,7 @@ same "$x | firm + industry^year"
 same "$x | firm + year + industry" --cluster industry
 # What is saved has the same bytes.
 for m in 4G 120M; do
-    ok "$P" fit "$dir/p.h5" "EXPY ~ IDC + ROA + Cashflow | firm + industry^year" --save resid,fitted,effects --memory $m \
+    ok "$P" fit "$dir/p.h5" "$x + i(year):ROA | firm + industry" --save resid,fitted,effects --memory $m \
         -o "$dir/$m.csv" --format json
     grep -q '"streamed": true' "$dir/stdout" && s=yes || s=no
     [ $m.$s = 4G.no ] || [ $m.$s = 120M.yes ] || fault "--save, $m: streamed: $s"

@@ -1,6 +1,7 @@
 /* A streamed fit has the bits of the fit in memory, whatever the windows and the number of threads. */
 #include "tests/test.h"
 
+#include "src/base/parallel.h"
 #include "src/est/fit.h"
 #include "src/model/dataset.h"
 #include "tests/unit/memory_panel.h"
@@ -364,5 +365,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(what_cannot_be_streamed),
     };
+    pfx_err err = {0};
+    if (pfx_par_single_thread_blas(&err) != PFX_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
