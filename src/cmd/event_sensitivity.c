@@ -9,6 +9,8 @@
 #include "src/est/event_honest.h"
 
 enum { MOST_BOUNDS = 32 };
+/* Beyond it the first stage would take more than a quarter of a million draws. */
+static const double MOST_LEVEL = 0.998;
 
 const char *const event_sensitivity_names[] = {"none", "rm", "sd", NULL};
 
@@ -123,6 +125,9 @@ static pfx_status compute(event_run *r, const pfx_honest_in *in, pfx_err *err)
     double bound[MOST_BOUNDS] = {0.5, 1, 1.5, 2}, se = standard_error(in);
     int n = 4;
     s->relative = r->o.sensitivity == EVENT_RELATIVE;
+    if (s->relative && in->level > MOST_LEVEL)
+        return pfx_fail(err, PFX_EUSAGE, "--level %g: the hybrid test of --sensitivity rm takes at most %g", in->level,
+                        MOST_LEVEL);
     s->n_pre = in->n_pre;
     s->n_post = in->n_post;
     for (int i = 0; !s->relative && i < 5; i++) bound[i] = 0.25 * i * se;
@@ -139,7 +144,7 @@ static pfx_status compute(event_run *r, const pfx_honest_in *in, pfx_err *err)
             (s->relative ? pfx_honest_relative : pfx_honest_smooth)(in, bound[s->n], &s->interval[s->n], err);
     if (st != PFX_OK) return st;
     return pfx_honest_breakdown(in, s->relative ? pfx_honest_relative_zero : pfx_honest_smooth_zero,
-                                s->relative ? 0.25 : 0.1 * se, &s->breakdown, err);
+                                s->relative ? 0.25 : 0.1 * se, &s->breakdown, &s->above, err);
 }
 
 pfx_status event_find_sensitivity(event_run *r, pfx_err *err)

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/log.h"
 #include "src/cmd/fit_private.h"
+#include "src/cmd/replicate.h"
 #include "src/est/compare.h"
 #include "src/model/design.h"
 #include "src/rep/clusterstat.h"
@@ -45,7 +47,15 @@ static pfx_status draw(const pfx_clusterstat *s, int n, const int32_t *group, co
     if (st == PFX_OK) st = pfx_rep_run_method(pfx_permute_method(p), &run, err);
     for (int t = 0; t < c->n_terms && st == PFX_OK; t++) {
         pfx_compared *x = &c->term[t];
-        if (!isnan(x->spread)) x->permutation_p = (double)(x->extreme + 1) / (double)(x->valid + 1);
+        double lost = 100 * (1 - (double)x->valid / (double)q->reps); /* % */
+        if (isnan(x->spread)) continue;
+        if (lost <= REP_LOST_FAIL) x->permutation_p = (double)(x->extreme + 1) / (double)(x->valid + 1);
+        if (lost > REP_LOST_FAIL)
+            pfx_warn("--compare: no permutation test of %s: in %.1f %% of the draws a level does not identify it", x->term,
+                     lost);
+        else if (lost > REP_LOST_WARN)
+            pfx_warn("--compare: in %.1f %% of the draws a level does not identify %s; the permutation test is of the others",
+                     lost, x->term);
     }
     pfx_permute_free(p);
     pfx_mem_free(own);

@@ -9,6 +9,7 @@
 #include "src/base/mem.h"
 #include "src/cmd/commands.h"
 #include "src/cmd/inference_private.h"
+#include "src/cmd/placebo.h"
 
 /* Of --memory, what the draws may take. */
 static const double DRAWS_SHARE = 0.4;
@@ -33,7 +34,7 @@ static const pfx_opt inference_table[] = {
     {"ptype", 0, PFX_OPT_CHOICE, AT(ptype), "KIND",
      "wild: symmetric, equal-tailed, left or right p-value and interval (default: symmetric)", p_choices,
      NULL},
-    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "placebo: what the p-value compares: t or b (default: t)",
+    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "placebo: what the p-value compares: t or b (default: t, b where the draws have no standard errors)",
      stat_choices, NULL},
     {"level", 0, PFX_OPT_REAL, AT(rep.level), "P", "level of the intervals (default: 0.95)", NULL, NULL},
     {"format", 0, PFX_OPT_CHOICE, AT(rep.format), "FORMAT", "text or json on standard output (default: text)",
@@ -61,7 +62,7 @@ static pfx_status choose_method(inference_run *r, const char *path, pfx_err *err
         return pfx_fail(err, PFX_EUSAGE, "%s: draws of %s %s, which this version does not infer from", path,
                         s->command, s->method);
     const char *other = r->o->ptype && r->how != &inference_wild     ? "--ptype is of boot --method wild"
-                        : r->o->stat && r->how != &inference_placebo ? "--stat is of placebo"
+                        : r->o->stat != PLACEBO_DEFAULT && r->how != &inference_placebo ? "--stat is of placebo"
                         : r->o->ci.n && r->how == &inference_placebo ? "--ci is of boot"
                                                                      : NULL;
     if (other)
@@ -251,7 +252,7 @@ static pfx_status infer(inference_run *r, const char *path, pfx_err *err)
 
 static pfx_status inference_command(int argc, char **argv, pfx_err *err)
 {
-    inference_options o = {.rep = rep_defaults()};
+    inference_options o = {.rep = rep_defaults(), .stat = PLACEBO_DEFAULT};
     inference_run r = {.o = &o};
     o.rep.null = NAN; /* not asked for */
     const char *pos[1];

@@ -13,6 +13,18 @@ static const rep_method *placebo_find(const pfx_draw_spec *s)
     return NULL;
 }
 
+static bool no_std_errors(const inference_run *r, int t)
+{
+    return json_is_true(json_object_get(inference_full(r, t), "no_std_errors"));
+}
+
+/* PLACEBO_T or PLACEBO_B: as placebo chooses it. */
+static int chosen_stat(const inference_run *r)
+{
+    if (r->o->stat != PLACEBO_DEFAULT) return r->o->stat;
+    return no_std_errors(r, 0) ? PLACEBO_B : PLACEBO_T;
+}
+
 static pfx_status placebo_choose(inference_run *r, pfx_err *err)
 {
     if (inference_field(r, "slope") != PFX_PLACEBO_SLOPE ||
@@ -20,11 +32,11 @@ static pfx_status placebo_choose(inference_run *r, pfx_err *err)
         !isfinite(inference_number(inference_full(r, 0), "df_t")))
         return pfx_fail(err, PFX_EFORMAT, "%s: does not say what the draws are of; run placebo again",
                         pfx_draws_path(r->file));
-    if (r->o->stat == PLACEBO_T && json_is_true(json_object_get(inference_full(r, 0), "no_std_errors")))
+    if (r->o->stat == PLACEBO_T && no_std_errors(r, 0))
         return pfx_fail(err, PFX_EUSAGE,
                         "%s: the draws have no standard errors (placebo --no-se): use --stat b",
                         pfx_draws_path(r->file));
-    return placebo_check_null(r->null, r->o->stat, (pfx_placebo_scheme)(r->shown - placebo_methods), err);
+    return placebo_check_null(r->null, chosen_stat(r), (pfx_placebo_scheme)(r->shown - placebo_methods), err);
 }
 
 static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p, pfx_rep_term *out,
@@ -51,8 +63,8 @@ static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p
                                .df_t = inference_number(full, "df_t"),
                                .null = r->null,
                                .level = r->o->rep.level,
-                               .by_t = r->o->stat == PLACEBO_T,
-                               .no_se = json_is_true(json_object_get(full, "no_std_errors"))};
+                               .by_t = chosen_stat(r) == PLACEBO_T,
+                               .no_se = no_std_errors(r, t)};
     const double *field[PFX_PLACEBO_FIELDS];
     for (int f = 0; f < PFX_PLACEBO_FIELDS; f++) field[f] = r->field[f] ? r->field[f] + t : NULL;
     if (out == p->term) placebo_head(&a, p); /* the same for all terms */

@@ -12,8 +12,6 @@
 
 /* Of --memory, what the statistics may take. */
 static const double STAT_SHARE = 0.5;
-/* Shares of draws in which a coefficient is not identified: said, and too many. */
-static const double LOST_WARN = 0.05, LOST_FAIL = 0.5;
 
 void rep_free(rep_run *r)
 {
@@ -204,16 +202,16 @@ pfx_status rep_load(rep_run *r, pfx_err *err)
 
 pfx_status rep_check_lost(const char *term, pfx_idx valid, pfx_idx reps, pfx_err *err)
 {
-    double lost = 1 - (double)valid / (double)reps;
-    if (lost > LOST_FAIL)
+    double lost = 100 * (1 - (double)valid / (double)reps);
+    if (lost > REP_LOST_FAIL)
         return pfx_fail(err, PFX_ENOCONV,
                         "%s, or its variance, is not identified in %.1f %% of the replicates: too few clusters identify it, "
                         "or a two-way variance is negative",
-                        term, 100 * lost);
-    if (lost > LOST_WARN)
+                        term, lost);
+    if (lost > REP_LOST_WARN)
         pfx_warn("%s, or its variance, is not identified in %.1f %% of the replicates; intervals and p-value are of the "
                  "others",
-                 term, 100 * lost);
+                 term, lost);
     return PFX_OK;
 }
 

@@ -264,6 +264,7 @@ void rep_guard_end(const rep_run *r); /* nothing without a begin */
 pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 
 /* Shares of draws in which a term is not identified: above 5 % warned of, above 50 % IDENT. For summarise. */
+enum { REP_LOST_WARN = 5, REP_LOST_FAIL = 50 }; /* % of the draws without a coefficient: a warning; no result */
 pfx_status rep_check_lost(const char *term, pfx_idx valid, pfx_idx reps, pfx_err *err) PFX_MUST;
 
 #endif

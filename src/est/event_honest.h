@@ -31,24 +31,25 @@ pfx_status pfx_honest_smooth(const pfx_honest_in *in, double M, pfx_honest_inter
  * times its largest change before. The values that the conditional / least-favourable hybrid test of Andrews,
  * Roth and Pakes (2023) does not reject (level of its first stage a tenth of 1 - level; moments that involve
  * no period after treatment are not used), between the lowest and the highest; for each of the 2 n_pre
- * changes that may be the largest in turn. The critical value of the first stage is from PFX_HONEST_DRAWS
- * draws of a fixed stream: the same at any nth. Ends are found to a thousandth of the effect's standard
+ * changes that may be the largest in turn. The critical value of the first stage is from pfx_honest_draws
+ * draws of a fixed stream, PFX_HONEST_TAIL of them beyond it: the same at any nth. Ends are found to a thousandth of the effect's standard
  * error; infinite where they lie beyond any reason. Errors as above. */
-enum { PFX_HONEST_DRAWS = 1000 };
+enum { PFX_HONEST_TAIL = 50 };
+pfx_idx pfx_honest_draws(double level);
 pfx_status pfx_honest_relative(const pfx_honest_in *in, double Mbar, pfx_honest_interval *out,
                                pfx_err *err) PFX_MUST;
 /* The same by the conditional test alone, as a check against other software. */
 pfx_status pfx_honest_conditional(const pfx_honest_in *in, double Mbar, pfx_honest_interval *out,
                                   pfx_err *err) PFX_MUST;
 
-/* The smallest bound whose interval holds 0, up to a hundredth of itself; 0: the one at bound 0 does;
- * infinite: none up to 2^20 times `unit` (> 0, where the search begins). */
+/* The smallest bound whose interval holds 0, up to a hundredth of itself; 0: the one at bound 0 does. Where no
+ * interval up to 2^20 times `unit` (> 0, where the search begins) holds it, that bound, and *above. */
 typedef pfx_status pfx_honest_fn(const pfx_honest_in *in, double bound, bool *holds_zero, pfx_err *err);
 pfx_status pfx_honest_smooth_zero(const pfx_honest_in *in, double M, bool *holds_zero, pfx_err *err) PFX_MUST;
 pfx_status pfx_honest_relative_zero(const pfx_honest_in *in, double Mbar, bool *holds_zero,
                                     pfx_err *err) PFX_MUST;
 pfx_status pfx_honest_breakdown(const pfx_honest_in *in, pfx_honest_fn *fn, double unit, double *out,
-                                pfx_err *err) PFX_MUST;
+                                bool *above, pfx_err *err) PFX_MUST;
 
 /* The quantile of |N(t, 1)| at level p in (0, 1), t >= 0. */
 double pfx_honest_folded_quantile(double t, double p);

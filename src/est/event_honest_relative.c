@@ -25,6 +25,7 @@ typedef struct polyhedron {
     double *Y0;    /* [m] Y at theta 0 */
     pfx_simplex lp;
     double first; /* critical value of the first stage; infinite: none */
+    double *eta;  /* [pfx_honest_draws] statistics of the first stage */
 } polyhedron;
 
 typedef struct family {
@@ -43,8 +44,8 @@ static void family_free(family *f)
 {
     for (int i = 0; i < f->n && f->p; i++) {
         polyhedron *p = &f->p[i];
-        double *all[] = {p->A, p->W, p->slope, p->S, p->Y0};
-        for (int j = 0; j < 5; j++) pfx_mem_free(all[j]);
+        double *all[] = {p->A, p->W, p->slope, p->S, p->Y0, p->eta};
+        for (int j = 0; j < 6; j++) pfx_mem_free(all[j]);
         pfx_simplex_free(&p->lp);
     }
     pfx_mem_free(f->p);
@@ -130,6 +131,7 @@ static pfx_status make_polyhedron(family *f, int s, double sign, polyhedron *p)
         p->W[i * p->k] = sqrt(p->S[i * p->m + i]);
     }
     p->first = INFINITY;
+    if (f->hybrid && !(p->eta = pfx_mem_alloc(pfx_honest_draws(in->level), sizeof *p->eta, f->err))) return PFX_ENOMEM;
     return pfx_simplex_create(p->m, p->k, p->W, &p->lp, f->err);
 }
 
@@ -141,16 +143,22 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+pfx_idx pfx_honest_draws(double level)
+{
+    return (pfx_idx)ceil(PFX_HONEST_TAIL / (FIRST * (1 - level)));
+}
+
 /* The quantile of the statistic where all moments are zero in mean; of draws as R's quantile takes it. */
 static void first_stage(void *ctx, pfx_idx i, int thread)
 {
     family *f = ctx;
     polyhedron *p = &f->p[i];
     int n = f->in->n_pre + f->in->n_post;
-    double z[n], x[n], Y[p->m], eta[PFX_HONEST_DRAWS];
+    double z[n], x[n], Y[p->m];
+    pfx_idx draws = pfx_honest_draws(f->in->level);
     (void)thread;
     if (!p->lp.feasible) return;
-    for (int r = 0; r < PFX_HONEST_DRAWS; r++) {
+    for (pfx_idx r = 0; r < draws; r++) {
         pfx_rng rng;
         pfx_rng_start(&rng, 1, PFX_RNG_HONEST, (uint64_t)r);
         for (int j = 0; j < n; j++) z[j] = pfx_rng_normal(&rng);
@@ -162,12 +170,12 @@ static void first_stage(void *ctx, pfx_idx i, int thread)
             Y[a] = 0;
             for (int b = 0; b < n; b++) Y[a] += p->A[(pfx_idx)a * n + b] * x[b];
         }
-        eta[r] = pfx_simplex_max(&p->lp, Y, NULL);
+        p->eta[r] = pfx_simplex_max(&p->lp, Y, NULL);
     }
-    qsort(eta, PFX_HONEST_DRAWS, sizeof *eta, by_value);
-    double at = (PFX_HONEST_DRAWS - 1) * (1 - FIRST * (1 - f->in->level));
-    int low = (int)at;
-    p->first = eta[low] + (at - low) * (eta[low + 1] - eta[low]);
+    qsort(p->eta, (size_t)draws, sizeof *p->eta, by_value);
+    double at = (double)(draws - 1) * (1 - FIRST * (1 - f->in->level));
+    pfx_idx low = (pfx_idx)at;
+    p->first = p->eta[low] + (at - (double)low) * (p->eta[low + 1] - p->eta[low]);
 }
 
 /* ---- the second stage ---- */

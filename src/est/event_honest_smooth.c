@@ -224,19 +224,23 @@ pfx_status pfx_honest_smooth_zero(const pfx_honest_in *in, double M, bool *holds
 }
 
 pfx_status pfx_honest_breakdown(const pfx_honest_in *in, pfx_honest_fn *fn, double unit, double *out,
-                                pfx_err *err)
+                                bool *above, pfx_err *err)
 {
     double low = 0, high = unit;
     bool holds;
     pfx_status st = fn(in, 0, &holds, err);
     *out = 0;
+    *above = false;
     if (st != PFX_OK || holds) return st;
     for (int i = 0; i <= 20; i++, low = high, high *= 2) {
         if ((st = fn(in, high, &holds, err)) != PFX_OK) return st;
         if (holds) break;
     }
-    *out = INFINITY;
-    if (!holds) return PFX_OK;
+    if (!holds) {
+        *out = low;
+        *above = true;
+        return PFX_OK;
+    }
     while (high - low > 0.005 * high) {
         double mid = 0.5 * (low + high);
         if ((st = fn(in, mid, &holds, err)) != PFX_OK) return st;

@@ -31,6 +31,7 @@ typedef struct pfx_event_sensitivity {
     int n;
     struct pfx_honest_interval *interval; /* [n] */
     double breakdown;
+    bool above; /* the breakdown value lies above that, where the search ended */
 } pfx_event_sensitivity;
 
 typedef struct pfx_event_report {

@@ -37,7 +37,7 @@ void event_set_sensitivity(const pfx_event_report *r, json_t *root, bool *failed
         pfx_json_append(list, x, failed);
     }
     pfx_json_set(o, "intervals", list, failed);
-    pfx_json_set(o, "breakdown", bound(s->breakdown), failed);
+    pfx_json_set(o, s->above ? "breakdown_above" : "breakdown", pfx_json_real(s->breakdown), failed);
     pfx_json_set(root, "sensitivity", o, failed);
 }
 
@@ -68,8 +68,9 @@ void event_sensitivity_notes(const pfx_event_report *r, pfx_table *t)
     if (s->breakdown == 0)
         pfx_table_note(t, "Breakdown value: 0, since the interval of %s 0 holds zero.",
                        s->relative ? "Mbar" : "M");
-    else if (isinf(s->breakdown))
-        pfx_table_note(t, "Breakdown value: none, no bound makes the interval hold zero.");
+    else if (s->above)
+        pfx_table_note(t, "Breakdown value, where the interval begins to hold zero: above %s %.3g, where the search ended.",
+                       s->relative ? "Mbar" : "M", s->breakdown);
     else
         pfx_table_note(t, "Breakdown value, where the interval begins to hold zero: %s %.3g.",
                        s->relative ? "Mbar" : "M", s->breakdown);

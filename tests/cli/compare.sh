@@ -39,7 +39,19 @@ ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --format json
 for text in '"permutation"' '"permutations": 199' '"permuted": "firm"' '"seed": 7' '"draws": 199'; do holds "$text"; done
 ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare
 holds "; permutation of firm p = 0."
-holds "(999 draws, seed 1)"
+holds "(999 draws, seed 1; exact if clusters are exchangeable)"
+# Where d varies in few firms, most draws leave it without a coefficient in one of the groups: no p-value of the others.
+awk 'BEGIN {print "id,t,g,d,y"; for (i = 1; i <= 30; i++) for (t = 1; t <= 6; t++)
+    printf "%d,%d,%d,%d,%.4f\n", i, t, i % 3 == 0, (i >= 2 && i <= 3 && t >= 4), (i * t * 7919 % 101) / 50}' >"$dir/few.csv"
+ok "$P" import "$dir/few.csv" -o "$dir/few.h5" --unit id --time t
+ok "$P" fit "$dir/few.h5" 'y ~ d | id + t' --by g --compare
+holds "no permutation test of d" "$dir/stderr"
+grep -q "permutation of" "$dir/stdout" "$dir/stderr" && fault "a p-value of the draws that are identified"
+awk 'BEGIN {print "id,t,g,d,y"; for (i = 1; i <= 30; i++) for (t = 1; t <= 6; t++)
+    printf "%d,%d,%d,%d,%.4f\n", i, t, i % 2, (i <= 4 && t >= 4), (i * t * 7919 % 101) / 50}' >"$dir/some.csv"
+ok "$P" import "$dir/some.csv" -o "$dir/some.h5" --unit id --time t
+ok "$P" fit "$dir/some.h5" 'y ~ d | id + t' --by g --compare
+holds "the permutation test is of the others" "$dir/stderr"
 ok "$P" fit "$panel" 'y ~ x | firm + year' --by prov --compare --permutations 0
 grep -q permutation "$dir/stdout" "$dir/stderr" && fault "permutations that nobody asked for"
 ok "$P" fit "$panel" 'y ~ x | firm' --by prov --compare --cluster year

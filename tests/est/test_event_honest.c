@@ -45,7 +45,9 @@ static void smooth_reference(void **state)
         assert_abs(i.high, want[r][2], 1e-3);
     }
     double breakdown;
-    assert_ok(pfx_honest_breakdown(&in, pfx_honest_smooth_zero, 0.01, &breakdown, &err));
+    bool above;
+    assert_ok(pfx_honest_breakdown(&in, pfx_honest_smooth_zero, 0.01, &breakdown, &above, &err));
+    assert_false(above);
     assert_ok(pfx_honest_smooth(&in, breakdown * 0.99, &i, &err));
     assert_true(i.low > 0);
     assert_ok(pfx_honest_smooth(&in, breakdown * 1.01, &i, &err));
@@ -230,6 +232,17 @@ static void relative_twin(void **state)
     assert_ok(pfx_honest_relative(&in, 0, &i, &err));
     assert_true(i.low > 1 - 3 * 0.3 && i.low < 1 - 1.5 * 0.3 && i.high < 1 + 3 * 0.3 &&
                 i.high > 1 + 1.5 * 0.3);
+    /* Mbar = 0 and moments of the effects alone: the plain interval, if the first stage's critical value is right.
+     * Of PFX_HONEST_TAIL draws beyond it 15 % are chance, which is 1.5 % of the level and 0.5 % of the length. */
+    static const double b3[3] = {0.1, 1, 2}, V3[9] = {0.04, 0.01, 0, 0.01, 0.09, 0.02, 0, 0.02, 0.16}, l3[2] = {1, 0};
+    static const double levels[] = {0.9, 0.95, 0.99};
+    for (int k = 0; k < 3; k++) {
+        const pfx_honest_in plain = {.n_pre = 1, .n_post = 2, .b = b3, .V = V3, .l = l3, .level = levels[k], .nth = 1};
+        double half = 0.3 * pfx_honest_folded_quantile(0, levels[k]);
+        assert_ok(pfx_honest_relative(&plain, 0, &i, &err));
+        assert_abs(i.low, 1 - half, 0.006 * half);
+        assert_abs(i.high, 1 + half, 0.006 * half);
+    }
 }
 
 /* One effect after treatment, two before: no nuisance, and the test has a closed form (Andrews, Roth and
