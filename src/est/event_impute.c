@@ -23,6 +23,8 @@ typedef struct work {
     double *score;  /* [clusters x n_targets] */
     double *b;      /* [n_targets] */
     bool *has;      /* [n_targets] */
+    int *cells;     /* [n_targets] cohorts by event time in it, */
+    int *lone;      /* [n_targets] and those of them with one cluster alone: the effect is its own average */
 } work;
 
 static void work_free(work *w)
@@ -38,6 +40,8 @@ static void work_free(work *w)
     pfx_mem_free(w->score);
     pfx_mem_free(w->b);
     pfx_mem_free(w->has);
+    pfx_mem_free(w->cells);
+    pfx_mem_free(w->lone);
 }
 
 static pfx_status check(const pfx_design *d, pfx_err *err)
@@ -141,6 +145,15 @@ static bool is_lead(const pfx_coef *c, int *e)
     return sscanf(c->term, "event::%d", e) == 1;
 }
 
+static pfx_idx count_reference(const work *w, double first)
+{
+    const pfx_design *d = w->rows.d;
+    const pfx_event_timing *t = w->plan->timing;
+    pfx_idx n = 0;
+    for (pfx_idx i = 0; i < d->n; i++) n += d->time[i] - t->cohort[w->rows.unit[i]] < first;
+    return n;
+}
+
 static void add_leads(work *w, pfx_idx n_all)
 {
     pfx_impute_result *r = w->r;
@@ -163,6 +176,7 @@ static void add_leads(work *w, pfx_idx n_all)
         }
         r->n++;
     }
+    if (r->n > 0) r->n_reference = count_reference(w, r->effect[0].at);
 }
 
 /* ---- averages of effects ---- */
@@ -226,6 +240,7 @@ static pfx_status add_place(work *w, int target, pfx_idx from, pfx_idx to, pfx_e
 {
     const int32_t *cluster = w->rows.d->clusters[0].code;
     double square = 0, product = 0;
+    int clusters = 0;
     for (int pass = 0; pass < 2; pass++)
         for (pfx_idx a = from, b; a < to; a = b) {
             double V = 0, S = 0;
@@ -235,6 +250,7 @@ static pfx_status add_place(work *w, int target, pfx_idx from, pfx_idx to, pfx_e
             }
             if (V == 0) continue;
             if (pass == 0) {
+                clusters++;
                 square += V * V;
                 product += V * S;
                 continue;
@@ -253,6 +269,8 @@ static pfx_status add_place(work *w, int target, pfx_idx from, pfx_idx to, pfx_e
             }
             w->score[cluster[w->order[a]] * w->n_targets + target] += left;
         }
+    w->cells[target] += clusters > 0;
+    w->lone[target] += clusters == 1;
     return PFX_OK;
 }
 
@@ -294,6 +312,12 @@ static double covariance(const work *w, int a, int b)
     return sum;
 }
 
+/* NaN where every cell has one cluster alone: nothing says how its effects vary. */
+static double variance(const work *w, int target)
+{
+    return w->lone[target] < w->cells[target] ? covariance(w, target, target) : NAN;
+}
+
 static void add_horizons(work *w, pfx_idx n_all)
 {
     pfx_impute_result *r = w->r;
@@ -306,14 +330,18 @@ static void add_horizons(work *w, pfx_idx n_all)
         pfx_event_effect *e = &r->effect[r->n++];
         *e = (pfx_event_effect){.at = h, .estimate = w->b[h]};
         for (pfx_idx a = 0; a < r->n_imputed; a++) e->n += horizon(&w->rows, w->order[a]) == h;
-        pfx_event_test(e, covariance(w, h, h), INFINITY, w->o->fit.level);
+        pfx_event_test(e, variance(w, h), INFINITY, w->o->fit.level);
     }
     for (int i = n0; i < r->n; i++) /* an effect's event time is its target's number */
-        for (int j = n0; j < r->n; j++)
-            r->V[i * n_all + j] = covariance(w, (int)r->effect[i].at, (int)r->effect[j].at);
+        for (int j = n0; j < r->n; j++) {
+            int a = (int)r->effect[i].at, b = (int)r->effect[j].at;
+            r->V[i * n_all + j] = i == j ? variance(w, a) : covariance(w, a, b);
+        }
     int all = w->n_targets - 1;
     r->overall = (pfx_event_effect){.at = NAN, .estimate = w->b[all], .n = r->n_imputed};
-    pfx_event_test(&r->overall, covariance(w, all, all), INFINITY, w->o->fit.level);
+    r->n_places = w->cells[all];
+    r->n_lone = w->lone[all];
+    pfx_event_test(&r->overall, variance(w, all), INFINITY, w->o->fit.level);
 }
 
 /* ---- all ---- */
@@ -329,7 +357,9 @@ static pfx_status average(work *w, pfx_err *err)
     w->score = pfx_mem_calloc(r->n_clusters * w->n_targets, sizeof *w->score, err);
     w->b = pfx_mem_calloc(w->n_targets, sizeof *w->b, err);
     w->has = pfx_mem_calloc(w->n_targets, sizeof *w->has, err);
-    if (!w->w1 || !w->v || !w->score || !w->b || !w->has) return PFX_ENOMEM;
+    w->cells = pfx_mem_calloc(w->n_targets, sizeof *w->cells, err);
+    w->lone = pfx_mem_calloc(w->n_targets, sizeof *w->lone, err);
+    if (!w->w1 || !w->v || !w->score || !w->b || !w->has || !w->cells || !w->lone) return PFX_ENOMEM;
     pfx_status st = PFX_OK;
     for (int t = 0; t < w->n_targets && st == PFX_OK; t++) st = add_target(w, t, err);
     return st;

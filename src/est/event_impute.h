@@ -18,6 +18,8 @@ typedef struct pfx_impute_result {
     int n_lost;
     int *lost; /* [n_lost] event times from 0 on of which no row has one */
     pfx_idx n_clusters;
+    int n_places, n_lone; /* cohorts by event time with imputed rows, and those with one cluster alone */
+    pfx_idx n_reference;  /* rows of treated units before the first lead */
     int n_covariates;
     double *beta;             /* [n_covariates] of the untreated rows */
     int n;                    /* before treatment, then from 0 on */
@@ -34,7 +36,8 @@ typedef struct pfx_impute_result {
  * untreated, and are connected). A horizon is the mean of its rows (by weights). Its variance is sum over
  * clusters (sum v e)^2, v the weights of the outcomes in the estimate (w treated, -W Z(Z'WZ)^-1 Z_1'w
  * untreated), e the residual untreated, and the effect less its average over cohort and event time treated,
- * that average weighing the clusters by V V' (their equation 8): conservative. No small-sample factor, normal
+ * that average weighing the clusters by V V' (their equation 8): conservative, but for the cells that have one
+ * cluster alone, which add nothing (n_lone); NaN where all are such cells. No small-sample factor, normal
  * intervals. leave_out: their appendix A.5. The leads are a regression of the untreated rows alone. USAGE:
  * slopes, no effects. DATA: no untreated or treated rows; leave_out with one cluster in a cohort and event
  * time. IDENT: no treated row can be imputed; a covariate that is collinear among the untreated rows. NOCONV

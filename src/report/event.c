@@ -9,6 +9,8 @@
 #include "src/report/event_private.h"
 #include "src/report/json_values.h"
 
+/* Behind an event time, for the test of no effect before treatment to be worth something. */
+enum { FEW_ROWS = 10 };
 static const char *const titles[] = {
     "two-way fixed effects",
     "Sun and Abraham (2021): cells of cohort and event time, averaged by their shares of the treated rows"};
@@ -262,6 +264,24 @@ void event_no_test_note(pfx_table *t, double n)
                    n);
 }
 
+void event_pre_note(pfx_table *t, const pfx_wald *pre, int n, const pfx_event_effect *e, pfx_idx reference)
+{
+    int few = reference > 0 && reference < FEW_ROWS;
+    if (!(pre->df1 > 0)) return;
+    if (isnan(pre->statistic)) {
+        event_no_test_note(t, pre->df1);
+        return;
+    }
+    pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", pre->df1, pre->df2,
+                   pre->statistic, pre->p_value);
+    for (int i = 0; i < n; i++) few += e[i].at < 0 && e[i].n < FEW_ROWS;
+    if (few)
+        pfx_table_note(t,
+                       "%d of the event times before treatment rest%s on fewer than %d rows: such a test rejects far too "
+                       "often; bin them with --window.",
+                       few, few == 1 ? "s" : "", FEW_ROWS);
+}
+
 void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t)
 {
     pfx_table_note(t, "In the panel %lld units are treated, in %d cohort%s from %.15g to %.15g; %lld never.",
@@ -332,11 +352,7 @@ static pfx_table *effect_table(const pfx_event_report *r, bool csv, pfx_err *err
     pfx_table_text(t, "After treatment, all rows");
     event_effect_cells(t, &s->overall, csv);
     pfx_table_note(t, "Outcome %s; %s.", r->outcome, titles[s->plan->method]);
-    if (s->pre.df1 > 0 && isnan(s->pre.statistic))
-        event_no_test_note(t, s->pre.df1);
-    else if (s->pre.df1 > 0)
-        pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", s->pre.df1,
-                       s->pre.df2, s->pre.statistic, s->pre.p_value);
+    event_pre_note(t, &s->pre, s->n, s->effect, 0);
     event_sensitivity_notes(r, t);
     sample_notes(r, t);
     pfx_table_note(t, "* p < 0.1, ** p < 0.05, *** p < 0.01");

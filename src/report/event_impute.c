@@ -28,6 +28,8 @@ static void set_sample(const pfx_event_report *r, json_t *root, bool *failed)
     pfx_json_set(root, "n_untreated", json_integer(s->n_untreated), failed);
     pfx_json_set(root, "n_treated", json_integer(s->n_treated), failed);
     pfx_json_set(root, "n_imputed", json_integer(s->n_imputed), failed);
+    pfx_json_set(root, "n_cells", json_integer(s->n_places), failed);
+    pfx_json_set(root, "n_cells_of_one_cluster", json_integer(s->n_lone), failed);
     pfx_json_set(root, "n_units_not_imputed", json_integer(s->n_lost_units), failed);
     for (int i = 0; i < s->n_lost; i++) pfx_json_append(lost, json_integer(s->lost[i]), failed);
     pfx_json_set(root, "horizons_not_imputed", lost, failed);
@@ -81,20 +83,22 @@ static void notes(const pfx_event_report *r, pfx_table *t)
         r->outcome, (long long)s->n_untreated);
     pfx_table_note(
         t,
-        "Standard errors: clustered by %s (%lld), conservative, about averages over cohort and event time "
+        "Standard errors: clustered by %s (%lld),%s about averages over cohort and event time "
         "%s; normal intervals, no small-sample factor.",
-        r->cluster, (long long)s->n_clusters, r->leave_out ? "of the other clusters" : "of all clusters");
+        r->cluster, (long long)s->n_clusters, s->n_lone ? "" : " conservative,", r->leave_out ? "of the other clusters" : "of all clusters");
+    if (s->n_lone)
+        pfx_table_note(
+            t,
+            "In %d of the %d cohorts by event time one cluster alone is treated: how its effects vary is in no standard "
+            "error, so they are too small; none is given where all cohorts are such.",
+            s->n_lone, s->n_places);
     if (s->leads && s->n > 0 && s->effect[0].at < 0)
         pfx_table_note(
             t,
             "Before treatment: leads in a regression of the untreated rows alone, against event times before "
             "%d.",
             (int)s->effect[0].at);
-    if (s->pre.df1 > 0 && isnan(s->pre.statistic))
-        event_no_test_note(t, s->pre.df1);
-    else if (s->pre.df1 > 0)
-        pfx_table_note(t, "No effect before treatment: F(%.0f, %.0f) = %.4f, p = %.4f.", s->pre.df1,
-                       s->pre.df2, s->pre.statistic, s->pre.p_value);
+    event_pre_note(t, &s->pre, s->n, s->effect, s->n_reference);
     lost_notes(s, t);
     event_timing_notes(r, r->timing, t);
     pfx_table_note(
