@@ -72,6 +72,17 @@ ok "$P" event "$panel" 'y ~ x' --treatment D --method imputation --format csv
 awk -F, 'NR == 1 {if ($0 != "event_time,estimate,std_error,conf_low,conf_high,n") bad = 1; next}
     {want = $1 < 0 ? 0 : 1 + $1; d = $2 - want; if (d > 1e-9 || d < -1e-9) bad = 1; n++}
     END {exit bad || n != 10}' "$dir/stdout" || fault "imputation: not 1 + event time: $(cat "$dir/stdout")"
+# A cohort of one unit: its effects are their own average, nothing says how they vary.
+awk 'BEGIN {print "id,t,g,y"; for (i = 1; i <= 12; i++) for (t = 1; t <= 6; t++)
+    printf "%d,%d,%d,%.3f\n", i, t, (i == 1 ? 3 : i == 2 ? 5 : i == 3 ? 5 : 0), (i * t * 7919 % 101) / 50}' >"$dir/lone.csv"
+ok "$P" import "$dir/lone.csv" -o "$dir/lone.h5" --unit id --time t
+ok "$P" event "$dir/lone.h5" 'y ~ 1' --cohort g --method imputation --format json
+for key in '"n_cells": 6' '"n_cells_of_one_cluster": 4'; do holds "$key"; done
+[ "$(awk '/"event_time": 3,|"event_time": 2,/ {at = 1} at && /"std_error"/ {print $2; at = 0}' "$dir/stdout" | sort -u)" = "null," ] ||
+    fault "a standard error where one unit alone is treated: $(cat "$dir/stdout")"
+ok "$P" event "$dir/lone.h5" 'y ~ 1' --cohort g --method imputation
+holds "In 4 of the 6 cohorts by event time one cluster alone is treated"
+holds "rest on fewer than 10 rows"
 ok "$P" event "$panel" 'y ~ x + I(x^2)' --cohort g --method imputation --leave-out --window=-2:3
 holds "of the other clusters"
 holds "3 and after"

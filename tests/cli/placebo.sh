@@ -48,7 +48,9 @@ holds '"0.05": null' "$dir/no.json"
 grep -q p_value_t "$dir/no.json" && fault "--no-se has a p-value by t"
 ok "$P" inference "$dir/no.h5" --stat b --format json
 [ "$(value p_value "$dir/stdout")" = "$(value p_value "$dir/b.json")" ] || fault "inference without standard errors differs"
-expect 2 "use --stat b" "$P" inference "$dir/no.h5"
+expect 2 "use --stat b" "$P" inference "$dir/no.h5" --stat t
+ok "$P" inference "$dir/no.h5"
+holds "p-value by                     b"
 expect 2 "t needs standard errors" "$P" placebo "$panel" "$m" --treatment D --no-se --stat t
 expect 2 "leave --no-se out" "$P" placebo "$panel" "$m" --treatment D --no-se --scheme in-time
 ok "$P" plot "$dir/no.h5" -o "$dir/no.svg"
