@@ -204,8 +204,8 @@ static pfx_status wild_ready(rep_run *r, pfx_err *err)
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
     r->reps = info->reps;
     if (info->by_reps)
-        pfx_note("effects cross the clusters: a column is demeaned for each replicate, since replicates are fewer than "
-                 "clusters, or clusters by bootstrap clusters do not fit --memory");
+        pfx_note("effects cross the clusters, and clusters by bootstrap clusters are too many to be held: a column is "
+                 "demeaned for each replicate");
     if (info->n_singular)
         pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
                  "the inverse",

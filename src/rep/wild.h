@@ -48,9 +48,14 @@ typedef struct pfx_wild_options {
     const int32_t *boot;                         /* [cells] bootstrap cluster of each; NULL: errors[0] */
     pfx_idx n_boot;
     double max_bytes; /* not to need more for effects that cross the clusters; 0: no bound */
+    double held_bytes; /* there: clusters by bootstrap clusters are held up to this, beyond it a column is projected
+                          for each replicate; 0: PFX_WILD_HELD. The two differ in last bits: so the choice is by the
+                          panel alone, not by what memory or replicates a run happens to have */
     int nth;
     pfx_isa isa;
 } pfx_wild_options;
+
+enum { PFX_WILD_HELD = 256 << 20 };
 
 /* What the sample itself says, and what the method found out. */
 typedef struct pfx_wild_info {
@@ -77,8 +82,7 @@ typedef struct pfx_wild_info {
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
  * regressors). Of statistics that absorbed every effect (pfx_clusterstat_options.absorb) the same draws by
  * the exact route for effects of any kind: memory O(clusters x bootstrap clusters), and a projection of one
- * column for each cluster, or where that does not fit max_bytes or replicates are fewer, of one column for each
- * replicate; of the other types of some tens for each cluster besides. USAGE: options that do not go together. NOCONV: a test's own
+ * column for each cluster, or where that is more than held_bytes, of one column for each replicate; of the other types of some tens for each cluster besides. USAGE: options that do not go together. NOCONV: a test's own
  * variance is not positive. NOMEM.
  */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,

@@ -26,8 +26,6 @@ enum {
 };
 /* Columns that take longer than this are told of before they are projected. */
 static const double TELL_S = 2;
-/* Of max_bytes, what H may take: the rest is for its making. */
-static const double HELD = 0.8;
 
 typedef struct wild_dense wild_dense;
 
@@ -297,8 +295,7 @@ bool pfx_wild_dense_choose(const pfx_wild *w)
     wild_dense d = {0};
     count_clusters(w, q * sets, &d);
     double H = (double)(d.n_blocks * w->rows * d.width) * sizeof(double) * w->n_tests;
-    bool few = w->info.reps * sets<d.n_errors * q, large = w->o.max_bytes> 0 && H > HELD * w->o.max_bytes;
-    return few || large;
+    return H > (w->o.held_bytes > 0 ? w->o.held_bytes : PFX_WILD_HELD);
 }
 
 /* Bytes of a test: H, or what stands for it, and what its making needs of the rows. */

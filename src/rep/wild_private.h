@@ -83,8 +83,7 @@ pfx_status pfx_wild_sort_cells(pfx_idx cells, const pfx_wild_errors *e, pfx_idx 
 pfx_status pfx_wild_dense_prepare(pfx_wild *w, int t, const double *R, const double *lambda,
                                   pfx_err *err) PFX_MUST;
 void pfx_wild_dense_free(struct wild_dense *d);
-/* By replicates? Where there are fewer of them than clusters, or the matrix of clusters by bootstrap clusters
- * does not fit max_bytes; said. */
+/* By replicates? Where the matrix of clusters by bootstrap clusters is more than held_bytes; said. */
 bool pfx_wild_dense_choose(const pfx_wild *w);
 /* For the method. */
 enum { PFX_WILD_DENSE_WIDTH = 8 * PFX_REP_LANES };

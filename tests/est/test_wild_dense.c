@@ -108,6 +108,8 @@ static void compare_routes(int effects, int c1, int c2, int boot, pfx_weights_ki
     o.boot = c->boot;
     o.n_boot = c->n_boot;
     assert_same_draws(s[0], s[1], &o, o.reps, 1e-10);
+    o.held_bytes = 1; /* by replicates */
+    assert_same_draws(s[0], s[1], &o, o.reps, 1e-10);
     if (!g->joint) {
         o.invert = true;
         assert_same_draws(s[0], s[1], &o, o.reps, 1e-10);
@@ -237,6 +239,8 @@ static void compare_left_out(int effects, pfx_weights_kind kind, const wild_sett
     o.reps = 20;
     assert_non_null(s->absorber);
     wild_compare(dummies, s, &o, PFX_VCOV_CLUSTER, dummies->clusters[0].code, 2, wild_terms, 20, 1e-9);
+    o.held_bytes = 1;
+    wild_compare(dummies, s, &o, PFX_VCOV_CLUSTER, dummies->clusters[0].code, 2, wild_terms, 20, 1e-9);
     if (!g->joint) {
         o.invert = true;
         wild_compare(dummies, s, &o, PFX_VCOV_CLUSTER, dummies->clusters[0].code, 2, wild_terms, 20, 1e-9);
@@ -279,7 +283,7 @@ static void test_same_bits(void **state)
                 o.isa = isa;
                 o.nth = nth;
                 o.invert = h == 0;
-                if (h == 3) o.reps = 10; /* fewer than clusters: by replicates */
+                if (h == 3) o.held_bytes = 1; /* by replicates */
                 assert_ok(pfx_wild_create(s, &o, &w, &err));
                 assert_int_equal(pfx_wild_describe(w)->by_reps, h == 3);
                 if (!whole.n_fields) whole = wild_run(w, 9, 0, 700, 1);
@@ -351,8 +355,9 @@ static void test_refusals(void **state)
     pfx_design *firms = made_design(&many, FIRM | YEAR, FIRM, PFX_W_NONE);
     s = wild_absorbed(firms, 2, wild_terms, 1, pfx_cpu_best());
     o.reps = 100000;
-    for (int small = 0; small < 2; small++) { /* 700 by 700 does not fit: by replicates */
-        o.max_bytes = small ? 6e6 : 60e6;
+    o.max_bytes = 60e6;
+    for (int small = 0; small < 2; small++) { /* 700 by 700 is too much: by replicates */
+        o.held_bytes = small ? 3e6 : 30e6;
         assert_ok(pfx_wild_create(s, &o, &w, &err));
         assert_int_equal(pfx_wild_describe(w)->by_reps, small);
         pfx_wild_free(w);
