@@ -93,8 +93,8 @@ static pfx_status project(pfx_absorber *a, pfx_err *err)
         if ((st = pfx_schur_create(&spec, &a->schur, err)) != PFX_OK) goto done;
         sums.C = s.C, sums.schur = a->schur;
     }
-    if ((st = pfx_absorb_long_means(a, &v, err)) != PFX_OK || (st = pfx_absorb_pass(a, &v, &sums, err)) != PFX_OK)
-        goto done;
+    if (!pfx_absorb_joins(a) && (st = pfx_absorb_long_means(a, &v, err)) != PFX_OK) goto done;
+    if ((st = pfx_absorb_pass(a, &v, &sums, err)) != PFX_OK) goto done;
     a->weight = sums.weight;
     settle(a);
     for (int k = 0; k < a->p; k++) {

@@ -102,7 +102,19 @@ pfx_status pfx_absorb_basis(pfx_absorber *a, pfx_err *err) PFX_MUST;
 void pfx_absorb_fill(const pfx_absorber *a, const pfx_absorb_view *v, pfx_idx block, pfx_idx ldo, double *out, double *mean);
 /* Means of the long levels at v->gamma, into v->long_mean. A pass of its own where there are any. */
 pfx_status pfx_absorb_long_means(pfx_absorber *a, const pfx_absorb_view *v, pfx_err *err) PFX_MUST;
+/* Where the mean of all rows alone is taken off and moments are asked for, the pass gives it to v->long_mean itself. */
 pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err) PFX_MUST;
+/* absorb_join.c. Is it alone? */
+bool pfx_absorb_joins(const pfx_absorber *a);
+/* Join means: weight, mean [p] of what is there, and w1, mean1 of one more piece, which becomes mean1 less mean. Returns
+ * the factor of that difference's products in the products about the joint mean. */
+double pfx_absorb_join_means(int p, double *weight, double *mean, double w1, double *mean1);
+/* gram [p x p] += factor times the products of a difference [ld], upper triangle. */
+void pfx_absorb_add_between(pfx_isa isa, int p, pfx_idx ld, double factor, const double *difference, double *gram);
+/* Join n rows X [n x p]: products about the mean in gram, upper triangle; weight and mean less v->origin in mom [1 + p].
+ * buf [n x ld], mean1 [ld] scratch. */
+void pfx_absorb_join_rows(pfx_isa isa, pfx_idx n, const pfx_absorb_view *v, const double *X, const double *w, double *buf,
+                          double *mean1, double *gram, double *mom);
 /* What S is made of, at the window in hand. */
 pfx_schur_spec pfx_absorb_schur_spec(const pfx_absorber *a);
 /* absorb_info.c */

@@ -164,6 +164,7 @@ typedef struct sum_pass {
     const pfx_absorber *a;
     const pfx_absorb_view *v;
     bool want_C, want_moments, one_sweep;
+    bool join;              /* the mean of all rows is found on the way */
     bool large;             /* C has many columns: groups keep tables of those that they meet */
     pfx_absorb_scatter *scatter;    /* these tables, */
     pfx_idx scatter_groups;         /* of so many groups */
@@ -180,18 +181,12 @@ typedef struct sum_pass {
 } sum_pass;
 
 /* Means are measured from the first row of all, so that a large common level costs no digits.
- * Mean and sum of squares about it of one more piece (weight, mean, m2) joined to what is there.
- * Chan, Golub, LeVeque (1983). */
-static void join_moments(int p, double *weight, double *mean, double *m2, double w1, const double *mean1,
-                         const double *m21)
+ * Mean and sum of squares about it of one more piece (weight, mean, m2) joined to what is there; mean1 becomes the
+ * difference of the means. Chan, Golub, LeVeque (1983). */
+static void join_moments(int p, double *weight, double *mean, double *m2, double w1, double *mean1, const double *m21)
 {
-    double w0 = *weight, w = w0 + w1;
-    for (int k = 0; k < p; k++) {
-        double d = mean1[k] - mean[k];
-        mean[k] += d * (w1 / w);
-        m2[k] += m21[k] + d * d * (w0 * w1 / w);
-    }
-    *weight = w;
+    double f = pfx_absorb_join_means(p, weight, mean, w1, mean1);
+    for (int k = 0; k < p; k++) m2[k] += m21[k] + mean1[k] * mean1[k] * f;
 }
 
 /* Every block holds whole levels, and their means are all that is taken off within them. */
@@ -298,6 +293,15 @@ static void sum_block(const sum_pass *c, pfx_idx g, int thread, pfx_idx b, doubl
     }
 }
 
+static void join_block(const sum_pass *c, pfx_idx b, int thread, double *part)
+{
+    const pfx_absorber *a = c->a;
+    const pfx_absorb_view *v = c->v;
+    pfx_idx row = a->block_row[b];
+    pfx_absorb_join_rows(a->opt.isa, block_rows(a, b), v, rows_of(a, v) + row * v->p, weights_from(a, row), c->buf[thread],
+                         c->mean[thread], part, part + c->n);
+}
+
 static void sum_group(void *ctx, pfx_idx g, int thread)
 {
     sum_pass *c = ctx;
@@ -307,8 +311,18 @@ static void sum_group(void *ctx, pfx_idx g, int thread)
     memset(part, 0, (size_t)c->stride * sizeof *part);
     pfx_absorber_group(c->a, group, &b0, &b1);
     for (pfx_idx b = b0; b < b1; b++)
-        if (c->one_sweep) sweep_block(c, b, thread, group, part);
+        if (c->join) join_block(c, b, thread, part);
+        else if (c->one_sweep) sweep_block(c, b, thread, group, part);
         else sum_block(c, g, thread, b, part);
+}
+
+/* What a group's mean differs from that of the groups before it, which stands there now, into its products. */
+static void add_between(void *ctx, pfx_idx g, int thread)
+{
+    const sum_pass *c = ctx;
+    double *part = c->part + g * c->stride, *mom = part + c->n;
+    (void)thread;
+    pfx_absorb_add_between(c->a->opt.isa, c->v->p, c->v->ld, mom[0], mom + 1, part);
 }
 
 /* Add the sums of the wave's groups onto the total, in order. */
@@ -357,9 +371,11 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
         pfx_par_for(c->wave, a->opt.nth, sum_group, c);
         for (pfx_idx g = 0; c->want_moments && g < c->wave; g++) {
             double *mom = c->total + c->n;
-            const double *m = c->part + g * c->stride + c->n;
-            join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, m[0], m + 1, m + 1 + v->ld);
+            double *m = c->part + g * c->stride + c->n;
+            if (c->join) m[0] = pfx_absorb_join_means(v->p, mom, mom + 1, m[0], m + 1);
+            else join_moments(v->p, mom, mom + 1, mom + 1 + v->ld, m[0], m + 1, m + 1 + v->ld);
         }
+        if (c->join) pfx_par_for(c->wave, a->opt.nth, add_between, c);
         pfx_par_for((c->n + ADD_CHUNK - 1) / ADD_CHUNK, a->opt.nth, add_chunk, c);
         if (c->large && pfx_absorb_scatter_flush(c->scatter, c->wave, c->C, err) != PFX_OK) return PFX_ENOMEM;
     }
@@ -422,7 +438,8 @@ static void give_sums(const sum_pass *c, pfx_absorb_sums *out)
     out->weight = mom[0];
     for (int k = 0; k < p; k++) out->mean[k] = c->v->origin[k] + mom[1 + k];
     memcpy(out->centred, mom + 1 + c->v->ld, (size_t)p * sizeof *out->centred);
-    for (int k = 0; moments_between(a) && k < p; k++) out->centred[k] += out->gram[k * p + k];
+    for (int k = 0; (c->join || moments_between(a)) && k < p; k++) out->centred[k] += out->gram[k * p + k];
+    if (c->join) memcpy(c->v->long_mean, mom + 1, (size_t)p * sizeof *mom);
 }
 
 pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb_sums *out, pfx_err *err)
@@ -434,6 +451,7 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     if (c.large) memset(c.C = out->C, 0, (size_t)(a->q * v->ld) * sizeof *out->C);
     c.n = (pfx_idx)v->p * v->p + (out->C && !c.large ? a->q * v->ld : 0);
     c.stride = c.n + 1 + 2 * v->ld;
+    c.join = c.want_moments && pfx_absorb_joins(a);
     c.one_sweep = !c.large && in_one_sweep(a, v, c.want_C);
     const pfx_schur_spec spec = pfx_absorb_schur_spec(a);
     if (c.one_sweep && out->schur && pfx_schur_countable(&spec)) c.count = out->schur;
