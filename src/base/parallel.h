@@ -11,7 +11,8 @@ int pfx_par_threads(int asked);
 
 /* Call fn(ctx, block, thread) for block = 0..n-1 on nth threads, each block once, in any order; thread is in
  * 0..nth-1. fn must write only what belongs to its block (or its thread's scratch), so that the result does
- * not depend on nth. A loop inside a loop, or at the same time as another thread's, runs on its caller alone.
+ * not depend on nth. Blocks go to whichever thread is free, in ascending order: where memory has several nodes, a
+ * block's pages need not lie with the thread that gets it. A loop inside a loop, or at the same time as another thread's, runs on its caller alone.
  */
 typedef void (*pfx_par_fn)(void *ctx, pfx_idx block, int thread);
 void pfx_par_for(pfx_idx n, int nth, pfx_par_fn fn, void *ctx);

@@ -7,6 +7,7 @@
 #include "kernels/score.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
+#include "src/est/codes.h"
 #include "src/est/solve.h"
 #include "src/model/design.h"
 
@@ -322,6 +323,7 @@ static pfx_status choose_route(pass *ps, int m, pfx_err *err)
         ps->levels = stream->nested(stream->ctx, stream->unit, (int)(f - s->d->clusters));
     else if (ps->levels)
         ps->levels = pfx_absorber_levels_within(s->a, f, &ascending);
+    if (!ps->levels && !stream && !ascending) ascending = !pfx_codes_compare(s->d->n, f->code, f->code, true, s->nth).f_falls;
     unsigned char *seen = pfx_mem_alloc(stream || ascending ? 0 : f->n_levels, 1, err);
     if (!seen) return PFX_ENOMEM;
     bool runs = stream ? stream->contiguous(stream->ctx, (int)(f - s->d->clusters))

@@ -99,6 +99,15 @@ static pfx_design *means_none(double size) { return means(panel(40, YEARS, 3, 0)
 static pfx_design *means_one(double size) { return means(panel(40, YEARS, 3, FIRM), size); }
 static pfx_design *means_two(double size) { return means(panel(40, YEARS, 3, FIRM | YEAR), size); }
 
+/* Means that rise along the rows, over several groups of blocks. */
+static pfx_design *rising_none(double size)
+{
+    pfx_design *d = panel(1500, YEARS, 3, 0);
+    for (pfx_idx i = 0; i < d->n; i++)
+        for (int j = 0; j < d->p; j++) *cell(d, i, j) += size * (j + 1 + draw(60 + j, i / 100)) * (double)i / (double)d->n;
+    return d;
+}
+
 static pfx_design *firm_means(double size)
 {
     pfx_design *d = panel(40, YEARS, 3, FIRM | YEAR);
@@ -317,6 +326,8 @@ const hard_design hard_designs[] = {
     {"R2 of 1 - 1e-14", plain, 1e-7, 14.5, 7.5},
     {"large mean, no effects", means_none, 1e6, 14.5, 14},
     {"large mean, no effects", means_none, 1e10, 14.5, 14},
+    {"rising mean, no effects", rising_none, 10, 13.9, 14},
+    {"rising mean, no effects", rising_none, 1e6, 14.2, 14},
     {"large mean, firm", means_one, 1e10, 14.5, 14},
     {"large mean, firm + year", means_two, 1e6, 14.5, 14},
     {"large mean, firm + year", means_two, 1e10, 14.5, 14},

@@ -300,7 +300,10 @@ static void passes(void **state)
     s.where = "year >= 2000";
     pfx_fit *most = reference(&m, &s, 0);
     assert_int_equal(compare(&m, &s, 0, most, 100, 0, 2), 2);
-    pfx_fit_free(all), pfx_fit_free(most);
+    s = (spec){.formula = MODEL, .cluster = "firm", .vcov = PFX_VCOV_CLUSTER};
+    pfx_fit *none = reference(&m, &s, 0);
+    assert_int_equal(compare(&m, &s, 0, none, 100, 0, 2), 2);
+    pfx_fit_free(all), pfx_fit_free(most), pfx_fit_free(none);
     memory_free(&m);
 }
 
