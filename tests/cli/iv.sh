@@ -112,16 +112,18 @@ for word in "--type 31" "--joint" "--bootcluster year"; do
 done
 
 # Its confidence set: null values outside are rejected, those inside are not; weak instruments leave it open.
-ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --quiet
-holds "invert                0.0194066    0.0375898"
+ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --quiet --format json
+# end TIMES KEY: an end of the set, moved.
+end() { awk -v k="\"$2\":" -v by="$1" '$1 == k {printf "%.9g\n", $2 * by; exit}' "$dir/set.json"; }
+cp "$dir/stdout" "$dir/set.json"
 p_at() {
     ok "$P" boot "$wages" "$model" --cluster age --coef iq --weights-type webb --quiet --ci none --format json --null "$1"
     sed -n 's/.*"p_value": \([0-9.e-]*\).*/\1/p' "$dir/stdout" | head -1
 }
-for inside in 0.0194067 0.0375897; do
+for inside in "$(end 1.00001 conf_low)" "$(end 0.99999 conf_high)"; do
     p_at $inside | awk '$1 < 0.05 {exit 1}' || fault "$inside is rejected"
 done
-for outside in 0.0194065 0.0375899; do
+for outside in "$(end 0.99999 conf_low)" "$(end 1.00001 conf_high)"; do
     p_at $outside | awk '$1 >= 0.05 {exit 1}' || fault "$outside is not rejected"
 done
 ok "$P" boot "$wages" 'lw ~ expr | iq ~ mrt80' --cluster age --coef iq --weights-type webb --reps 499
