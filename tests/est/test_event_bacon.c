@@ -4,6 +4,7 @@
 #include "src/base/mem.h"
 #include "src/est/event_bacon.h"
 #include "tests/est/event_data.h"
+#include "tests/faults.h"
 
 static pfx_status bacon(event_data *d, const event_case *c, bool balanced, event_run *r,
                         pfx_bacon_result *out, pfx_err *err)
@@ -157,25 +158,17 @@ static void faults(void **state)
                           .cluster = "unit",
                           .where = "!(unit == 3 & time == 4)",
                           .method = PFX_EVENT_BACON};
-    size_t before = pfx_mem_now();
-    int failed = 0;
-    for (pfx_idx k = 1;; k += 1 + k / 12) {
+    test_faults f = {.sparse = 12};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         event_run r;
         pfx_bacon_result a = {0};
-        pfx_mem_fail_at(k);
         pfx_status st = bacon(d, &c, true, &r, &a, &err);
-        pfx_mem_fail_at(0);
         pfx_bacon_result_clear(&a);
-        if (st == PFX_OK) {
-            event_run_clear(&r);
-            break;
-        }
-        failed++;
-        assert_int_equal(st, PFX_ENOMEM);
-        assert_int_equal(pfx_mem_now(), before);
+        if (st == PFX_OK) event_run_clear(&r);
+        test_faults_done(&f, st);
     }
-    assert_true(failed > 20);
+    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

@@ -6,6 +6,7 @@
 #include "src/est/event_cs.h"
 #include "src/model/dataset.h"
 #include "tests/est/event_data.h"
+#include "tests/faults.h"
 
 typedef struct cs_run {
     event_run open;
@@ -350,23 +351,15 @@ static void faults(void **state)
     twin w = {0};
     event_data *d = made(&w, false);
     const pfx_cs_options o = options(PFX_CS_DR, PFX_CS_NEVER, PFX_CS_VARYING);
-    size_t before = pfx_mem_now();
-    int failed = 0;
-    for (pfx_idx k = 1;; k += 1 + k / 8) {
+    test_faults f = {.sparse = 8};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         cs_run r;
-        pfx_mem_fail_at(k);
         pfx_status st = run(d, "g", "y ~ x", "c", &o, &r, &err);
-        pfx_mem_fail_at(0);
-        if (st == PFX_OK) {
-            cs_run_clear(&r);
-            break;
-        }
-        failed++;
-        assert_int_equal(st, PFX_ENOMEM);
-        assert_int_equal(pfx_mem_now(), before);
+        if (st == PFX_OK) cs_run_clear(&r);
+        test_faults_done(&f, st);
     }
-    assert_true(failed > 20);
+    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

@@ -4,6 +4,7 @@
 #include "src/base/mem.h"
 #include "src/est/event_honest.h"
 #include "src/est/simplex.h"
+#include "tests/faults.h"
 #include "tests/test.h"
 
 /* Effects of the French reform of restaurants' value-added tax on profits, 2004 to 2007 and 2009 to 2012, and
@@ -396,19 +397,16 @@ static void faults(void **state)
 {
     (void)state;
     const pfx_honest_in in = bc(AVERAGE);
-    size_t before = pfx_mem_now();
-    for (int which = 0; which < 2; which++)
-        for (pfx_idx k = 1;; k++) {
+    for (int which = 0; which < 2; which++) {
+        test_faults f = {0};
+        while (test_faults_next(&f)) {
             pfx_err err = {0};
             bool holds;
-            pfx_mem_fail_at(k);
             pfx_status st = which ? pfx_honest_relative_zero(&in, 0.5, &holds, &err)
                                   : pfx_honest_smooth_zero(&in, 0.1, &holds, &err);
-            pfx_mem_fail_at(0);
-            assert_int_equal(pfx_mem_now(), before);
-            if (st == PFX_OK) break;
-            assert_int_equal(st, PFX_ENOMEM);
+            test_faults_done(&f, st);
         }
+    }
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 #include "src/rep/pairs.h"
 #include "tests/est/iv_panel.h"
 #include "tests/est/resample.h"
+#include "tests/faults.h"
 
 static const char *const both[] = {"x2", "x1"}; /* an endogenous variable, an exogenous one */
 
@@ -218,23 +219,19 @@ static void test_allocations(void **state)
     made_panel a = iv_panel_new(20, 1, 2);
     pfx_design *d = iv_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC, 1, 2);
     const pfx_clusterstat_options o = {.n_terms = 2, .terms = both, .tol = 1e-10, .maxiter = 100, .nth = 1};
-    size_t before = pfx_mem_now();
-    for (pfx_idx k = 1;; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         pfx_clusterstat *s = NULL;
         pfx_pairs *p = NULL;
         pfx_jackknife *j = NULL;
-        pfx_mem_fail_at(k);
         pfx_status st = pfx_clusterstat_create(d, &o, &s, &err);
         if (st == PFX_OK) st = pfx_pairs_create(s, &(pfx_pairs_options){.std_error = true}, &p, &err);
         if (st == PFX_OK) st = pfx_jackknife_run(s, 1, PFX_ISA_PORTABLE, &j, &err);
-        pfx_mem_fail_at(0);
         pfx_jackknife_free(j);
         pfx_pairs_free(p);
         pfx_clusterstat_free(s);
-        assert_int_equal(pfx_mem_now(), before);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
+        test_faults_done(&f, st);
     }
     ref_design_free(d);
     made_panel_free(&a);

@@ -8,6 +8,7 @@
 #include "src/rep/patterns.h"
 #include "tests/est/made_panel.h"
 #include "tests/est/resample.h"
+#include "tests/faults.h"
 
 static pfx_clusterstat *statistics(const pfx_design *d, int n_terms, const char *const *terms, int nth,
                                    pfx_isa isa)
@@ -406,22 +407,18 @@ static void test_allocations(void **state)
     made_panel a = made_panel_new(20, 2);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
     const pfx_clusterstat_options o = {.n_terms = 1, .terms = terms, .tol = 1e-10, .maxiter = 100, .nth = 1};
-    size_t before = pfx_mem_now();
-    for (pfx_idx k = 1;; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         pfx_clusterstat *s = NULL;
         pfx_pairs *p = NULL;
-        pfx_mem_fail_at(k);
         pfx_status st = pfx_clusterstat_create(d, &o, &s, &err);
         if (st == PFX_OK) st = pfx_pairs_create(s, &(pfx_pairs_options){.std_error = true}, &p, &err);
         pfx_rep_run r = {.seed = 1, .last = 10, .nth = 1};
         if (st == PFX_OK) st = pfx_rep_run_method(pfx_pairs_method(p), &r, &err);
-        pfx_mem_fail_at(0);
         pfx_pairs_free(p);
         pfx_clusterstat_free(s);
-        assert_int_equal(pfx_mem_now(), before);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
+        test_faults_done(&f, st);
     }
     ref_design_free(d);
     made_panel_free(&a);

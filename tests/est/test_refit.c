@@ -9,6 +9,7 @@
 #include "src/rep/refit.h"
 #include "tests/est/iv_panel.h"
 #include "tests/est/resample.h"
+#include "tests/faults.h"
 
 enum { REPS = 21, TERMS = 2 };
 static const char *const terms[TERMS] = {"x2", "x0"};
@@ -249,15 +250,14 @@ static void test_refusals(void **state)
     assert_fails(pfx_pairs_create(s, &(pfx_pairs_options){.isa = pfx_cpu_best(), .nth = 1}, &p, &err),
                  PFX_ENOMEM, "--memory");
     s->max_bytes = 0;
-    for (pfx_idx k = 1;; k++) {
-        pfx_mem_fail_at(k);
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
+        p = NULL;
         pfx_status st =
             pfx_pairs_create(s, &(pfx_pairs_options){.isa = pfx_cpu_best(), .nth = 1, .way = 2}, &p, &err);
-        pfx_mem_fail_at(0);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
+        pfx_pairs_free(p);
+        test_faults_done(&f, st);
     }
-    pfx_pairs_free(p);
     pfx_clusterstat_free(s);
     ref_design_free(d);
     made_panel_free(&a);

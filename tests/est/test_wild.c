@@ -7,6 +7,7 @@
 #include "src/rep/wild_cells.h"
 #include "src/rep/wild_summary.h"
 #include "tests/est/wild_twin.h"
+#include "tests/faults.h"
 
 static void compare_refits(pfx_idx firms, int effects, int cluster, pfx_weights_kind kind,
                            const wild_setting *g)
@@ -182,9 +183,7 @@ static void test_cells(void **state)
 
 static void test_same_bits(void **state)
 {
-    static const struct {
-        pfx_idx first, last;
-    } ranges[] = {{0, 4500}, {0, 1}, {191, 193}, {2039, 2041}, {100, 4499}};
+    static const pfx_idx ranges[][2] = {{0, 4500}, {0, 1}, {191, 193}, {2039, 2041}, {100, 4499}};
     static const wild_setting how[] = {{.type = 11},
                                        {.type = 11, .weights = PFX_WILD_WEBB},
                                        {.type = 33, .joint = true},
@@ -206,13 +205,7 @@ static void test_same_bits(void **state)
                 o.invert = h < 2;
                 assert_ok(pfx_wild_create(s, &o, &w, &err));
                 if (!whole.n_fields) whole = wild_run(w, 9, 0, 4500, 1);
-                for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-                    pfx_idx first = ranges[i].first, n = ranges[i].last - first;
-                    wild_kept part = wild_run(w, 9, first, ranges[i].last, nth);
-                    for (int f = 0; f < part.n_fields; f++)
-                        assert_same_bits(part.out[f], whole.out[f] + first * part.n_tests, n * part.n_tests);
-                    wild_kept_free(&part);
-                }
+                wild_assert_slices(w, &whole, 9, sizeof ranges / sizeof *ranges, ranges, nth);
                 pfx_wild_free(w);
                 pfx_clusterstat_free(s);
             }
@@ -398,21 +391,17 @@ static void test_allocations(void **state)
     made_panel a = made_panel_new(20, 3);
     pfx_design *d = made_design(&a, FIRM | YEAR, FIRM, PFX_W_ANALYTIC);
     pfx_clusterstat *s = wild_statistics(d, 2, wild_terms, 1, pfx_cpu_best());
-    size_t before = pfx_mem_now();
-    for (pfx_idx k = 1;; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         pfx_wild *w = NULL;
         pfx_wild_options o = wild_options(&(wild_setting){.type = 33, .joint = true});
         o.nth = 1;
-        pfx_mem_fail_at(k);
         pfx_status st = pfx_wild_create(s, &o, &w, &err);
         pfx_rep_run r = {.seed = 1, .last = 10, .nth = 1};
         if (st == PFX_OK) st = pfx_rep_run_method(pfx_wild_method(w), &r, &err);
-        pfx_mem_fail_at(0);
         pfx_wild_free(w);
-        assert_int_equal(pfx_mem_now(), before);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
+        test_faults_done(&f, st);
     }
     pfx_clusterstat_free(s);
     ref_design_free(d);

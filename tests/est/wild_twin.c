@@ -59,6 +59,18 @@ void wild_kept_free(wild_kept *k)
     for (int f = 0; f < k->n_fields; f++) free(k->out[f]);
 }
 
+void wild_assert_slices(const pfx_wild *w, const wild_kept *whole, uint64_t seed, int n, const pfx_idx (*range)[2],
+                        int nth)
+{
+    for (int i = 0; i < n; i++) {
+        pfx_idx first = range[i][0], many = range[i][1] - first;
+        wild_kept part = wild_run(w, seed, first, range[i][1], nth);
+        for (int f = 0; f < part.n_fields; f++)
+            assert_same_bits(part.out[f], whole->out[f] + first * part.n_tests, many * part.n_tests);
+        wild_kept_free(&part);
+    }
+}
+
 /* A copy of a design with another outcome, and without column `drop` (-1: with all); rows of cluster `leave`
  * of the first cluster variable are left out (-1: none). */
 static pfx_design *rebuilt(const pfx_design *d, const double *y, int drop, int leave)
