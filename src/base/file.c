@@ -125,12 +125,16 @@ static pfx_status check_target(const char *path, bool force, pfx_err *err)
     return PFX_OK;
 }
 
-pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err)
+bool pfx_out_is(const char *output, const char *input)
 {
     struct stat out, in;
-    if (!output || strcmp(output, "-") == 0 || stat(output, &out) != 0 || stat(input, &in) != 0)
-        return PFX_OK;
-    if (out.st_dev != in.st_dev || out.st_ino != in.st_ino) return PFX_OK;
+    if (!output || strcmp(output, "-") == 0 || stat(output, &out) != 0 || stat(input, &in) != 0) return false;
+    return out.st_dev == in.st_dev && out.st_ino == in.st_ino;
+}
+
+pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err)
+{
+    if (!pfx_out_is(output, input)) return PFX_OK;
     return pfx_fail(err, PFX_EUSAGE, "-o %s is the file that is read; name another", output);
 }
 

@@ -22,6 +22,8 @@ pfx_status pfx_out_begin(pfx_out *o, const char *path, bool force, pfx_err *err)
 void pfx_file_remove_stale(const char *path);
 /* Hold an open temporary as this process's until it is closed. HDF5_USE_FILE_LOCKING=FALSE: do not. */
 void pfx_file_hold(int fd);
+/* Do both names lead to one file that is there? */
+bool pfx_out_is(const char *output, const char *input);
 /* Refuse to replace what is being read: USAGE if both names lead to one file, whatever --force says. output
  * NULL or "-": fine. */
 pfx_status pfx_out_spare(const char *output, const char *input, pfx_err *err) PFX_MUST;

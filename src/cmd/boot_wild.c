@@ -250,12 +250,13 @@ static void wild_describe(const rep_run *r, pfx_str *spec)
 {
     const boot_options *o = r->own;
     const wild_state *s = r->state;
-    pfx_str_addf(spec, "type=%s\nunrestricted=%d\njoint=%d\nweights-type=%s\nnull=%.17g\nssc=%d\n",
+    pfx_str_addf(spec, "type=%s\nunrestricted=%d\njoint=%d\nweights-type=%s\nnull=%.17g\n",
                  type_names[o->type], o->unrestricted, o->joint, pfx_wild_weights_names[o->weights_type],
-                 r->o->null, r->o->ssc);
+                 r->o->null);
     for (int t = 0; t < o->coef.n && o->joint; t++) pfx_str_addf(spec, "coef=%s\n", o->coef.v[t]);
     if (s->boot_name) pfx_str_addf(spec, "bootcluster=%s\n", s->boot_name);
     pfx_str_addf(spec, "invert=%d\n", s->invert);
+    if (r->o->decided != 0) pfx_str_addf(spec, "ptype=%d\n", o->ptype); /* when it stops */
 }
 
 static unsigned wild_keep(const rep_run *r)

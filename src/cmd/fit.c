@@ -180,8 +180,8 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
 static pfx_status compare_model(fit_run *r, const pfx_fit_options *o, int m, int first, pfx_err *err)
 {
     pfx_comparison *c = NULL;
-    const fit_permutations p = {r->o.permutations < 0 ? FIT_PERMUTATIONS : r->o.permutations,
-                                r->o.seed < 0 ? 1 : (uint64_t)r->o.seed};
+    const fit_permutations p = {r->o.permutations == FIT_UNSET ? FIT_PERMUTATIONS : r->o.permutations,
+                                r->o.seed == FIT_UNSET ? 1 : (uint64_t)r->o.seed};
     pfx_status st = fit_compare_model(r->data, m, r->n_fits - first, r->fits + first, o, &p, &c, err);
     if (c) r->compared[r->n_compared++] = c;
     return st;

@@ -69,7 +69,7 @@ fit_options fit_defaults(void)
 {
     return (fit_options){
         .ssc = PFX_SSC_FIXEST, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .format = -1, .digits = 4,
-        .permutations = -1, .seed = -1};
+        .permutations = FIT_UNSET, .seed = FIT_UNSET};
 }
 
 pfx_status fit_check_options(const fit_options *o, pfx_err *err)
@@ -84,11 +84,12 @@ pfx_status fit_check_options(const fit_options *o, pfx_err *err)
         return pfx_fail(err, PFX_EUSAGE, "--digits %lld: want 0 to 15", (long long)o->digits);
     if (o->weights_kind != 0 && !o->weights)
         return pfx_fail(err, PFX_EUSAGE, "--weights-kind needs --weights VAR");
-    if (!o->compare && (o->permutations >= 0 || o->seed >= 0))
-        return pfx_fail(err, PFX_EUSAGE, "--%s belongs to --compare", o->seed >= 0 ? "seed" : "permutations");
-    if (o->permutations < -1 || o->permutations > 100000000)
+    bool reps = o->permutations != FIT_UNSET, seed = o->seed != FIT_UNSET;
+    if (!o->compare && (reps || seed))
+        return pfx_fail(err, PFX_EUSAGE, "--%s belongs to --compare", seed ? "seed" : "permutations");
+    if (reps && (o->permutations < 0 || o->permutations > 100000000))
         return pfx_fail(err, PFX_EUSAGE, "--permutations %lld: want 0 to 100000000", (long long)o->permutations);
-    if (o->seed < -1) return pfx_fail(err, PFX_EUSAGE, "--seed %lld: want 0 or more", (long long)o->seed);
+    if (seed && o->seed < 0) return pfx_fail(err, PFX_EUSAGE, "--seed %lld: want 0 or more", (long long)o->seed);
     if (o->compare && !o->by) return pfx_fail(err, PFX_EUSAGE, "--compare needs --by VAR: the groups to compare");
     return PFX_OK;
 }

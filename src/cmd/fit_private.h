@@ -2,11 +2,13 @@
 #ifndef PFX_CMD_FIT_PRIVATE_H
 #define PFX_CMD_FIT_PRIVATE_H
 
+#include <stdint.h>
 #include "hdf5_io/panel.h"
 #include "src/cmd/opt.h"
 #include "src/est/fit.h"
 #include "src/model/dataset.h"
 
+#define FIT_UNSET INT64_MIN /* a whole number that no option gave */
 enum { FIT_MAX_FORMULAS = 32, FIT_MAX_CLUSTERS = 2, FIT_PERMUTATIONS = 999 };
 
 /* As typed. */
@@ -65,12 +67,12 @@ pfx_status fit_permute(int n, const struct pfx_design *const *d, const pfx_fit_o
 pfx_status fit_compare_notes(const struct pfx_comparison *c, int *n, const char **notes, struct pfx_str *text,
                              pfx_err *err) PFX_MUST;
 
-/* Warn, in one line, of 0/1 regressors of the fitted model that vary within so few clusters that tests by clusters are
- * badly sized (rep/switching.h). NOMEM. */
 /* One line, once a run, where a regressor is a treatment that units take up in different periods while their effects and
  * the periods' are absorbed. */
 pfx_status fit_warn_staggered(const struct pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel, bool *warned,
                               int nth, pfx_err *err) PFX_MUST;
+/* Warn, in one line, of 0/1 regressors of the fitted model that vary within so few clusters that tests by clusters are
+ * badly sized (rep/switching.h). NOMEM. */
 pfx_status fit_warn_switching(const struct pfx_design *d, const pfx_fit *f, pfx_err *err) PFX_MUST;
 
 /* Where --save writes: values by row, and effects. */
@@ -96,11 +98,11 @@ bool fit_can_try(const pfx_panel *panel, double seconds);
 /* Writing the saved values, which is no part of a trial. */
 double fit_save_seconds(const pfx_panel *panel, const pfx_formula *f, const fit_save *s);
 
-/* The fit of the panel's first rows, apart from what it prints. */
 /* Beside what a trial in a process of its own tells: the process before and after it, and pages of the program and its
  * libraries that a child maps anew only where it needs them. */
 #define FIT_PROCESS_S 0.02
 #define FIT_PROGRAM_BYTES (9.0 * 1048576.0)
+/* The fit of the panel's first rows, apart from what it prints. */
 typedef pfx_status fit_trial(void *ctx, pfx_idx rows, pfx_err *err);
 /* What the fit of all rows needs, from trials, each in a process of its own. False where one fails: then *need is as it
  * was. */

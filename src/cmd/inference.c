@@ -154,6 +154,9 @@ const json_t *inference_full(const inference_run *r, int t)
 static pfx_status choose_terms(const inference_run *r, int *n, int *term, pfx_err *err)
 {
     const pfx_opt_list *c = &r->o->coef;
+    if (r->spec->n_terms > (int)(sizeof c->v / sizeof *c->v))
+        return pfx_fail(err, PFX_EFORMAT, "%s: draws of %d coefficients, more than any run has", pfx_draws_path(r->file),
+                        r->spec->n_terms);
     *n = c->n ? c->n : r->spec->n_terms;
     for (int i = 0; i < *n; i++) {
         term[i] = i;

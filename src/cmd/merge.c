@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cmd/commands.h"
+#include "src/cmd/replicate.h"
 
 typedef struct merge_options {
     pfx_common common;
@@ -51,15 +52,11 @@ static int by_first(const void *a, const void *b)
 /* The first line in which two descriptions differ, as "there ..., here ..." */
 static pfx_status other_run(const merge_run *m, const pfx_draws *d, pfx_err *err)
 {
-    const char *a = pfx_draws_spec(m->model)->options, *b = pfx_draws_spec(d)->options;
-    size_t la, lb;
-    for (;; a += la + (a[la] != '\0'), b += lb + (b[lb] != '\0')) {
-        la = strcspn(a, "\n");
-        lb = strcspn(b, "\n");
-        if (la != lb || memcmp(a, b, la) != 0 || (!*a && !*b)) break;
-    }
+    const char *a, *b;
+    int la, lb;
+    rep_first_difference(pfx_draws_spec(m->model)->options, pfx_draws_spec(d)->options, &a, &la, &b, &lb);
     return pfx_fail(err, PFX_EDATA, "%s: of another run: its \"%.*s\" is \"%.*s\" in %s", pfx_draws_path(d),
-                    (int)lb, b, (int)la, a, pfx_draws_path(m->model));
+                    lb, b, la, a, pfx_draws_path(m->model));
 }
 
 static pfx_status check_same_run(const merge_run *m, const pfx_draws *d, pfx_err *err)

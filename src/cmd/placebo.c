@@ -17,7 +17,7 @@ static const pfx_opt placebo_table[] = {
      "permute, random-date, in-time or within-period (default: permute)", scheme_choices, NULL},
     {"coef", 0, PFX_OPT_TEXT, AT(coef), "NAME",
      "the tested coefficient (default: that of the only regressor made of the treatment)", NULL, NULL},
-    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "what the p-value compares: t or b (default: t)",
+    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "what the p-value compares: t or b (default: t, b with --no-se)",
      stat_choices, NULL},
     {"no-se", 0, PFX_OPT_FLAG, AT(no_se), NULL,
      "draw no standard errors: the p-value is by b, in a fifth of the time", NULL, NULL},

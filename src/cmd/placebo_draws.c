@@ -130,6 +130,7 @@ static void placebo_describe(const rep_run *r, pfx_str *spec)
     pfx_str_addf(spec, "treatment=%s\n", o->treatment);
     if (o->coef) pfx_str_addf(spec, "coef=%s\n", o->coef);
     if (o->no_se) pfx_str_addf(spec, "no-se=1\n");
+    if (o->rep.decided != 0) pfx_str_addf(spec, "stat=%d\n", o->stat); /* when it stops */
     if (o->strata) pfx_str_addf(spec, "strata=%s\n", o->strata);
     if (o->assign_by) pfx_str_addf(spec, "assign-by=%s\n", o->assign_by);
     if (o->assignments)

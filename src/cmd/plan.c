@@ -58,6 +58,8 @@ static pfx_status check_inner(const pfx_opt *o, pfx_err *err)
     for (size_t i = 0; o && i < sizeof set / sizeof *set; i++)
         if (strcmp(o->name, set[i]) == 0)
             return pfx_fail(err, PFX_EUSAGE, "leave --%s out of what is planned: run-plan sets it", set[i]);
+    if (o && strcmp(o->name, "stop-when-decided") == 0)
+        return pfx_fail(err, PFX_EUSAGE, "leave --%s out of what is planned: shards cannot stop early", o->name);
     return PFX_OK;
 }
 
@@ -232,6 +234,13 @@ static pfx_status write_plan(const plan_options *o, const pfx_plan *p, pfx_err *
     return PFX_OK;
 }
 
+/* The merged file would replace another one. */
+static pfx_status taken(const pfx_plan *p, const char *what, pfx_err *err)
+{
+    return pfx_fail(err, PFX_EUSAGE, "the merged file would be %s, which %s; name another with --draws DRAWS.h5", p->merged,
+                    what);
+}
+
 /* Statistics, then the plan that names them. */
 static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p, pfx_err *err)
 {
@@ -239,7 +248,9 @@ static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p
     if (!stats) return PFX_ENOMEM;
     pfx_status st = PFX_OK;
     bool was = access(stats, F_OK) == 0;
-    if (!o->common.force && was)
+    if (strcmp(p->merged, stats) == 0)
+        st = taken(p, "the plan's statistics take", err);
+    else if (!o->common.force && was)
         st = pfx_fail(err, PFX_EUSAGE, "%s exists; give --force to replace it", stats);
     for (int i = 1; i < w->n_inner && st == PFX_OK; i++) st = pfx_out_spare(stats, w->inner_argv[i], err);
     if (st == PFX_OK) st = measure(w, p, stats, o->common.force, err);
@@ -267,6 +278,9 @@ static pfx_status make_plan(const plan_options *o, words *w, pfx_plan *p, pfx_er
     p->n_shards = o->shards;
     pfx_status st = name_files(o, p, err);
     for (int i = 1; i < w->n_inner && st == PFX_OK; i++) st = pfx_out_spare(o->output, w->inner_argv[i], err);
+    for (int i = 1; i < w->n_inner && st == PFX_OK; i++)
+        if (pfx_out_is(p->merged, w->inner_argv[i])) st = taken(p, "is read", err);
+    if (st == PFX_OK && strcmp(p->merged, o->output) == 0) st = taken(p, "is the plan", err);
     if (st == PFX_OK) st = copy_words(w, p, err);
     return st == PFX_OK ? measure_and_write(o, w, p, err) : st;
 }

@@ -53,7 +53,7 @@ static pfx_status describe(rep_run *r, pfx_err *err)
 {
     const rep_options *o = r->o;
     pfx_str *s = &r->spec;
-    pfx_str_addf(s, "command=%s\nmethod=%s\n", r->method->command, r->method->name);
+    pfx_str_addf(s, "command=%s\nmethod=%s\n", r->method->command, r->method->name ? r->method->name : "");
     for (int m = 0; m < r->formula->n_models; m++)
         pfx_str_addf(s, "formula=%s\n", r->formula->models[m].text);
     if (o->where) pfx_str_addf(s, "where=%s\n", o->where);
@@ -62,7 +62,7 @@ static pfx_status describe(rep_run *r, pfx_err *err)
     for (int t = 0; t < r->n_terms; t++) pfx_str_addf(s, "term=%s\n", r->terms[t]);
     if (o->keep_singletons) pfx_str_add(s, "keep-singletons\n");
     pfx_str_addf(s, "reps=%lld\n", (long long)o->reps);
-    pfx_str_addf(s, "tol=%.17g\nmaxiter=%lld\n", o->tol, (long long)o->maxiter);
+    pfx_str_addf(s, "tol=%.17g\nmaxiter=%lld\nssc=%d\n", o->tol, (long long)o->maxiter, o->ssc);
     if (o->decided != 0) pfx_str_addf(s, "stop-when-decided=%.17g\nnull=%.17g\n", o->decided, o->null);
     if (r->method->describe) r->method->describe(r, s);
     return s->failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for the run's description") : PFX_OK;

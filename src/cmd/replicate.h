@@ -183,7 +183,7 @@ pfx_status rep_reduce_design(rep_run *r, struct pfx_design *design, pfx_err *err
 pfx_status rep_check_options(const rep_options *o, pfx_err *err) PFX_MUST;
 /* The run's replicates and the name of its output. USAGE. */
 pfx_status rep_choose_draws(rep_run *r, pfx_err *err) PFX_MUST;
-/* Formula, panel, variance, method->open, digests. USAGE: not one model. */
+/* Formula, panel, variance, method->open, digests. Several models are a family. */
 pfx_status rep_open(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 /* Factor k that rows are read with, and the option that names it; the next one, whose index is returned. They
  * become design->clusters in this order, at most REP_MAX_FACTORS, and do not change the fit's variance. */
@@ -243,6 +243,8 @@ pfx_status rep_family_store(rep_run *r, struct pfx_bag *b, pfx_err *err) PFX_MUS
 const char *rep_family_stats_reason(const rep_run *r);
 /* r->fit_json, from a prepared run. */
 pfx_status rep_make_json(rep_run *r, pfx_err *err) PFX_MUST;
+/* The first line of a that is not b's line at the same place, and b's there; lengths 0 at the end. */
+void rep_first_difference(const char *a, const char *b, const char **x, int *n_x, const char **y, int *n_y);
 /* USAGE: draws or statistics at path are of a run with other options; says which. */
 pfx_status rep_other_options(const rep_run *r, const char *path, const char *theirs, pfx_err *err) PFX_MUST;
 

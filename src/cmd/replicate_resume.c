@@ -29,8 +29,7 @@ pfx_status rep_output_begin(rep_run *r, pfx_err *err)
                                                  : st;
 }
 
-/* The first line of a that is not b's line at the same place, and b's there; 0 lengths at the end. */
-static void first_difference(const char *a, const char *b, const char **x, int *n_x, const char **y, int *n_y)
+void rep_first_difference(const char *a, const char *b, const char **x, int *n_x, const char **y, int *n_y)
 {
     for (;;) {
         size_t la = strcspn(a, "\n"), lb = strcspn(b, "\n");
@@ -50,7 +49,7 @@ pfx_status rep_other_options(const rep_run *r, const char *path, const char *the
 {
     const char *mine, *other;
     int n_mine, n_other;
-    first_difference(r->spec.s, theirs, &mine, &n_mine, &other, &n_other);
+    rep_first_difference(r->spec.s, theirs, &mine, &n_mine, &other, &n_other);
     return pfx_fail(err, PFX_EUSAGE,
                     "%s: of another run: there \"%.*s\", here \"%.*s\"; give the same, or another -o", path,
                     n_other, other, n_mine, mine);

@@ -246,6 +246,7 @@ static pfx_status merge(const plan_run *r, pfx_err *err)
     argv[argc++] = end;
     first = argc;
     pfx_status st = PFX_OK;
+    for (int i = 0; i < p->n_args && st == PFX_OK; i++) st = pfx_out_spare(p->merged, p->args[i], err);
     for (pfx_idx k = 1; k <= p->n_shards && st == PFX_OK; k++)
         if ((argv[argc] = pfx_shard_name(p->output, k, p->n_shards, err)))
             argc++;
