@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/model/design.h"
@@ -66,12 +67,6 @@ void placebo_label(pfx_panel *panel, const char *name, pfx_idx row, size_t n, ch
     (void)st;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static pfx_status number_periods(placebo_state *s, const pfx_design *d, pfx_err *err)
 {
     s->period = pfx_mem_calloc(d->n, sizeof *s->period, err);
@@ -81,11 +76,11 @@ static pfx_status number_periods(placebo_state *s, const pfx_design *d, pfx_err 
     s->time[0] = 0;
     if (!d->time) return PFX_OK;
     memcpy(s->time, d->time, (size_t)d->n * sizeof *s->time);
-    qsort(s->time, (size_t)d->n, sizeof *s->time, ascending);
+    qsort(s->time, (size_t)d->n, sizeof *s->time, pfx_ascending);
     for (pfx_idx i = 1; i < d->n; i++)
         if (s->time[i] != s->time[s->n_periods - 1]) s->time[s->n_periods++] = s->time[i];
     for (pfx_idx i = 0; i < d->n; i++) {
-        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, ascending);
+        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
         s->period[i] = (int32_t)(at - s->time);
     }
     return PFX_OK;

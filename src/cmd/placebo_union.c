@@ -4,15 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/cmd/placebo.h"
 #include "src/model/design.h"
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static pfx_status allocate(placebo_state *s, pfx_idx n, pfx_idx own, pfx_err *err)
 {
@@ -41,16 +36,16 @@ static pfx_status number_periods(rep_run *r, const pfx_design *d, pfx_idx n, pfx
     pfx_status st = placebo_column(r->panel, name, &time, err);
     if (st != PFX_OK) return st;
     for (pfx_idx i = 0; i < n; i++) s->time[i] = time[s->union_at[i]];
-    qsort(s->time, (size_t)n, sizeof *s->time, ascending);
+    qsort(s->time, (size_t)n, sizeof *s->time, pfx_ascending);
     for (pfx_idx i = 1; i < n; i++)
         if (s->time[i] != s->time[s->n_periods - 1]) s->time[s->n_periods++] = s->time[i];
     for (pfx_idx i = 0; i < n; i++) {
         const double *at =
-            bsearch(&time[s->union_at[i]], s->time, (size_t)s->n_periods, sizeof *s->time, ascending);
+            bsearch(&time[s->union_at[i]], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
         s->union_period[i] = (int32_t)(at - s->time);
     }
     for (pfx_idx i = 0; i < d->n && st == PFX_OK; i++) {
-        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, ascending);
+        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
         if (at)
             s->period[i] = (int32_t)(at - s->time);
         else

@@ -192,6 +192,7 @@ static int place_of(const tests *t, int g, const char *term)
 static pfx_status test_terms(const tests *t, int n, const pfx_compared *term, pfx_compared *out, pfx_err *err)
 {
     int k = t->joint->k, groups = t->c->n_groups;
+    double df = t->joint->df_t;
     pfx_wald suest = {0};
     pfx_restrictions w = {.q = n * (groups - 1), .k = k};
     w.R = pfx_mem_calloc((pfx_idx)w.q * k, sizeof *w.R, err);
@@ -202,8 +203,11 @@ static pfx_status test_terms(const tests *t, int n, const pfx_compared *term, pf
             double *row = w.R + ((pfx_idx)i * (groups - 1) + g - 1) * k;
             row[place_of(t, g, term[i].term)] = 1;
             row[place_of(t, 0, term[i].term)] = -1;
+            if (!pfx_vcov_leaves_out(t->joint->vcov)) continue; /* else the least of those tested, as in a fit */
+            df = fmin(df, t->joint->coef[place_of(t, g, term[i].term)].df);
+            df = fmin(df, t->joint->coef[place_of(t, 0, term[i].term)].df);
         }
-    if (st == PFX_OK) st = pfx_wald_test(&w, t->b, t->joint->V, t->joint->df_t, &out->wald, err);
+    if (st == PFX_OK) st = pfx_wald_test(&w, t->b, t->joint->V, df, &out->wald, err);
     if (st == PFX_OK) st = pfx_wald_test(&w, t->b, t->V_suest, t->joint->df_t, &suest, err);
     if (st == PFX_OK) {
         out->chi2_df = suest.df1;

@@ -31,7 +31,8 @@ static pfx_idx add_unit(const pfx_design *d, groups *g, pfx_idx from)
     int before = 0;
     pfx_idx to = from + g->T;
     for (pfx_idx i = from; i < to; i++) before += d->Z[i * 2] == 0;
-    for (pfx_idx i = from; i < to; i++) g->mean[before * g->T + (i - from)] += d->Z[i * 2 + 1];
+    /* From the first row's outcome: differences do not see it, and a large common level costs no digits. */
+    for (pfx_idx i = from; i < to; i++) g->mean[(pfx_idx)before * g->T + (i - from)] += d->Z[i * 2 + 1] - d->Z[1];
     g->n[before]++;
     g->units++;
     return to;

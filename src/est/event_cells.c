@@ -62,10 +62,13 @@ pfx_status pfx_event_plan_make(const pfx_event_timing *t, pfx_event_method metho
         if (out->high_binned) out->high = high;
     }
     if (method == PFX_EVENT_IMPUTATION) {
+        if (out->high < 0)
+            return pfx_fail(err, PFX_EUSAGE,
+                            "--window %d:%d: imputation averages event times from 0 on; let it end at 0 or later", low, high);
         out->n_refs = 0;
         return PFX_OK;
     }
-    if (ref < out->low || ref > out->high)
+    if ((method == PFX_EVENT_TWFE || method == PFX_EVENT_SUNAB) && (ref < out->low || ref > out->high))
         return pfx_fail(err, PFX_EUSAGE, "--ref %d: event times run from %d to %d", ref, out->low, out->high);
     if (t->n_never == 0 && method == PFX_EVENT_TWFE) {
         int second = out->low == ref ? out->high : out->low;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/est/event_cs_private.h"
 
@@ -77,12 +78,6 @@ static pfx_event_effect part(const averager *a, key_fn *key, double at, double *
     return e;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static int list_keys(averager *a, key_fn *key)
 {
     int n = 0, distinct = 0;
@@ -90,7 +85,7 @@ static int list_keys(averager *a, key_fn *key)
         double k = key(a, &a->r->att[i]);
         if (!isnan(k)) a->key[n++] = k;
     }
-    qsort(a->key, (size_t)n, sizeof *a->key, by_value);
+    qsort(a->key, (size_t)n, sizeof *a->key, pfx_ascending);
     for (int i = 0; i < n; i++)
         if (i == 0 || a->key[i] != a->key[i - 1]) a->key[distinct++] = a->key[i];
     return distinct;
@@ -124,7 +119,7 @@ static pfx_status average(averager *a, key_fn *key, double from, bool by_share, 
             for (pfx_idx j = 0; j < a->m; j++) all[j] += w / sum * a->gradient[i * a->m + j];
             if (by_share) all[a->r->n_att + g] += (out->effect[i].estimate - out->overall.estimate) / sum;
         }
-    pfx_event_test(&out->overall, variance(a, all, all), INFINITY, a->o->level);
+    pfx_event_test(&out->overall, sum > 0 ? variance(a, all, all) : NAN, INFINITY, a->o->level);
     return PFX_OK;
 }
 

@@ -2,15 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/est/event_cs_private.h"
 #include "src/model/design.h"
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int find_period(const cs_panel *p, double time)
 {
@@ -30,7 +25,7 @@ static pfx_status list_periods(cs_panel *p, pfx_err *err)
     pfx_idx n = p->d->n;
     if (!(p->period = pfx_mem_alloc(n + 1, sizeof *p->period, err))) return PFX_ENOMEM;
     memcpy(p->period, p->d->time, (size_t)n * sizeof *p->period);
-    qsort(p->period, (size_t)n, sizeof *p->period, by_value);
+    qsort(p->period, (size_t)n, sizeof *p->period, pfx_ascending);
     for (pfx_idx i = 0; i < n; i++)
         if (i == 0 || p->period[i] != p->period[i - 1]) p->period[p->n_periods++] = p->period[i];
     return PFX_OK;
@@ -77,9 +72,11 @@ static pfx_status list_units(cs_panel *p, pfx_err *err)
     return PFX_OK;
 }
 
-static void keep_balanced(cs_panel *p)
+static pfx_status keep_balanced(cs_panel *p, pfx_err *err)
 {
-    pfx_idx n = 0;
+    pfx_idx n = 0, used = 0;
+    int32_t *number = pfx_mem_calloc(p->n_clusters, sizeof *number, err); /* of those with a unit left, from 1 */
+    if (!number) return PFX_ENOMEM;
     for (pfx_idx i = 0; i < p->n; i++) {
         bool whole = true;
         for (int t = 0; t < p->n_periods; t++) whole &= p->row[i * p->n_periods + t] >= 0;
@@ -87,11 +84,14 @@ static void keep_balanced(cs_panel *p)
         memmove(p->row + n * p->n_periods, p->row + i * p->n_periods, (size_t)p->n_periods * sizeof *p->row);
         p->unit[n] = p->unit[i];
         p->cohort[n] = p->cohort[i];
-        p->cluster[n++] = p->cluster[i];
+        if (!number[p->cluster[i]]) number[p->cluster[i]] = (int32_t)++used;
+        p->cluster[n++] = number[p->cluster[i]] - 1;
     }
     p->n_unbalanced = p->n - n;
     p->n = n;
-    if (p->by_unit) p->n_clusters = n;
+    p->n_clusters = used;
+    pfx_mem_free(number);
+    return PFX_OK;
 }
 
 pfx_status cs_panel_make(const pfx_event_timing *t, const pfx_design *d, bool balanced, cs_panel *out,
@@ -100,7 +100,7 @@ pfx_status cs_panel_make(const pfx_event_timing *t, const pfx_design *d, bool ba
     *out = (cs_panel){.timing = t, .d = d};
     pfx_status st = list_periods(out, err);
     if (st == PFX_OK) st = list_units(out, err);
-    if (st == PFX_OK && balanced) keep_balanced(out);
+    if (st == PFX_OK && balanced) st = keep_balanced(out, err);
     if (st == PFX_OK && !(out->size = pfx_mem_calloc(t->n_cohorts + 1, sizeof *out->size, err)))
         st = PFX_ENOMEM;
     for (pfx_idx i = 0; i < out->n && st == PFX_OK; i++)

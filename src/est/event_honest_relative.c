@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
 #include "src/base/rng.h"
@@ -137,12 +138,6 @@ static pfx_status make_polyhedron(family *f, int s, double sign, polyhedron *p)
 
 /* ---- the first stage ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 pfx_idx pfx_honest_draws(double level)
 {
     return (pfx_idx)ceil(PFX_HONEST_TAIL / (FIRST * (1 - level)));
@@ -172,7 +167,7 @@ static void first_stage(void *ctx, pfx_idx i, int thread)
         }
         p->eta[r] = pfx_simplex_max(&p->lp, Y, NULL);
     }
-    qsort(p->eta, (size_t)draws, sizeof *p->eta, by_value);
+    qsort(p->eta, (size_t)draws, sizeof *p->eta, pfx_ascending);
     double at = (double)(draws - 1) * (1 - FIRST * (1 - f->in->level));
     pfx_idx low = (pfx_idx)at;
     p->first = p->eta[low] + (at - (double)low) * (p->eta[low + 1] - p->eta[low]);

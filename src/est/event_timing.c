@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 
@@ -95,12 +96,6 @@ static pfx_status read_block(reader *r, const pfx_frame *f)
     return PFX_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Which cohorts there are, now that the panel's periods are known. */
 static pfx_status sort_cohorts(reader *r)
 {
@@ -119,7 +114,7 @@ static pfx_status sort_cohorts(reader *r)
         else
             all[t->n_treated++] = *c;
     }
-    qsort(all, (size_t)t->n_treated, sizeof *all, by_value);
+    qsort(all, (size_t)t->n_treated, sizeof *all, pfx_ascending);
     for (pfx_idx i = 0; i < t->n_treated; i++) t->n_cohorts += i == 0 || all[i] != all[i - 1];
     t->cohorts = pfx_mem_alloc(t->n_cohorts + 1, sizeof *t->cohorts, r->err);
     t->cohort_units = pfx_mem_calloc(t->n_cohorts + 1, sizeof *t->cohort_units, r->err);

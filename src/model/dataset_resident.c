@@ -148,12 +148,16 @@ pfx_status pfx_resident_make(pfx_dataset_stream *s, pfx_idx by, pfx_err *err)
     if ((st = pfx_dataset_design(s->codes, 0, by, ds->by < 0, &s->d, err)) != PFX_OK) return st;
     pfx_design *d = s->d;
     pfx_mem_free(s->nest);
-    if (!(s->nest = pfx_mem_calloc(d->n_absorbed * d->n_clusters, sizeof *s->nest, err))) return PFX_ENOMEM;
-    if ((st = mark_rows(s, err)) != PFX_OK || (st = keep_whole(s, err)) != PFX_OK ||
-        (st = find_eliminated(s, err)) != PFX_OK || (st = compare_factors(s, err)) != PFX_OK)
-        return st;
-    d->stream = &s->walk;
-    return PFX_OK;
+    st = (s->nest = pfx_mem_calloc(d->n_absorbed * d->n_clusters, sizeof *s->nest, err)) ? PFX_OK : PFX_ENOMEM;
+    if (st == PFX_OK) st = mark_rows(s, err);
+    if (st == PFX_OK) st = keep_whole(s, err);
+    if (st == PFX_OK) st = find_eliminated(s, err);
+    if (st == PFX_OK) st = compare_factors(s, err);
+    if (st == PFX_OK)
+        d->stream = &s->walk;
+    else
+        pfx_resident_release(s);
+    return st;
 }
 
 /* ---- the walk ---- */
@@ -186,11 +190,11 @@ static pfx_status fill_columns(pfx_dataset_stream *s, const pfx_ds_window *w, pf
     const pfx_ds_model *m = &ds->models[0];
     pfx_idx n = w->kept + w->n, row0 = w->front - w->kept, p = s->d->p;
 
-    if (n > s->cap_z) {
+    if (n * p > s->cap_z) {
         pfx_mem_free(s->z);
         s->cap_z = 0;
         if (!(s->z = pfx_mem_alloc(n * p, sizeof *s->z, err))) return PFX_ENOMEM;
-        s->cap_z = n;
+        s->cap_z = n * p;
     }
     for (int t = 0; t < m->n_terms; t++)
         for (int k = 0; k < c->groups[t].n_factors; k++)

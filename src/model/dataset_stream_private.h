@@ -74,7 +74,7 @@ struct pfx_dataset_stream {
     unsigned char *stays;    /* bits by row of the panel: it is the design's */
     int32_t **whole;         /* [n_absorbed + n_clusters] codes, and */
     double *whole_w;         /* weights of all rows; NULL: none */
-    double *z;               /* [cap_z x p] columns of a window that are not its table */
+    double *z;               /* [cap_z] rows x p of a window that are not its table */
     pfx_idx cap_z;
     bool begun;              /* a window of this pass was shown */
     int n_passes;

@@ -2,12 +2,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 
 /* A draw as extreme as the sample up to rounding is as extreme. */
 static const double TIE = 1e-9;
 
-/* A test and what it is sorted by, ascending. */
+/* A test and what it is sorted by, pfx_ascending. */
 typedef struct place {
     double key;
     int test;
@@ -16,7 +17,7 @@ typedef struct place {
 typedef struct adjust {
     const pfx_family_in *in;
     place *order;   /* [n_tests] */
-    double *sorted; /* [reps] |t*| of a test, ascending */
+    double *sorted; /* [reps] |t*| of a test, pfx_ascending */
     double *least;  /* [reps] the extreme so far over the tests from the last on */
 } adjust;
 
@@ -25,12 +26,6 @@ static int by_key(const void *a, const void *b)
     const place *x = a, *y = b;
     if (x->key != y->key) return x->key < y->key ? -1 : 1;
     return (x->test > y->test) - (x->test < y->test);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static double draw(const pfx_family_in *in, pfx_idx r, int test)
@@ -82,7 +77,7 @@ static void romano_wolf(adjust *a, double *p)
     climb(a, p);
 }
 
-/* Valid |t*| of a test, ascending; how many. */
+/* Valid |t*| of a test, pfx_ascending; how many. */
 static pfx_idx sort_test(adjust *a, int test)
 {
     const pfx_family_in *in = a->in;
@@ -91,7 +86,7 @@ static pfx_idx sort_test(adjust *a, int test)
         double x = draw(in, r, test);
         if (!isnan(x)) a->sorted[n++] = x;
     }
-    qsort(a->sorted, (size_t)n, sizeof *a->sorted, ascending);
+    qsort(a->sorted, (size_t)n, sizeof *a->sorted, pfx_ascending);
     return n;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 
@@ -11,12 +12,6 @@ const char *const pfx_ci_names[PFX_CI_KINDS + 1] = {"percentile", "basic", "norm
 
 /* A draw as extreme as the estimate up to rounding is as extreme. */
 static const double TIE = 1e-9;
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double quantile(pfx_idx n, const double *sorted, double p)
 {
@@ -38,7 +33,7 @@ static pfx_idx collect(pfx_idx reps, int stride, const double *v, double *to)
     pfx_idx n = 0;
     for (pfx_idx r = 0; r < reps; r++)
         if (isfinite(v[r * stride])) to[n++] = v[r * stride];
-    qsort(to, (size_t)n, sizeof *to, ascending);
+    qsort(to, (size_t)n, sizeof *to, pfx_ascending);
     return n;
 }
 
@@ -70,23 +65,20 @@ static double scale_of(const pfx_boot_in *in)
     return in->scale > 0 ? in->scale : 1;
 }
 
-/* Of the draws that have what is compared; where the estimate has none there is nothing to compare with. */
+/* Of the valid draws; one without a t is not beyond; where the estimate has none there is nothing to compare with. */
 static void count_extreme(const pfx_boot_in *in, pfx_boot_out *out)
 {
     bool by_t = in->t != NULL;
-    pfx_idx n = 0;
     if (!isfinite(out->statistic)) return;
     double edge = fabs(by_t ? out->statistic : in->estimate - in->null) * (1 - TIE);
     for (pfx_idx r = 0; r < in->reps; r++) {
         double b = in->b[r * in->stride];
         double x = by_t ? in->t[r * in->stride] : scale_of(in) * (b - in->estimate);
         if (!isfinite(b) || !isfinite(x)) continue;
-        n++;
         out->count += fabs(x) >= edge;
     }
-    if (!n) return;
-    out->p_value = (double)(1 + out->count) / (double)(1 + n);
-    pfx_share_interval((double)out->count, (double)n, in->level, &out->p_low, &out->p_high);
+    out->p_value = (double)(1 + out->count) / (double)(1 + out->valid);
+    pfx_share_interval((double)out->count, (double)out->valid, in->level, &out->p_low, &out->p_high);
 }
 
 pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err *err)

@@ -131,9 +131,9 @@ static pfx_status read_rows(builder *b, pfx_err *err)
     return st;
 }
 
-static const int64_t *sort_key;
-static int by_key(const void *x, const void *y)
+static int by_key(const void *x, const void *y, void *key)
 {
+    const int64_t *sort_key = key;
     pfx_idx a = *(const pfx_idx *)x, b = *(const pfx_idx *)y;
     if (sort_key[a] != sort_key[b]) return sort_key[a] < sort_key[b] ? -1 : 1;
     return (a > b) - (a < b);
@@ -177,8 +177,7 @@ static void make_strata(builder *b)
 {
     pfx_idx n = b->a->n_units;
     for (pfx_idx u = 0; u < n; u++) b->sorted[u] = u;
-    sort_key = b->key;
-    qsort(b->sorted, (size_t)n, sizeof *b->sorted, by_key);
+    qsort_r(b->sorted, (size_t)n, sizeof *b->sorted, by_key, b->key);
     for (pfx_idx i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && b->key[b->sorted[end]] == b->key[b->sorted[i]];) end++;
         add_stratum(b, end - i, b->sorted + i);

@@ -3,6 +3,7 @@
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
+#include "src/base/ascending.h"
 #include "src/base/mem.h"
 #include "src/rep/intervals.h"
 
@@ -60,12 +61,6 @@ static void describe(const pfx_placebo_draws *d, pfx_placebo_result *out)
     for (int k = 0; k < 3; k++) out->significant[k] = d->t ? (double)rejected[k] / n : NAN;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* A draw is at least as extreme under H where (b_r - H s)^2 >= (b - H)^2: for |s| < 1 between the two roots,
  * which enclose b; else on both sides of them, and then it is counted as extreme everywhere, which can only
  * widen the interval. So the count falls from b to both sides, and an end is an order statistic of the roots.
@@ -86,8 +81,8 @@ static pfx_status invert(const pfx_placebo_draws *d, pfx_placebo_result *out, pf
         double alpha = 1 - d->level;
         pfx_idx need = d->all ? (pfx_idx)floor(alpha * (double)n * (1 + TIE)) + 1
                               : (pfx_idx)floor(alpha * (double)(n + 1) * (1 + TIE));
-        qsort(low, (size_t)n, sizeof *low, ascending);
-        qsort(high, (size_t)n, sizeof *high, ascending);
+        qsort(low, (size_t)n, sizeof *low, pfx_ascending);
+        qsort(high, (size_t)n, sizeof *high, pfx_ascending);
         out->conf_low = need < 1 || n == 0 ? -INFINITY : low[need - 1];
         out->conf_high = need < 1 || n == 0 ? INFINITY : high[n - need];
     }

@@ -1,6 +1,5 @@
 #include "src/rep/refit.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "kernels/gram.h"
@@ -20,7 +19,7 @@ pfx_refit_work pfx_refit_lay_out(const pfx_refit *f, void *scratch)
     pfx_refit_work w = {0};
     pfx_idx at = 0, q = f->q, block = q * f->ld, p = f->p, most = p > f->in.columns ? p : f->in.columns;
     pfx_idx rows = ROWS + f->max_rows,
-            entries = f->factor && f->way == PFX_REFIT_ANEW ? f->factor->entries : 0;
+            entries = f->factor && f->way == PFX_REFIT_ANEW && !f->in.columns ? f->factor->entries : 0;
     bool iterates = f->way != PFX_REFIT_ANEW;
 #define TAKE(field, n) w.field = scratch ? (void *)((char *)scratch + at) : NULL, at += ((n) + 7) / 8 * 64
     TAKE(v, f->n);
@@ -58,12 +57,12 @@ pfx_idx pfx_refit_scratch(const pfx_refit *f)
     return pfx_refit_lay_out(f, NULL).bytes;
 }
 
-/* The way that takes least: a factor in each replicate, the full sample's factor, or none. */
+/* The way that takes least: a factor in each replicate, the full sample's factor, or none. They differ in last bits,
+ * so the choice is by the panel alone, never by memory or threads. */
 static pfx_status choose_way(pfx_refit *f, pfx_err *err)
 {
-    double most = MAX_ENTRIES, rhs = (double)f->ld, nnz = (double)f->S.ptr[f->q];
-    if (f->in.max_bytes > 0) most = fmin(most, f->in.max_bytes / (4.0 * (f->in.nth + 1) * sizeof(double)));
-    pfx_status st = pfx_sparse_symbolic(&f->S, (pfx_idx)most, &f->factor, err);
+    double rhs = (double)f->ld, nnz = (double)f->S.ptr[f->q];
+    pfx_status st = pfx_sparse_symbolic(&f->S, (pfx_idx)MAX_ENTRIES, &f->factor, err);
     f->way = PFX_REFIT_PLAIN;
     if (st != PFX_OK || !f->factor) return st;
     double solve = 2 * (double)f->factor->entries * rhs, anew = f->factor->flops + solve;

@@ -30,7 +30,7 @@ typedef struct pfx_refit_in {
     int way; /* 0: the cheapest; 1, 2, 3: as pfx_refit_route lists them, for tests */
 } pfx_refit_in;
 
-/* Everything is copied but Q and the weights of d, which must outlive the result. USAGE: no effect with
+/* Everything is copied. USAGE: no effect with
  * levels, too many effects. NOMEM, also beyond max_bytes. */
 pfx_status pfx_refit_create(const pfx_refit_in *in, pfx_refit **out, pfx_err *err) PFX_MUST;
 void pfx_refit_free(pfx_refit *f);

@@ -47,7 +47,7 @@ struct pfx_wild {
     pfx_wild_info info;
     int k, n_tests;
     pfx_idx n_cells, n_boot, rows; /* rows: n_boot in whole tables of the lookup */
-    int32_t *own_boot;             /* [cells] where the options gave none, and identities are needed */
+    int32_t *own_boot;             /* [cells] bootstrap cluster of each */
     /* Clusterings that cross bootstrap clusters: cells by cluster. start[c] NULL where they do not. */
     pfx_idx *start[PFX_WILD_MAX_ERRORS];
     int32_t *order[PFX_WILD_MAX_ERRORS];

@@ -34,6 +34,12 @@ for n in 1 3; do
 done
 cmp -s "$dir/threads1" "$dir/threads3" || fault "threads change the comparison"
 
+# Where single coefficients have degrees of freedom, the test takes the least of them, as a fit's does.
+ok "$P" fit "$panel" 'y ~ x | firm' --by prov --compare --vcov CR2 --format json
+df2=$(awk '/"comparisons"/ {at = 1} at && /"df2"/ {print $2 + 0; exit}' "$dir/stdout")
+clusters=$(awk '/"levels"/ {n = $2 + 0} END {print n}' "$dir/stdout")
+awk -v d="$df2" 'BEGIN {exit !(d > 0 && d < 4)}' || fault "df2 $df2 of $clusters clusters after CR2"
+
 # Permutations: the groups of firms change hands; years lie in both groups.
 ok "$P" fit "$panel" 'y ~ x + z | firm + year' --by prov --compare --format json --permutations 199 --seed 7
 for text in '"permutation"' '"permutations": 199' '"permuted": "firm"' '"seed": 7' '"draws": 199'; do holds "$text"; done

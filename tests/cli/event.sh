@@ -89,6 +89,7 @@ holds "3 and after"
 holds "against event times before -2"
 ok "$P" event "$panel" 'y ~ x' --treatment D --method imputation --weights 'x + 1' --format json
 for key in '"method": "imputation"' '"horizons_not_imputed": []' '"n_untreated": 180' '"pre_trend": {'; do holds "$key"; done
+expect 2 "let it end at 0 or later" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --window=-5:-2 -o "$dir/out/e"
 expect 2 "--leave-out belongs to --method imputation" "$P" event "$panel" 'y ~ x' --treatment D --leave-out -o "$dir/out/e"
 expect 2 "clusters its weighted residuals" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --vcov iid -o "$dir/out/e"
 expect 2 "imputation has no reference period" "$P" event "$panel" 'y ~ x' --treatment D --method imputation --ref -2 -o "$dir/out/e"
@@ -206,4 +207,24 @@ expect 2 "no column 'z'" "$P" event "$panel" 'y ~ z' --treatment D -o "$dir/out/
 expect 1 "--memory allows" "$P" event "$panel" 'y ~ x' --treatment D --memory 4K -o "$dir/out/e"
 ok "$P" import "$dir/p.csv" -o "$dir/flat.h5"
 expect 2 "no unit or no time" "$P" event "$dir/flat.h5" 'y ~ x' --treatment D -o "$dir/out/e"
+# Windows of cs that leave the reference out, and without event times to average.
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method cs --window 0:2
+ok "$P" event "$panel" 'y ~ 1' --treatment D --method cs --window=-2:-1 --format json
+awk '/"overall"/ {at = 1} at && /"std_error"/ {exit $2 !~ /null/}' "$dir/stdout" || fault "a standard error of no effect"
+
+# Balanced units alone: of 24 in six clusters two clusters lose all of theirs. A common level changes no decomposition.
+awk 'BEGIN {print "id,t,c,g,y,z"; for (i = 1; i <= 24; i++) for (t = 1; t <= 6; t++) {
+    c = int((i - 1) / 4) + 1
+    if (c >= 5 && t == 1 + i % 6) continue
+    y = (i * t * 7919 % 101) / 50 + (i % 3 == 0 && t >= 3)
+    printf "%d,%d,%d,%d,%.3f,%.3f\n", i, t, c, (i % 3 == 0 ? 3 : 0), y, y + 1e9}}' >"$dir/gaps.csv"
+ok "$P" import "$dir/gaps.csv" -o "$dir/gaps.h5" --unit id --time t
+ok "$P" event "$dir/gaps.h5" 'y ~ 1' --cohort g --method cs --balanced --cluster c --format json
+holds '"n_clusters": 4'
+for v in y z; do
+    ok "$P" event "$dir/gaps.h5" "$v ~ 1" --cohort g --method bacon --balanced --format json
+    awk '$1 == "\"weighted_sum\":" {printf "%.7f\n", $2}' "$dir/stdout" >"$dir/sum.$v"
+done
+[ -s "$dir/sum.y" ] && cmp -s "$dir/sum.y" "$dir/sum.z" || fault "the decomposition has a level: $(cat "$dir/sum.y" "$dir/sum.z")"
+
 finish

@@ -153,4 +153,11 @@ expect 1 "No such file" "$P" placebo "$panel" "$m" --treatment D --assignments "
 "$P" placebo "$panel" 'y ~ treat | year' --treatment treat --where 'treat == 0' --quiet >"$dir/stdout" 2>"$dir/stderr" && fault "no treated unit is not refused"
 "$P" placebo "$panel" "$m" --treatment D --strata treat --reps 99 --quiet >"$dir/stdout" 2>"$dir/stderr" || fault "strata with one idle: $(cat "$dir/stderr")"
 holds "no variation in D (treat = 0 is one)" "$dir/stderr"
+# What standard errors of draws depend on, and where a run stops, is theirs: no mixture, no other's checkpoint.
+ok "$P" placebo "$panel" "$m" --treatment D --reps 200 --shard 1/2 --ssc none -o "$dir/k1.h5"
+ok "$P" placebo "$panel" "$m" --treatment D --reps 200 --shard 2/2 -o "$dir/k2.h5"
+expect 3 'its "ssc=' "$P" merge "$dir/k1.h5" "$dir/k2.h5" -o "$dir/out/k.h5"
+ok "$P" placebo "$panel" "$m" --treatment D --reps 99999 --stop-when-decided 0.05 -o "$dir/stop.h5"
+expect 2 'there "stat=' "$P" placebo "$panel" "$m" --treatment D --reps 99999 --stop-when-decided 0.05 --stat b -o "$dir/stop.h5" --resume
+
 finish

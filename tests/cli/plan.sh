@@ -220,4 +220,14 @@ ok "$P" plan --help
 holds "--shards N"
 cp whole.h5 p.h5
 expect 2 "p.h5 exists and is of another run" "$P" run-plan p.yaml --jobs 1
+# The merged file takes no name that is taken: the panel's least of all.
+cp "$panel" "$dir/taken.h5"
+out=$dir/out/p.yaml
+expect 2 "which is read; name another with --draws" "$P" plan boot "$dir/taken.h5" 'y ~ x' --coef x --shards 2 -o "$dir/taken.yaml"
+expect 2 "which is read; name another with --draws" "$P" plan boot "$dir/taken.h5" 'y ~ x' --coef x --shards 2 --draws "$dir/taken.h5" -o "$out"
+expect 2 "which is the plan" "$P" plan boot "$panel" 'y ~ x' --coef x --shards 2 -o "$dir/out/z.h5"
+expect 2 "which the plan's statistics take" "$P" plan boot "$panel" 'y ~ x' --coef x --shards 2 --draws "$dir/out/p.stats.h5" -o "$out"
+expect 2 "shards cannot stop early" "$P" plan boot "$panel" 'y ~ x' --coef x --shards 2 --stop-when-decided 0.05 -o "$out"
+[ ! -e "$dir/taken.yaml" ] && cmp -s "$panel" "$dir/taken.h5" || fault "a refused plan left something"
+
 finish

@@ -90,4 +90,11 @@ PY
 fi
 # What only reading tells.
 expect 1 "with all rows in memory about" "$P" fit "$dir/p.h5" "$x | lnEmployee + firm" --memory 64M --quiet -o "$dir/out/t.txt"
+# A level of --by with few columns, then one with many: windows are as wide as each needs.
+printf 'steps:\n- gen: {half: firm %%%% 2, k: (firm %%%% 2) * (firm %%%% 40) + year %%%% 2}\n' >"$dir/r.yaml"
+ok "$P" transform "$dir/p.h5" --recipe "$dir/r.yaml" -o "$dir/q.h5"
+mv "$dir/q.h5" "$dir/p.h5"
+bound=96
+same 'EXPY ~ ROA + i(k) | firm + year' --by half
+
 finish
