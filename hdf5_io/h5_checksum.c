@@ -3,6 +3,7 @@
  * each chunk, would not do: modulo 65,535 a zero and a minus one of an integer are the same to it. */
 #include "hdf5_io/h5_private.h"
 
+#include <string.h>
 #include <nettle/umac.h>
 #include "src/base/mem.h"
 #include "src/base/sha256.h"
@@ -59,7 +60,9 @@ pfx_status pfx_h5_checksum(const pfx_h5 *f, const char *where, char out[65], pfx
     if (st != PFX_OK) return st;
     if (H5Aexists(ds, PFX_H5_CHECKSUM) > 0) {
         st = pfx_h5_get_text(f, ds, where, PFX_H5_CHECKSUM, &kept, err);
-        if (st == PFX_OK) snprintf(out, 65, "%s", kept);
+        if (st == PFX_OK && strlen(kept) != 64)
+            st = pfx_fail(err, PFX_EFORMAT, "%s: the checksum of %s is damaged", f->path, where);
+        if (st == PFX_OK) memcpy(out, kept, 65);
         pfx_mem_free(kept);
     } else {
         st = sum_rows(f, where, ds, n, out, err);
