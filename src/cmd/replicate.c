@@ -15,8 +15,7 @@ static const double STAT_SHARE = 0.5;
 
 void rep_free(rep_run *r)
 {
-    rep_guard_end(r);
-    if (r->file.abort) r->file.abort(r->file.ctx);
+    rep_output_end(r);
     if (r->method && r->method->release) r->method->release(r->state);
     pfx_clusterstat_free(r->stat);
     pfx_fit_free(r->fit);
@@ -24,7 +23,6 @@ void rep_free(rep_run *r)
     pfx_formula_free(r->formula);
     pfx_dataset_free_names(r->n_names, r->names);
     pfx_panel_close(r->panel);
-    pfx_draws_close(r->resumed);
     pfx_str_free(&r->spec);
     pfx_mem_free(r->output);
     pfx_mem_free(r->fit_json);

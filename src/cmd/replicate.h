@@ -206,6 +206,8 @@ pfx_status rep_output_begin(rep_run *r, pfx_err *err) PFX_MUST;
 /* After rep_open, with --resume: r->resumed, or *whole where nothing is left to do. USAGE, DATA: what is
  * there belongs to another run; says what differs. */
 pfx_status rep_output_resume(rep_run *r, bool *whole, pfx_err *err) PFX_MUST;
+/* The sink, if any, is done with; what it has not committed is removed. */
+void rep_output_end(rep_run *r);
 
 /* A run for a plan. Set before the command is run in this process, NULL again after it. `plan` is filled by a
  * run with --estimate, which then prints nothing: isa, seed, reps, draws, digests, threads, start_s, draw_s,
@@ -217,8 +219,14 @@ typedef struct rep_for_plan {
     const char *name;
     const char *stats; /* file of statistics: written beside `plan`, read for `want`; NULL: none */
     bool force;        /* replace it */
+    /* For a process that runs several shards of `want`: the number of the next one, 0: no more. NULL: the command's
+     * own is the only one. */
+    pfx_idx (*next)(void *ctx);
+    void *next_ctx;
 } rep_for_plan;
 void rep_run_for_plan(const rep_for_plan *p);
+/* The plan's next shard for this process, 0: none. */
+pfx_idx rep_next_shard(void);
 /* After rep_open: is it what the plan, if any, wants? */
 pfx_status rep_check_plan(const rep_run *r, pfx_err *err) PFX_MUST;
 /* What a run needs. */
@@ -250,6 +258,8 @@ pfx_status rep_other_options(const rep_run *r, const char *path, const char *the
 
 /* first and last from shard and reps. */
 void rep_bounds(rep_run *r);
+/* The name of the shard's output, where there is one. NOMEM. */
+pfx_status rep_name_output(rep_run *r, pfx_err *err) PFX_MUST;
 
 /* The draws, from a prepared method to file and summary (replicate_draw.c). */
 pfx_status rep_draw(rep_run *r, pfx_rep_report *report, pfx_err *err) PFX_MUST;
@@ -262,7 +272,8 @@ void rep_guard_loop(pfx_rep_run *run, pfx_idx done);
 void rep_guard_idle(void *none, bool on);
 void rep_guard_end(const rep_run *r); /* nothing without a begin */
 
-/* A whole run of a method: check, open, load, prepare, draw, summarise, commit, print. Frees r. */
+/* A whole run of a method: check, open, load, prepare, draw, summarise, commit, print; for a plan, of all shards that
+ * rep_next_shard names. Frees r. */
 pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err) PFX_MUST;
 
 /* Shares of draws in which a term is not identified: above 5 % warned of, above 50 % IDENT. For summarise. */

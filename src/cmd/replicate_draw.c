@@ -113,10 +113,11 @@ static pfx_status check_memory(const rep_run *r, pfx_err *err)
 {
     double need = needed_bytes(r), allowed = (double)r->o->common.memory;
     if (need <= allowed) return PFX_OK;
-    return pfx_fail(err, PFX_ENOMEM,
-                    "--memory allows %.0f bytes and this run needs about %.0f, %.0f of them already; give --memory "
-                    "%.0fM, or fewer --threads",
-                    allowed, need, (double)pfx_peak_rss(), need / 1048576 + 1);
+    return pfx_fail(
+        err, PFX_ENOMEM,
+        "--memory allows %.0f bytes and this run needs about %.0f, %.0f of them already; give --memory "
+        "%.0fM, or fewer --threads",
+        allowed, need, (double)pfx_peak_rss(), need / 1048576 + 1);
 }
 
 /* Draws that fit neither into memory nor onto the disk would not end soon either: say both. *summed: they fit
@@ -126,8 +127,6 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
     double seconds = 0, kept = kept_bytes(r), stored = r->output ? stored_bytes(r) : 0;
     double allowed = KEEP_SHARE * (double)r->o->common.memory;
     double room = r->output ? free_bytes(r->output) : 0;
-    pfx_status st = check_memory(r, err);
-    if (st != PFX_OK) return st;
     *summed = kept <= allowed;
     if (*summed && stored <= room) return PFX_OK;
     if (r->output && stored <= room) {
@@ -136,7 +135,7 @@ static pfx_status check_size(const rep_run *r, bool *summed, pfx_err *err)
             kept / GIB, allowed / GIB);
         return PFX_OK;
     }
-    st = pfx_rep_measure(r->method->draws(r), (int)r->o->common.threads, &seconds, err);
+    pfx_status st = pfx_rep_measure(r->method->draws(r), (int)r->o->common.threads, &seconds, err);
     if (st != PFX_OK) return st;
     double hours = seconds * (double)(r->last - r->first) / 3600;
     if (r->output)
@@ -361,39 +360,76 @@ static void report_shard(const rep_run *r, pfx_rep_report *report)
     pfx_rep_add_count(&report->more, "shard", "last", "to", r->last);
 }
 
-static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pfx_rep_report *report,
-                          pfx_err *err)
+/* The run's output, unless it is whole already. */
+static pfx_status begin_output(rep_run *r, pfx_err *err)
+{
+    char what[32];
+    pfx_status st = rep_output_begin(r, err);
+    snprintf(what, sizeof what, "panelfx %s", r->method->command);
+    if (st == PFX_OK && r->file.ctx) pfx_stop_install(what);
+    return st;
+}
+
+/* The run's replicates, to its file and the report. */
+static pfx_status run_shard(rep_run *r, pfx_err *err)
+{
+    pfx_rep_report report = {0};
+    pfx_status st = rep_report_begin(r, &report, err);
+    if (st == PFX_OK) report_shard(r, &report);
+    if (st == PFX_OK) st = rep_draw(r, &report, err);
+    if (st == PFX_OK && r->file.ctx) st = r->file.commit(r->file.ctx, err);
+    rep_guard_end(r);
+    if (st == PFX_OK) st = rep_report_print(r, &report, err);
+    pfx_rep_report_free(&report);
+    return st;
+}
+
+/* While the shard is whole, on to the plan's next one; *whole in the end: no shard is left. */
+static pfx_status skip_whole(rep_run *r, bool *whole, pfx_err *err)
+{
+    pfx_idx shard;
+    pfx_status st = PFX_OK;
+    while (st == PFX_OK && *whole && (shard = rep_next_shard()) != 0) {
+        rep_output_end(r);
+        pfx_stop_defer(false); /* as a process of its own would begin */
+        r->shard = shard;
+        rep_bounds(r);
+        st = rep_name_output(r, err);
+        if (st == PFX_OK) st = begin_output(r, err);
+        if (st == PFX_OK) st = rep_output_resume(r, whole, err);
+    }
+    return st;
+}
+
+static pfx_status run_all(rep_run *r, const char *panel, const char *formula, pfx_err *err)
 {
     bool whole = false;
     pfx_status st = rep_check_options(r->o, err);
     if (st == PFX_OK) st = rep_choose_draws(r, err);
     if (st == PFX_OK) st = pfx_out_spare(r->output, panel, err);
-    if (st == PFX_OK) st = rep_output_begin(r, err);
-    char what[32];
-    snprintf(what, sizeof what, "panelfx %s", r->method->command);
-    if (st == PFX_OK && r->file.ctx) pfx_stop_install(what);
+    if (st == PFX_OK) st = begin_output(r, err);
     double t0 = pfx_wall_s();
     if (st == PFX_OK) st = rep_open(r, panel, formula, err);
     r->read_s += pfx_wall_s() - t0;
     if (st == PFX_OK) st = rep_check_plan(r, err);
     if (st == PFX_OK) st = rep_output_resume(r, &whole, err);
+    if (st == PFX_OK) st = skip_whole(r, &whole, err);
     if (st != PFX_OK || whole) return st;
     st = rep_planned_stats() ? rep_read_stats(r, rep_planned_stats(), err) : rep_load(r, err);
     rep_bounds(r); /* a method that enumerates has fewer replicates than asked for */
     if (st == PFX_OK && r->o->estimate) return print_need(r, err);
-    if (st == PFX_OK) st = rep_report_begin(r, report, err);
-    if (st == PFX_OK) report_shard(r, report);
-    if (st == PFX_OK) st = rep_draw(r, report, err);
-    if (st == PFX_OK && r->file.ctx) st = r->file.commit(r->file.ctx, err);
-    rep_guard_end(r);
-    return st == PFX_OK ? rep_report_print(r, report, err) : st;
+    if (st == PFX_OK) st = check_memory(r, err);
+    while (st == PFX_OK && !whole) {
+        st = run_shard(r, err);
+        whole = true;
+        if (st == PFX_OK) st = skip_whole(r, &whole, err);
+    }
+    return st;
 }
 
 pfx_status rep_command(rep_run *r, const char *panel, const char *formula, pfx_err *err)
 {
-    pfx_rep_report report = {0};
-    pfx_status st = run_all(r, panel, formula, &report, err);
-    pfx_rep_report_free(&report);
+    pfx_status st = run_all(r, panel, formula, err);
     rep_free(r);
     return st;
 }

@@ -138,6 +138,13 @@ char *pfx_shard_name(const char *output, pfx_idx shard, pfx_idx n_shards, pfx_er
     return copy;
 }
 
+pfx_status rep_name_output(rep_run *r, pfx_err *err)
+{
+    pfx_mem_free(r->output);
+    r->output = r->o->output ? pfx_shard_name(r->o->output, r->shard, r->n_shards, err) : NULL;
+    return r->output || !r->o->output ? PFX_OK : PFX_ENOMEM;
+}
+
 static pfx_status check_draw_options(const rep_options *o, pfx_err *err)
 {
     if (o->reps < 1) return pfx_fail(err, PFX_EUSAGE, "--reps %lld: want at least 1", (long long)o->reps);
@@ -180,7 +187,5 @@ pfx_status rep_choose_draws(rep_run *r, pfx_err *err)
     r->shard = r->n_shards = 1;
     if (o->shard && (st = parse_shard(r, err)) != PFX_OK) return st;
     rep_bounds(r);
-    if (!o->output) return PFX_OK;
-    r->output = pfx_shard_name(o->output, r->shard, r->n_shards, err);
-    return r->output ? PFX_OK : PFX_ENOMEM;
+    return rep_name_output(r, err);
 }

@@ -34,10 +34,16 @@ const char *rep_planned_stats(void)
     return planned && planned->want ? planned->stats : NULL;
 }
 
+pfx_idx rep_next_shard(void)
+{
+    return planned && planned->next ? planned->next(planned->next_ctx) : 0;
+}
+
 /* The statistics to their file, or why there is none. */
 static pfx_status keep_stats(rep_run *r, struct pfx_plan *p, pfx_err *err)
 {
-    const char *reason = p->n_shards == 1 ? "the only shard is summed up, which needs rows" : rep_stats_reason(r);
+    const char *reason =
+        p->n_shards == 1 ? "the only shard is summed up, which needs rows" : rep_stats_reason(r);
     p->no_stats = reason ? pfx_mem_strdup(reason, err) : NULL;
     if (reason) return p->no_stats ? PFX_OK : PFX_ENOMEM;
     return rep_write_stats(r, planned->stats, planned->force, err);

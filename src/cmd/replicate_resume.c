@@ -103,3 +103,12 @@ pfx_status rep_output_resume(rep_run *r, bool *whole, pfx_err *err)
     pfx_mem_free(part);
     return st;
 }
+
+void rep_output_end(rep_run *r)
+{
+    rep_guard_end(r);
+    if (r->file.abort) r->file.abort(r->file.ctx);
+    r->file = (pfx_draw_sink){0};
+    pfx_draws_close(r->resumed);
+    r->resumed = NULL;
+}

@@ -1,8 +1,10 @@
-/* The run-plan command: one shard of a plan in this process, or all of them in processes of their own and
- * then the merge. */
+/* The run-plan command: one shard of a plan in this process, or all of them by some processes, each of which
+ * prepares the run once and then takes shard after shard, and then the merge. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,10 +29,10 @@ typedef struct run_plan_options {
 #define AT(field) offsetof(run_plan_options, field)
 static const pfx_opt run_plan_table[] = {
     {"jobs", 0, PFX_OPT_INT, AT(jobs), "N",
-     "run all shards, N processes at a time among which --threads and --memory are divided, and merge", NULL,
-     "Run"},
-    {"shard", 0, PFX_OPT_TEXT, AT(shard), "K", "run shard K alone, or slurm: that of SLURM_ARRAY_TASK_ID; K/N and slurm/N check that it has N",
-     NULL, NULL},
+     "run all shards, by N processes among which --threads and --memory are divided, and merge", NULL, "Run"},
+    {"shard", 0, PFX_OPT_TEXT, AT(shard), "K",
+     "run shard K alone, or slurm: that of SLURM_ARRAY_TASK_ID; K/N and slurm/N check that it has N", NULL,
+     NULL},
     {0},
 };
 
@@ -76,9 +78,12 @@ static pfx_status shard_words(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_st
     return PFX_OK;
 }
 
-static pfx_status run_shard(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_err *err)
+/* Shard k, and then those that next gives, if it is there. */
+static pfx_status run_shards(const plan_run *r, pfx_idx k, pfx_idx jobs, pfx_idx (*next)(void *ctx),
+                             void *ctx, pfx_err *err)
 {
-    const rep_for_plan f = {.want = &r->plan, .name = r->name, .stats = r->stats};
+    const rep_for_plan f = {
+        .want = &r->plan, .name = r->name, .stats = r->stats, .next = next, .next_ctx = ctx};
     pfx_str text = {0};
     char **argv = NULL;
     int argc = 0;
@@ -97,7 +102,8 @@ static pfx_status one_shard(const plan_run *r, pfx_err *err)
     size_t len = slash ? (size_t)(slash - text) : strlen(text);
     pfx_idx k = 0, of = r->plan.n_shards;
     if (slash && (!pfx_text_idx(slash + 1, strlen(slash + 1), &of) || of != r->plan.n_shards))
-        return pfx_fail(err, PFX_EUSAGE, "--shard %s: %s has %lld shards", text, r->name, (long long)r->plan.n_shards);
+        return pfx_fail(err, PFX_EUSAGE, "--shard %s: %s has %lld shards", text, r->name,
+                        (long long)r->plan.n_shards);
     if (len == 5 && strncmp(text, "slurm", 5) == 0) {
         if (!(text = pfx_shard_of_slurm(text, err))) return PFX_EUSAGE;
         len = strlen(text);
@@ -105,51 +111,85 @@ static pfx_status one_shard(const plan_run *r, pfx_err *err)
     if (!pfx_text_idx(text, len, &k) || k < 1 || k > r->plan.n_shards)
         return pfx_fail(err, PFX_EUSAGE, "--shard %s: want a shard of the plan, 1 to %lld, or slurm", text,
                         (long long)r->plan.n_shards);
-    return run_shard(r, k, 1, err);
+    return run_shards(r, k, 1, NULL, NULL, err);
 }
 
 /* ---- all of them ---- */
 
+/* What the processes share. */
+typedef struct queue {
+    atomic_llong begun, done;
+    atomic_bool stop; /* no other shard is to be begun */
+    pfx_idx n_shards;
+    atomic_llong shard[]; /* [jobs] what each runs */
+} queue;
+
 typedef struct crew {
-    pid_t *pid;     /* [jobs], 0: idle */
-    pfx_idx *shard; /* [jobs] what it runs */
-    pfx_idx jobs, begun, done, running;
-    int failed; /* exit status of the first shard that failed, 0: none */
+    queue *q;
+    pid_t *pid; /* [jobs], 0: has ended */
+    pfx_idx jobs, running;
+    int failed; /* exit status of the first process that failed, 0: none */
     pfx_idx failed_shard;
     bool told; /* the signal was passed on */
 } crew;
 
+/* One of the processes. */
+typedef struct worker {
+    queue *q;
+    pfx_idx number;
+} worker;
+
+/* Its next shard, 0: none. */
+static pfx_idx take(worker *w)
+{
+    long long k = atomic_load(&w->q->stop) ? 0 : atomic_fetch_add(&w->q->begun, 1) + 1;
+    if (k > w->q->n_shards) k = 0;
+    if (k) atomic_store(&w->q->shard[w->number], k);
+    return k;
+}
+
+static pfx_idx next(void *ctx)
+{
+    worker *w = ctx;
+    atomic_fetch_add(&w->q->done, 1);
+    return take(w);
+}
+
 /* In a process of its own, which never returns. What it prints on stderr is the shard's error. */
-static void work(const plan_run *r, pfx_idx k, pfx_idx jobs, pid_t parent)
+static void work(const plan_run *r, worker w, pfx_idx jobs, pid_t parent)
 {
     pfx_err err = {0};
+    pfx_status st = PFX_OK;
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* a checkpoint, also where run-plan was killed */
     pfx_stop_defer(false);
     if (getppid() != parent) _exit(75);
-    pfx_status st = freopen("/dev/null", "w", stdout) ? run_shard(r, k, jobs, &err)
-                                                      : pfx_fail(&err, PFX_EIO, "/dev/null: cannot open it");
-    if (st != PFX_OK) fprintf(stderr, "panelfx run-plan: shard %lld: %s\n", (long long)k, err.msg);
+    pfx_idx k = take(&w);
+    if (!freopen("/dev/null", "w", stdout)) st = pfx_fail(&err, PFX_EIO, "/dev/null: cannot open it");
+    if (k && st == PFX_OK) st = run_shards(r, k, jobs, next, &w, &err);
+    if (st != PFX_OK) {
+        atomic_store(&w.q->stop, true);
+        fprintf(stderr, "panelfx run-plan: shard %lld: %s\n", (long long)atomic_load(&w.q->shard[w.number]),
+                err.msg);
+    }
     fflush(stderr);
     _exit(pfx_status_exit_code(st));
 }
 
-static pfx_status begin_shard(const plan_run *r, crew *c, pfx_err *err)
+static pfx_status begin_worker(const plan_run *r, crew *c, pfx_idx i, pfx_err *err)
 {
-    pfx_idx i = 0, k = c->begun + 1;
     pid_t parent = getpid();
-    while (c->pid[i]) i++;
     fflush(NULL);
     pid_t pid = fork();
-    if (pid < 0) return pfx_fail(err, PFX_ENOMEM, "cannot start a process for shard %lld", (long long)k);
-    if (pid == 0) work(r, k, c->jobs, parent);
+    if (pid < 0)
+        return pfx_fail(err, PFX_ENOMEM, "cannot start process %lld of %lld", (long long)i + 1,
+                        (long long)c->jobs);
+    if (pid == 0) work(r, (worker){.q = c->q, .number = i}, c->jobs, parent);
     c->pid[i] = pid;
-    c->shard[i] = k;
-    c->begun = k;
     c->running++;
     return PFX_OK;
 }
 
-/* Note which processes have ended. */
+/* Note which processes have ended. A shard that fails lets those that run end; no other is begun. */
 static void reap(crew *c)
 {
     for (pfx_idx i = 0; i < c->jobs; i++) {
@@ -158,29 +198,31 @@ static void reap(crew *c)
         int code = WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
         c->pid[i] = 0;
         c->running--;
-        if (code == 0) pfx_progress_set((double)++c->done);
+        if (code != 0) atomic_store(&c->q->stop, true);
         if (code != 0 && c->failed == 0) {
             c->failed = code;
-            c->failed_shard = c->shard[i];
+            c->failed_shard = atomic_load(&c->q->shard[i]);
         }
     }
 }
 
 static void tell(crew *c)
 {
+    atomic_store(&c->q->stop, true);
     for (pfx_idx i = 0; i < c->jobs && !c->told; i++)
         if (c->pid[i]) kill(c->pid[i], SIGTERM);
     c->told = true;
 }
 
-static pfx_status crew_result(const crew *c, pfx_idx n, pfx_err *err)
+static pfx_status crew_result(const crew *c, pfx_err *err)
 {
+    pfx_idx n = c->q->n_shards, done = atomic_load(&c->q->done);
     if (pfx_stop_requested() || c->failed == 75)
         return pfx_fail(
             err, PFX_EINTR,
             "stopped after %lld of %lld shards; the others keep their checkpoints: the same command "
             "goes on",
-            (long long)c->done, (long long)n);
+            (long long)done, (long long)n);
     if (c->failed == 0) return PFX_OK;
     pfx_status st = c->failed == 2   ? PFX_EUSAGE
                     : c->failed == 3 ? PFX_EDATA
@@ -188,26 +230,23 @@ static pfx_status crew_result(const crew *c, pfx_idx n, pfx_err *err)
                                      : PFX_EIO;
     return pfx_fail(err, st,
                     "shard %lld ended with status %d: nothing is merged; %lld of %lld shards are whole",
-                    (long long)c->failed_shard, c->failed, (long long)c->done, (long long)n);
+                    (long long)c->failed_shard, c->failed, (long long)done, (long long)n);
 }
 
-/* A shard that fails lets those that run end; no other is begun. */
 static pfx_status run_crew(const plan_run *r, crew *c, pfx_err *err)
 {
     const struct timespec wait = {.tv_nsec = 1000000};
     pfx_status st = PFX_OK;
-    for (;;) {
-        bool stop = st != PFX_OK || c->failed != 0 || pfx_stop_requested();
-        while (!stop && c->running < c->jobs && c->begun < r->plan.n_shards) {
-            st = begin_shard(r, c, err);
-            stop = st != PFX_OK || pfx_stop_requested();
-        }
+    for (pfx_idx i = 0; i < c->jobs && st == PFX_OK && !pfx_stop_requested(); i++)
+        st = begin_worker(r, c, i, err);
+    if (st != PFX_OK) tell(c);
+    while (c->running > 0) {
         if (pfx_stop_requested()) tell(c);
-        if (c->running == 0 && (stop || c->begun == r->plan.n_shards)) break;
         nanosleep(&wait, NULL);
         reap(c);
+        pfx_progress_set((double)atomic_load(&c->q->done));
     }
-    return st == PFX_OK ? crew_result(c, r->plan.n_shards, err) : st;
+    return st == PFX_OK ? crew_result(c, err) : st;
 }
 
 /* Is the merged file there, and of this plan? */
@@ -261,19 +300,24 @@ static pfx_status merge(const plan_run *r, pfx_err *err)
 static pfx_status all_shards(const plan_run *r, pfx_err *err)
 {
     crew c = {.jobs = r->o.jobs < r->plan.n_shards ? r->o.jobs : r->plan.n_shards};
+    size_t bytes = sizeof *c.q + (size_t)c.jobs * sizeof *c.q->shard;
     bool whole;
     pfx_status st = look_at_merged(r, &whole, err);
     if (st != PFX_OK || whole) return st;
     pfx_stop_install("panelfx run-plan");
     pfx_stop_defer(true);
-    c.pid = pfx_mem_calloc(c.jobs, sizeof *c.pid, err);
-    if (c.pid) c.shard = pfx_mem_calloc(c.jobs, sizeof *c.shard, err);
-    if (!c.shard) st = PFX_ENOMEM;
+    if (!(c.pid = pfx_mem_calloc(c.jobs, sizeof *c.pid, err))) return PFX_ENOMEM;
+    c.q = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* zeros */
+    if (c.q == MAP_FAILED) {
+        pfx_mem_free(c.pid);
+        return pfx_fail(err, PFX_ENOMEM, "out of memory for %lld processes", (long long)c.jobs);
+    }
+    c.q->n_shards = r->plan.n_shards;
     pfx_progress_begin("running", "shards", (double)r->plan.n_shards);
-    if (st == PFX_OK) st = run_crew(r, &c, err);
+    st = run_crew(r, &c, err);
     pfx_progress_end();
+    munmap(c.q, bytes);
     pfx_mem_free(c.pid);
-    pfx_mem_free(c.shard);
     if (st != PFX_OK) return st;
     pfx_stop_defer(false);
     return merge(r, err);

@@ -166,8 +166,36 @@ for sig in TERM KILL; do
     [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || fault "$sig: shards ran on to the end"
     [ $sig = KILL ] || rm -f k.?.h5*
 done
+# One of its processes is killed in the midst of a shard: the others end theirs, no other is begun.
+if [ -r /proc/$$/task/$$/children ]; then
+    rm -f k.?.h5*
+    "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
+    pid=$!
+    n=0
+    until [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || [ $n -ge 2000 ]; do n=$((n + 1)); sleep 0.005; done
+    read -r one others <"/proc/$pid/task/$pid/children"
+    kill -KILL "$one"
+    wait $pid
+    [ $? = 1 ] || fault "a killed process: $(cat stderr)"
+    grep -q 'shard [123] ended with status 137: nothing is merged; [12] of 3 shards are whole' stderr || fault "a killed process: $(cat stderr)"
+fi
 ok "$P" run-plan k.yaml --jobs 2 --quiet
 same k.h5 "after kills"
+
+# A process takes shard after shard: also those that read rows for their batches, and where a file is not its own.
+rm -f p.?.h5 p.h5 whole.h5
+ok "$P" boot "$panel" "$F" --coef x --method pairs --reps 90 -o whole.h5 --quiet
+ok "$P" plan boot "$panel" "$F" --coef x --method pairs --reps 90 --shards 6 -o r.yaml --force
+ok "$P" run-plan r.yaml --shard 2 --quiet
+cp r.2.h5 r.4.h5
+"$P" run-plan r.yaml --jobs 1 --quiet >stdout 2>stderr
+[ $? = 2 ] || fault "another shard's file: exit $?"
+holds "shard 4: r.4.h5: shard 2/6, not 4/6" stderr
+holds "shard 4 ended with status 2: nothing is merged; 3 of 6 shards are whole" stderr
+rm r.4.h5 r.stats.h5
+sed -i 's/^stats: .*/stats: ""/' r.yaml
+ok "$P" run-plan r.yaml --jobs 1 --quiet
+same r.h5 "one process, rows read"
 
 # Refused: another panel, a plan changed by hand, and what is no plan.
 cp p.yaml out.yaml
