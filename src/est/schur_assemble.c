@@ -292,11 +292,8 @@ static pfx_status join_parts(assembly *a, pfx_err *err)
         if (a->part[c].failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the absorbed effects' Schur complement");
         nnz += a->part[c].n;
     }
-    m->n = q;
     m->inv = a->inv, a->inv = NULL;
-    if (!(m->ptr = pfx_mem_alloc(q + 1, sizeof *m->ptr, err)) || !(m->col = pfx_mem_alloc(nnz, sizeof *m->col, err)) ||
-        !(m->val = pfx_mem_alloc(nnz, sizeof *m->val, err)))
-        return PFX_ENOMEM;
+    if (pfx_schur_csr_alloc(m, q, nnz, err) != PFX_OK) return PFX_ENOMEM;
     m->ptr[0] = 0;
     for (pfx_idx i = 0; i < q; i++) m->ptr[i + 1] = m->ptr[i] + a->length[i];
     nnz = 0;

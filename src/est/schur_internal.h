@@ -94,6 +94,8 @@ double pfx_schur_cost_steps(pfx_idx n, pfx_idx entries, pfx_schur_cost cost, int
 /* schur_merge.c: entries of S, and all of it in compressed rows, to be freed with pfx_schur_csr_free. NOMEM. */
 pfx_idx pfx_schur_entries(const pfx_schur *s);
 pfx_status pfx_schur_merge(const pfx_schur *s, pfx_schur_csr *out, pfx_err *err) PFX_MUST;
+/* ptr, col, val; inv is the caller's. NOMEM. */
+pfx_status pfx_schur_csr_alloc(pfx_schur_csr *m, pfx_idx n, pfx_idx entries, pfx_err *err) PFX_MUST;
 void pfx_schur_csr_free(pfx_schur_csr *m);
 
 /* schur_cholesky.c: *out is NULL where the symbolic factor says that plain iteration is cheaper. rank: exact or -1. */

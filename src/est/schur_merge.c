@@ -59,12 +59,11 @@ pfx_status pfx_schur_merge(const pfx_schur *s, pfx_schur_csr *out, pfx_err *err)
     int32_t *narrow = pfx_mem_alloc(q, sizeof *narrow, err), *col = pfx_mem_alloc(q + c->n, sizeof *col, err);
     double *val = pfx_mem_alloc(q + c->n, sizeof *val, err);
 
-    *out = (pfx_schur_csr){.n = q};
-    if (!narrow || !col || !val || !(out->ptr = pfx_mem_calloc(q + 1, sizeof *out->ptr, err)) ||
-        !(out->col = pfx_mem_alloc(most, sizeof *out->col, err)) ||
-        !(out->val = pfx_mem_alloc(most, sizeof *out->val, err)) ||
+    *out = (pfx_schur_csr){0};
+    if (!narrow || !col || !val || pfx_schur_csr_alloc(out, q, most, err) != PFX_OK ||
         !(out->inv = pfx_mem_alloc(q, sizeof *out->inv, err)))
         goto done;
+    out->ptr[0] = 0;
     memcpy(out->inv, s->csr.inv, (size_t)q * sizeof *out->inv);
     for (pfx_idx j = 0; j < c->n; j++)
         if (c->col[j] >= 0) narrow[c->col[j]] = (int32_t)j;
@@ -79,8 +78,19 @@ done:
     return st;
 }
 
+/* One piece of memory: large ones come in huge pages. */
+pfx_status pfx_schur_csr_alloc(pfx_schur_csr *m, pfx_idx n, pfx_idx entries, pfx_err *err)
+{
+    m->n = n;
+    m->val = pfx_mem_alloc(1, (size_t)entries * (sizeof *m->val + sizeof *m->col) + (size_t)(n + 1) * sizeof *m->ptr, err);
+    if (!m->val) return PFX_ENOMEM;
+    m->ptr = (pfx_idx *)(m->val + entries);
+    m->col = (int32_t *)(m->ptr + n + 1);
+    return PFX_OK;
+}
+
 void pfx_schur_csr_free(pfx_schur_csr *m)
 {
-    pfx_mem_free(m->ptr), pfx_mem_free(m->col), pfx_mem_free(m->val), pfx_mem_free(m->inv);
+    pfx_mem_free(m->val), pfx_mem_free(m->inv);
     *m = (pfx_schur_csr){0};
 }

@@ -4,7 +4,7 @@
 #include "src/base/parallel.h"
 #include "src/est/schur_panel.h"
 
-#define STORE (1 << 18) /* doubles: 2 MiB */
+#define STORE (1 << 18) /* entries of a piece of a store at most: 3 MiB */
 
 /* Rounding leaves about 1e-16 of B'WB where a column lies in the span of what was eliminated. */
 static double inverse(double s, double diag)
@@ -12,19 +12,19 @@ static double inverse(double s, double diag)
     return s > 1e-12 * diag ? 1.0 / s : 0.0;
 }
 
-/* n doubles of the thread's store, or NULL. */
-static double *take(pfx_panel_work *k, pfx_idx n)
+/* Room for n entries in the thread's store. */
+static bool reserve(const pfx_panels *a, pfx_panel_work *k, pfx_idx n)
 {
-    if (!k->store || k->store->used + n > k->store->size) {
-        pfx_idx size = n > STORE ? n : STORE;
-        pfx_panel_store *fresh = pfx_mem_alloc(1, sizeof *fresh + (size_t)size * sizeof(double), NULL);
-        if (!fresh) return NULL;
-        fresh->next = k->store, fresh->used = 0, fresh->size = size;
-        k->store = fresh;
-    }
-    double *at = k->store->at + k->store->used;
-    k->store->used += n;
-    return at;
+    pfx_idx q = a->s->spec.q, size = q * q < STORE ? q * q : STORE;
+
+    if (k->store && k->store->used + n <= k->store->size) return true;
+    if (size < n) size = n;
+    pfx_panel_store *fresh =
+        pfx_mem_alloc(1, sizeof *fresh + (size_t)size * (sizeof(double) + sizeof(int32_t)), NULL);
+    if (!fresh) return false;
+    *fresh = (pfx_panel_store){.next = k->store, .size = size, .col = (int32_t *)(fresh->val + size)};
+    k->store = fresh;
+    return true;
 }
 
 void pfx_panel_store_free(pfx_panel_store *s)
@@ -36,58 +36,64 @@ void pfx_panel_store_free(pfx_panel_store *s)
     }
 }
 
-/* Columns that the panel met, ascending, to col, and where they lie in its row 0; returns how many. */
-static pfx_idx columns_met(const pfx_panels *a, pfx_panel_work *k, int32_t *col, int32_t *where)
+/* Columns that the panel met, ascending, and where they lie in its row 0; returns how many. */
+static pfx_idx columns_met(const pfx_panels *a, const pfx_k_incidence_target *t, pfx_panel_work *k)
 {
     pfx_idx n = 0, q = a->s->spec.q;
 
-    for (int32_t i = 0; i < k->n_local; i++)
+    for (int32_t i = 0; i < t->n_met; i++)
         for (int j = 0; j < PFX_PANEL_LANES; j++) {
-            int32_t c = a->column[k->global[i] * PFX_PANEL_LANES + j];
-            if (c >= 0) k->at[c] = 1 + i * PFX_PANEL_LANES + j;
+            int32_t c = a->column[t->met[i] * PFX_PANEL_LANES + j];
+            if (c >= 0) k->where[c] = 1 + t->at[t->met[i]] + j;
         }
     for (pfx_idx c = 0; c < q; c++)
-        if (k->at[c] > 0) col[n] = (int32_t)c, where[n++] = k->at[c] - 1, k->at[c] = 0;
+        if (k->where[c] > 0) k->col_met[n] = (int32_t)c, k->where_met[n++] = k->where[c] - 1, k->where[c] = 0;
     return n;
 }
 
-void pfx_panel_emit(pfx_panels *a, pfx_idx panel, pfx_panel_work *k)
+/* The narrow columns' part of the rows to the matrix of its own; zeros again. */
+static void clear(pfx_panels *a, const pfx_k_incidence_target *t)
 {
-    pfx_idx slot0 = panel * PFX_PANEL_ROWS, n = 0, q = a->s->spec.q;
-    pfx_panel_rows *out = &a->out[panel];
-    int32_t *col = k->out_col + PFX_PANEL_ROWS * q, *where = col + q;
-    pfx_idx n_cols = columns_met(a, k, col, where);
-
-    for (int i = 0; i < PFX_PANEL_ROWS && slot0 + i < a->n_wide_tiles * PFX_PANEL_LANES; i++) {
-        int32_t c = a->column[slot0 + i];
-        pfx_idx before = n;
-        double own = 0.0;
-        if (c < 0) continue;
-        bool met = false;
-        const double *row = k->panel + i * a->ld;
-        for (pfx_idx j = 0; j < n_cols; j++) {
-            double v = row[where[j]];
-            if (col[j] == c) own = v, met = true;
-            k->out_col[n] = col[j], k->out_val[n] = v;
-            n += v != 0.0 || col[j] == c;
-        }
-        if (!met)
-            k->out_col[n] = c,
-            k->out_val[n++] = 0.0; /* no level touches the panel's tile: it is alone in its row */
-        a->s->csr.inv[c] = inverse(own, k->diag[i]);
-        a->length[c] = n - before;
+    for (pfx_idx i = t->slot0; i < t->slot1; i++) {
+        double *row = t->S + (i - t->slot0) * t->ld;
+        if (a->n_few > 0) memcpy(a->s->coupling.N + i * a->n_few, row, (size_t)a->n_few * sizeof *row);
+        memset(row, 0, (size_t)t->next_at * sizeof *row);
     }
-    for (int i = 0; i < PFX_PANEL_ROWS; i++)
-        memset(k->panel + i * a->ld, 0, (size_t)k->n_local * PFX_PANEL_LANES * sizeof *k->panel);
-    for (int32_t i = 0; i < k->n_local; i++) k->local[k->global[i]] = -1;
-    k->n_local = 0;
-    out->n = n;
-    out->val = take(k, n + (n + 1) / 2);
-    out->failed = !out->val;
-    if (out->failed) return;
-    out->col = (int32_t *)(out->val + n);
-    memcpy(out->col, k->out_col, (size_t)n * sizeof *out->col);
-    memcpy(out->val, k->out_val, (size_t)n * sizeof *out->val);
+    for (int32_t i = 0; i < t->n_met; i++) t->at[t->met[i]] = -1;
+}
+
+/* What is not zero in row i of the panel, and its diagonal, to the store. Returns the number of entries. */
+static pfx_idx emit_row(pfx_panels *a, const pfx_k_incidence_target *t, pfx_idx i, const pfx_panel_work *k,
+                        pfx_idx n_cols)
+{
+    const int32_t c = a->column[t->slot0 + i], *col = k->col_met, *where = k->where_met;
+    const double *row = t->S + i * t->ld;
+    double own = 0.0, *val = k->store->val + k->store->used;
+    int32_t *to = k->store->col + k->store->used;
+    bool met = false;
+    pfx_idx n = 0;
+
+    for (pfx_idx j = 0; j < n_cols; j++) {
+        double v = row[where[j]];
+        if (col[j] == c) own = v, met = true;
+        to[n] = col[j], val[n] = v;
+        n += v != 0.0 || col[j] == c;
+    }
+    if (!met) to[n] = c, val[n++] = 0.0; /* no level touches the panel's tile: it is alone in its row */
+    a->s->csr.inv[c] = inverse(own, t->diag[i]);
+    return a->length[c] = n;
+}
+
+void pfx_panel_emit(pfx_panels *a, pfx_idx panel, const pfx_k_incidence_target *t, pfx_panel_work *k)
+{
+    pfx_panel_rows *out = &a->out[panel];
+    pfx_idx n_cols = columns_met(a, t, k);
+
+    out->failed = !reserve(a, k, (t->slot1 - t->slot0) * (n_cols + 1));
+    if (!out->failed) out->val = k->store->val + k->store->used, out->col = k->store->col + k->store->used;
+    for (pfx_idx i = 0; i < t->slot1 - t->slot0 && !out->failed; i++)
+        if (a->column[t->slot0 + i] >= 0) k->store->used += emit_row(a, t, i, k, n_cols);
+    clear(a, t);
 }
 
 /* Sums of the narrow blocks' pieces, in order, onto the first. */
@@ -146,11 +152,7 @@ pfx_status pfx_panel_join(pfx_panels *a, pfx_err *err)
     add_few(a);
     if (a->n_few > 0) narrow_rows(a, false);
     for (pfx_idx c = 0; c < q; c++) nnz += a->length[c];
-    m->n = q;
-    if (!(m->ptr = pfx_mem_alloc(q + 1, sizeof *m->ptr, err)) ||
-        !(m->col = pfx_mem_alloc(nnz, sizeof *m->col, err)) ||
-        !(m->val = pfx_mem_alloc(nnz, sizeof *m->val, err)))
-        return PFX_ENOMEM;
+    if (pfx_schur_csr_alloc(m, q, nnz, err) != PFX_OK) return PFX_ENOMEM;
     m->ptr[0] = 0;
     for (pfx_idx c = 0; c < q; c++) m->ptr[c + 1] = m->ptr[c] + a->length[c];
     pfx_par_for(a->n_panels, a->s->spec.nth, copy_panel, a);

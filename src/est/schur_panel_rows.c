@@ -1,21 +1,11 @@
-/* One level's share of some rows of S: the products of its rows less what its mean and its slopes project,
- * tile by tile. */
+/* A level's share of some rows of S from its rows: their products less what its mean and its slopes project,
+ * tile by tile. Where columns have sets of slots, kernels/incidence.h does it. */
 #include <string.h>
 #include "kernels/outer.h"
 #include "src/est/schur_panel.h"
 
 /* Levels with more places than this are merged first: repeated columns cost their square. */
 #define MERGE_PLACES 24
-
-#define AHEAD 24 /* levels of a panel lie all over the data: so many ahead their rows' codes are asked for   \
-                  */
-
-/* The rows that are added to: slots slot0 .. slot1 - 1. */
-typedef struct target {
-    pfx_idx slot0, slot1;
-    double *few;  /* of narrow columns alone, or NULL */
-    double *diag; /* [slot1 - slot0] B'WB */
-} target;
 
 typedef struct level {
     pfx_idx r0, r1;
@@ -24,56 +14,51 @@ typedef struct level {
     const pfx_schur_block **active; /* [n_active] blocks that the mean does not take off */
 } level;
 
-/* All below is compiled twice: with `plain` as it is, and as true, where every w v is one and k is one. */
-PFX_ALWAYS_INLINE int vectors(const pfx_panels *a, bool plain)
+static double value(const pfx_schur_block *b, pfx_idx r)
 {
-    return plain ? 1 : a->k;
+    return b->value ? b->value[r] : 1.0;
 }
-PFX_ALWAYS_INLINE double value(const pfx_schur_block *b, pfx_idx r, bool plain)
+static double weight(const pfx_schur_spec *p, pfx_idx r)
 {
-    return !plain && b->value ? b->value[r] : 1.0;
-}
-PFX_ALWAYS_INLINE double weight(const pfx_schur_spec *p, pfx_idx r, bool plain)
-{
-    return !plain && p->w ? p->w[r] : 1.0;
+    return p->w ? p->w[r] : 1.0;
 }
 
 /* The tile's number within the level. */
-PFX_ALWAYS_INLINE int32_t tile_of(const pfx_panels *a, int32_t slot, pfx_panel_work *k, bool plain)
+static inline int32_t tile_of(const pfx_panels *a, int32_t slot, pfx_panel_work *k)
 {
     int32_t t = slot / PFX_PANEL_LANES, i = k->n_tiles - 1;
     while (i >= 0 && k->tile[i] != t) i--;
     if (i >= 0) return i;
     k->tile[k->n_tiles] = t;
-    double *sum = k->sums + (pfx_idx)k->n_tiles * vectors(a, plain) * PFX_PANEL_LANES;
-    for (int j = 0; j < vectors(a, plain) * PFX_PANEL_LANES; j++) sum[j] = 0.0;
+    double *sum = k->sums + (pfx_idx)k->n_tiles * a->k * PFX_PANEL_LANES;
+    for (int j = 0; j < a->k * PFX_PANEL_LANES; j++) sum[j] = 0.0;
     return k->n_tiles++;
 }
 
 /* Places of the level, and its sums by tile. */
-PFX_ALWAYS_INLINE void gather(const pfx_panels *a, const level *l, pfx_panel_work *k, bool plain)
+static void gather(const pfx_panels *a, const level *l, pfx_panel_work *k)
 {
     const pfx_schur_spec *p = &a->s->spec;
     bool merge = (l->r1 - l->r0) * l->n_active > MERGE_PLACES;
-    const int nv = vectors(a, plain);
+    const int nv = a->k;
 
     k->n_places = k->n_tiles = 0;
     for (int i = 0; i < l->n_active; i++) {
         const pfx_schur_block *b = l->active[i];
         for (pfx_idx r = l->r0; r < l->r1; r++) {
             int32_t c = pfx_panel_column(b, r), slot = a->slot[c], n = merge ? k->mark[c] : -1;
-            double f = weight(p, r, plain) * value(b, r, plain);
+            double f = weight(p, r) * value(b, r);
             if (n < 0) {
                 n = k->n_places++;
                 k->slot[n] = slot;
-                k->place_tile[n] = tile_of(a, slot, k, plain);
+                k->place_tile[n] = tile_of(a, slot, k);
                 for (int v = 0; v < nv; v++) k->u[(pfx_idx)n * nv + v] = 0.0;
                 if (merge) k->mark[c] = n;
             }
             double *u = k->u + (pfx_idx)n * nv;
             double *sum = k->sums + (pfx_idx)k->place_tile[n] * nv * PFX_PANEL_LANES + slot % PFX_PANEL_LANES;
             for (int v = 0; v < nv; v++) {
-                double x = plain || (v == 0 && p->mean) ? f : f * p->basis[v - p->mean][r];
+                double x = v == 0 && p->mean ? f : f * p->basis[v - p->mean][r];
                 u[v] += x;
                 sum[v * PFX_PANEL_LANES] += x;
             }
@@ -83,30 +68,25 @@ PFX_ALWAYS_INLINE void gather(const pfx_panels *a, const level *l, pfx_panel_wor
 }
 
 /* Where the level's tiles lie in the target's rows. */
-PFX_ALWAYS_INLINE void locate(const pfx_panels *a, const target *t, pfx_panel_work *k)
+static void locate(pfx_k_incidence_target *t, pfx_panel_work *k)
 {
     for (int32_t i = 0; i < k->n_tiles; i++) {
-        int32_t tile = k->tile[i];
-        pfx_idx narrow = (tile - a->n_wide_tiles) * PFX_PANEL_LANES;
-        if (t->few) {
-            k->base[i] = t->few + narrow, k->stride[i] = a->n_few;
-        } else if (narrow >= 0) {
-            k->base[i] = a->s->coupling.N + t->slot0 * a->n_few + narrow, k->stride[i] = a->n_few;
-        } else {
-            if (k->local[tile] < 0) k->global[k->n_local] = tile, k->local[tile] = k->n_local++;
-            k->base[i] = k->panel + (pfx_idx)k->local[tile] * PFX_PANEL_LANES, k->stride[i] = a->ld;
+        int32_t *at = &t->at[k->tile[i]];
+        if (*at < 0) {
+            *at = t->next_at, t->next_at += PFX_PANEL_LANES;
+            t->met[t->n_met++] = k->tile[i];
         }
+        k->base[i] = t->S + *at, k->stride[i] = t->ld;
     }
 }
 
-PFX_ALWAYS_INLINE void subtract(const pfx_panels *a, const level *l, const target *t, pfx_panel_work *k,
-                                bool plain)
+static void subtract(const pfx_panels *a, const level *l, const pfx_k_incidence_target *t, pfx_panel_work *k)
 {
-    const int nv = vectors(a, plain);
+    const int nv = a->k;
     const double share = 1.0 / l->weight;
 
     for (int v = 0; v < nv; v++) {
-        const double scale = plain || (v == 0 && a->s->spec.mean) ? share : 1.0;
+        const double scale = v == 0 && a->s->spec.mean ? share : 1.0;
         int32_t rows = 0;
         for (int32_t n = 0; n < k->n_places; n++) {
             k->row[rows] = (int32_t)(k->slot[n] - t->slot0);
@@ -120,8 +100,8 @@ PFX_ALWAYS_INLINE void subtract(const pfx_panels *a, const level *l, const targe
 
 /* The products of the rows themselves. Rows come block by block, so that a tile is found where it was last.
  */
-PFX_ALWAYS_INLINE void add_products(const pfx_panels *a, const level *l, const target *t, pfx_panel_work *k,
-                                    bool plain)
+static void add_products(const pfx_panels *a, const level *l, const pfx_k_incidence_target *t,
+                         pfx_panel_work *k)
 {
     const pfx_schur_spec *p = &a->s->spec;
 
@@ -130,71 +110,59 @@ PFX_ALWAYS_INLINE void add_products(const pfx_panels *a, const level *l, const t
             const pfx_schur_block *b = l->active[i];
             pfx_idx slot = a->slot[pfx_panel_column(b, r)], row = slot - t->slot0;
             if (row < 0 || slot >= t->slot1) continue;
-            double f = weight(p, r, plain) * value(b, r, plain);
-            t->diag[row] += f * value(b, r, plain);
+            double f = weight(p, r) * value(b, r);
+            t->diag[row] += f * value(b, r);
             for (int h = 0; h < l->n_active; h++) {
                 const pfx_schur_block *x = l->active[h];
-                int32_t s = a->slot[pfx_panel_column(x, r)], at = tile_of(a, s, k, plain);
-                k->base[at][row * k->stride[at] + s % PFX_PANEL_LANES] += f * value(x, r, plain);
+                int32_t s = a->slot[pfx_panel_column(x, r)], at = tile_of(a, s, k);
+                k->base[at][row * t->ld + s % PFX_PANEL_LANES] += f * value(x, r);
             }
         }
 }
 
-PFX_ALWAYS_INLINE void add_level(const pfx_panels *a, pfx_idx r0, pfx_idx r1, const target *t,
-                                 pfx_panel_work *k, bool plain)
+void pfx_panel_add(const pfx_panels *a, pfx_idx unit, pfx_k_incidence_target *t, pfx_panel_work *k)
 {
     const pfx_schur_spec *p = &a->s->spec;
     const pfx_schur_block *active[p->n_blocks];
-    level l = {r0, r1, 0.0, 0, active};
+    level l = {pfx_panel_first_row(a, unit), pfx_panel_first_row(a, unit + 1), 0.0, 0, active};
 
     for (int e = 0; e < p->n_blocks; e++)
-        if ((!t->few || a->is_narrow[e]) && !pfx_panel_vanishes(p, &p->block[e], l.r0, l.r1))
+        if ((!t->outer || a->is_narrow[e]) && !pfx_panel_vanishes(p, &p->block[e], l.r0, l.r1))
             active[l.n_active++] = &p->block[e];
-    l.weight = !plain && p->w ? 0.0 : (double)(l.r1 - l.r0);
-    for (pfx_idx r = l.r0; !plain && p->w && r < l.r1; r++) l.weight += p->w[r];
-    gather(a, &l, k, plain);
-    locate(a, t, k);
-    subtract(a, &l, t, k, plain);
-    add_products(a, &l, t, k, plain);
+    l.weight = p->w ? 0.0 : (double)(l.r1 - l.r0);
+    for (pfx_idx r = l.r0; p->w && r < l.r1; r++) l.weight += p->w[r];
+    gather(a, &l, k);
+    locate(t, k);
+    subtract(a, &l, t, k);
+    add_products(a, &l, t, k);
 }
 
-PFX_ALWAYS_INLINE void sum_list(const pfx_panels *a, pfx_idx panel, const target *t, pfx_panel_work *k,
-                                bool plain)
-{
-    const pfx_schur_spec *p = &a->s->spec;
-    const pfx_panel_unit *unit = a->unit;
-    const pfx_idx end = a->begin[panel + 1];
-
-    for (pfx_idx j = a->begin[panel]; j < end; j++) {
-        pfx_idx next = unit[j + AHEAD < end ? j + AHEAD : end - 1].row;
-        for (int e = 0; e < p->n_blocks; e++) __builtin_prefetch(p->block[e].code + next);
-        if (!plain && p->w) __builtin_prefetch(p->w + next);
-        add_level(a, unit[j].row, unit[j].row + unit[j].n, t, k, plain);
-    }
-}
-
-void pfx_panel_sum(const pfx_panels *a, pfx_idx panel, pfx_panel_work *k)
+pfx_k_incidence_target pfx_panel_target(const pfx_panels *a, pfx_idx panel, pfx_panel_work *k)
 {
     pfx_idx all = a->n_wide_tiles * PFX_PANEL_LANES, slot0 = panel * PFX_PANEL_ROWS;
-    const target t = {slot0, slot0 + PFX_PANEL_ROWS < all ? slot0 + PFX_PANEL_ROWS : all, NULL, k->diag};
 
     memset(k->diag, 0, sizeof k->diag);
-    if (a->plain)
-        sum_list(a, panel, &t, k, true);
-    else
-        sum_list(a, panel, &t, k, false);
+    return (pfx_k_incidence_target){.slot0 = slot0,
+                                    .slot1 = slot0 + PFX_PANEL_ROWS < all ? slot0 + PFX_PANEL_ROWS : all,
+                                    .ld = a->ld,
+                                    .S = k->panel,
+                                    .diag = k->diag,
+                                    .at = k->at,
+                                    .next_at = (int32_t)a->n_few,
+                                    .met = k->met};
 }
 
-void pfx_panel_sum_few(const pfx_panels *a, pfx_idx g0, pfx_idx g1, double *few, pfx_panel_work *k)
+pfx_k_incidence_target pfx_panel_few(const pfx_panels *a, pfx_idx piece, pfx_panel_work *k)
 {
-    pfx_idx first = a->n_wide_tiles * PFX_PANEL_LANES;
-    const target t = {first, first + a->n_few, few, few + a->n_few * a->n_few};
+    pfx_idx first = a->n_wide_tiles * PFX_PANEL_LANES, n = a->n_few;
+    double *few = a->few + piece * n * (n + 1);
 
-    for (pfx_idx g = g0; g < g1; g++) {
-        pfx_idx r0 = pfx_panel_first_row(a, g), r1 = pfx_panel_first_row(a, g + 1);
-        if (a->plain)
-            add_level(a, r0, r1, &t, k, true);
-        else
-            add_level(a, r0, r1, &t, k, false);
-    }
+    return (pfx_k_incidence_target){.slot0 = first,
+                                    .slot1 = first + n,
+                                    .outer = true,
+                                    .ld = n,
+                                    .S = few,
+                                    .diag = few + n * n,
+                                    .at = k->at,
+                                    .met = k->met};
 }

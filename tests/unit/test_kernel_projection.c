@@ -6,6 +6,7 @@
 #include "kernels/outer.h"
 #include "kernels/demean.h"
 #include "kernels/gram.h"
+#include "kernels/incidence.h"
 #include "kernels/levels.h"
 #include "kernels/moments.h"
 #include "kernels/project.h"
@@ -529,9 +530,63 @@ static void test_outer(void **state)
         }
 }
 
+/* Levels of up to 64 places in columns that may come back, in tiles of their own or shared ones. */
+static void test_incidence(void **state)
+{
+    (void)state;
+    enum { INNER_TILES = 4, OUTER_TILES = 2, TILES = INNER_TILES + OUTER_TILES, SLOTS = 8 * TILES, LEVELS = 60 };
+    static uint64_t cells[LEVELS * 17];
+    static double B[SLOTS], S[SLOTS * SLOTS], diag[SLOTS], first[2][SLOTS * SLOTS];
+    static long double want[SLOTS * SLOTS];
+    uint32_t list[LEVELS], used = 0;
+    uint64_t draw = 0;
+
+    for (int g = 0; g < LEVELS; g++) {
+        pfx_k_incidence *l = (pfx_k_incidence *)(void *)(cells + used);
+        *l = (pfx_k_incidence){g, (uint16_t)(1 + g % 11), (uint8_t)(g % 3), (uint8_t)(1 + g % 2)};
+        if (g == 20) l->rows = 32, l->inner = l->outer = 1;
+        for (int b = 0, i = 0; b < l->inner + l->outer; b++) {
+            int tile = (int)(test_uniform(4, draw++) * (b < l->inner ? INNER_TILES : OUTER_TILES));
+            for (int r = 0; r < l->rows; r++, i++) {
+                int lane = g % 4 ? r % 8 : (int)(8 * test_uniform(5, draw++));
+                if (g % 5 == 0) tile = (int)(test_uniform(4, draw++) * (b < l->inner ? INNER_TILES : OUTER_TILES));
+                l->slot[i] = (uint16_t)(8 * ((b < l->inner ? 0 : INNER_TILES) + tile) + lane);
+            }
+        }
+        list[g] = used;
+        used += 1 + ((uint32_t)(l->inner + l->outer) * l->rows + 3) / 4;
+    }
+    for (int outer = 0; outer < 2; outer++) EACH_ISA(isa)
+        {
+            /* A panel of the inner slots, whose columns begin after those of the outer tiles, and the outer slots. */
+            int32_t at[TILES], met[TILES];
+            for (int t = 0; t < TILES; t++) at[t] = t < INNER_TILES ? -1 : 8 * (t - INNER_TILES);
+            pfx_k_incidence_target t = {.slot0 = outer ? 8 * INNER_TILES : 8, .slot1 = outer ? SLOTS : 24, .outer = outer,
+                                        .ld = SLOTS, .S = S, .diag = diag, .at = at, .next_at = 8 * OUTER_TILES, .met = met};
+            memset(S, 0, sizeof S), memset(diag, 0, sizeof diag), memset(want, 0, sizeof want);
+            pfx_k_incidence_add(isa, LEVELS, list, cells, &t);
+            assert_int_equal(t.n_met, outer ? 0 : INNER_TILES);
+            for (int g = 0; g < LEVELS; g++) {
+                const pfx_k_incidence *l = (const pfx_k_incidence *)(const void *)(cells + list[g]);
+                int n = l->rows, b0 = outer ? l->inner : 0, b1 = l->inner + l->outer, rows_to = outer ? b1 : l->inner;
+                for (int i = b0 * n; i < rows_to * n; i++)
+                    for (int j = b0 * n; j < b1 * n; j++) {
+                        int row = l->slot[i] - (int)t.slot0, lane = l->slot[j] % 8, tile = l->slot[j] / 8;
+                        if (row < 0 || l->slot[i] >= t.slot1) continue;
+                        want[row * SLOTS + at[tile] + lane] += (i % n == j % n) - 1.0L / n;
+                        if (i == j) diag[row] -= 1;
+                    }
+            }
+            for (int i = 0; i < SLOTS * SLOTS; i++) assert_abs(S[i], (double)want[i], 1e-13);
+            memset(B, 0, sizeof B);
+            assert_memory_equal(diag, B, sizeof B);
+            same(isa, S, first[outer], SLOTS * SLOTS);
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cg_families), cmocka_unit_test(test_coupling), cmocka_unit_test(test_outer),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_incidence), cmocka_unit_test(test_cg_families), cmocka_unit_test(test_coupling), cmocka_unit_test(test_outer),
         
         cmocka_unit_test(test_gram), cmocka_unit_test(test_resid), cmocka_unit_test(test_score),
         cmocka_unit_test(test_scatter), cmocka_unit_test(test_demean), cmocka_unit_test(test_within), cmocka_unit_test(test_level_scores), cmocka_unit_test(test_shift),

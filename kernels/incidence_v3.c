@@ -1,0 +1,2 @@
+#define PFX_K_SUFFIX _v3
+#include "kernels/incidence_body.h"
