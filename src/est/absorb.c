@@ -153,7 +153,7 @@ void pfx_absorber_free(pfx_absorber *a)
     if (!a) return;
     for (int k = 0; a->basis && k < a->n_basis; k++) pfx_mem_free(a->basis[k]);
     pfx_mem_free(a->basis), pfx_mem_free(a->basis_lost), pfx_mem_free(a->in_first), pfx_mem_free(a->start);
-    pfx_mem_free(a->block_row), pfx_mem_free(a->block_level), pfx_mem_free(a->block_long), pfx_mem_free(a->long_level);
+    pfx_mem_free(a->block_row), pfx_mem_free(a->block_level), pfx_mem_free(a->block_long);
     pfx_mem_free(a->zeros), pfx_mem_free(a->cluster_order);
     pfx_schur_free(a->schur);
     pfx_mem_free(a->origin), pfx_mem_free(a->gamma), pfx_mem_free(a->long_mean), pfx_mem_free(a->gram), pfx_mem_free(a->centred);

@@ -47,7 +47,6 @@ struct pfx_absorber {
     pfx_idx *block_level;       /* [n_blocks + 1] first level */
     int32_t *block_long;        /* [n_blocks] which long level the block is a piece of, -1: whole levels */
     pfx_idx n_long;
-    pfx_idx *long_level;        /* [n_long] */
 
     /* The other effects. */
     int n_rest;

@@ -24,6 +24,9 @@ static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a
 
 static const double *rows_of(const pfx_absorber *a, const pfx_absorb_view *v) { return v->X ? v->X + a->row0 * v->p : a->d->Z; }
 
+/* Doubles in whole lines of the cache. */
+static pfx_idx whole_lines(pfx_idx n) { return (n + 7) / 8 * 8; }
+
 static pfx_idx block_rows(const pfx_absorber *a, pfx_idx b) { return a->block_row[b + 1] - a->block_row[b]; }
 
 /* Levels of a block of whole levels. */
@@ -169,6 +172,7 @@ typedef struct sum_pass {
     pfx_absorb_scatter *scatter;    /* these tables, */
     pfx_idx scatter_groups;         /* of so many groups */
     double *C;              /* [q x ld] their total */
+    pfx_idx at_C;           /* where C begins after gram: on a line of the cache, as its rows do */
     pfx_idx n, stride;      /* doubles of gram and a C that is not large; and of weight, mean, centred with them */
     double *total;          /* [stride] */
     pfx_idx cap_wave, wave, group0; /* groups of a wave: at most, now, and the first */
@@ -236,7 +240,7 @@ static void sweep_block(const sum_pass *c, pfx_idx b, int thread, pfx_idx group,
     pfx_idx row = a->block_row[b], ld = v->ld;
     double *lm = c->mean[thread];
     uint64_t *mask = c->mask + thread * c->cap_rows;
-    const pfx_k_sums sums = {c->want_C ? a->rest[0].code + row : NULL, ld, part + (pfx_idx)v->p * v->p, a->q * ld > PFX_ABSORB_WIDE};
+    const pfx_k_sums sums = {c->want_C ? a->rest[0].code + row : NULL, ld, part + c->at_C, a->q * ld > PFX_ABSORB_WIDE};
     const pfx_k_within_args k = {
         .n_levels = block_levels(a, b), .start = a->start + a->block_level[b], .p = v->p, .ld = v->p,
         .X = rows_of(a, v) + row * v->p, .w = weights_from(a, row), .sums = c->want_C ? &sums : NULL,
@@ -279,7 +283,7 @@ static void sum_block(const sum_pass *c, pfx_idx g, int thread, pfx_idx b, doubl
     const pfx_absorb_view *v = c->v;
     pfx_idx row = a->block_row[b], n = block_rows(a, b);
     const double *w = weights_from(a, row);
-    double *C = part + (pfx_idx)v->p * v->p, *buf = c->buf[thread];
+    double *C = part + c->at_C, *buf = c->buf[thread];
     double *lm = c->want_moments && moments_between(a) ? c->mean[thread] : NULL;
 
     pfx_absorb_fill(a, v, b, v->ld, buf, lm);
@@ -432,7 +436,7 @@ static void give_sums(const sum_pass *c, pfx_absorb_sums *out)
 
     memcpy(out->gram, c->total, (size_t)gram * sizeof *out->gram);
     pfx_k_mirror(p, out->gram);
-    if (out->C && !c->large) memcpy(out->C, c->total + gram, (size_t)(c->n - gram) * sizeof *out->C);
+    if (out->C && !c->large) memcpy(out->C, c->total + c->at_C, (size_t)(c->n - c->at_C) * sizeof *out->C);
     if (!out->mean) return;
     const double *mom = c->total + c->n;
     out->weight = mom[0];
@@ -449,8 +453,9 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
 
     c.large = out->C && a->q > PFX_SCHUR_DENSE;
     if (c.large) memset(c.C = out->C, 0, (size_t)(a->q * v->ld) * sizeof *out->C);
-    c.n = (pfx_idx)v->p * v->p + (out->C && !c.large ? a->q * v->ld : 0);
-    c.stride = c.n + 1 + 2 * v->ld;
+    c.at_C = whole_lines((pfx_idx)v->p * v->p);
+    c.n = c.at_C + (out->C && !c.large ? a->q * v->ld : 0);
+    c.stride = whole_lines(c.n + 1 + 2 * v->ld);
     c.join = c.want_moments && pfx_absorb_joins(a);
     c.one_sweep = !c.large && in_one_sweep(a, v, c.want_C);
     const pfx_schur_spec spec = pfx_absorb_schur_spec(a);

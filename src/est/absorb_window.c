@@ -29,9 +29,38 @@ static pfx_idx group_blocks(const pfx_absorber *a)
     return n;
 }
 
-/* Cut the window's rows into blocks; without fill, only count. */
-static void cut(pfx_absorber *a, pfx_idx target, bool fill)
+/* The level after the last one of a block that begins with level g, at `row`: as many as fit the target, at least one.
+ * Levels are short: a step over several of them is seldom guessed wrong. */
+static pfx_idx end_of_block(const pfx_absorber *a, pfx_idx g, pfx_idx row, pfx_idx target)
 {
+    enum { STEP = 8 };
+    const pfx_idx limit = row + target;
+    pfx_idx next = g + 1;
+    while (next + STEP <= a->n_levels && a->start[next + STEP] <= limit) next += STEP;
+    while (next < a->n_levels && a->start[next + 1] <= limit) next++;
+    return next;
+}
+
+/* Room for one block more, and for the bound after it. Most blocks come near the target. */
+static pfx_status reserve_block(pfx_absorber *a, pfx_idx target, pfx_err *err)
+{
+    if (a->n_blocks + 1 < a->cap_blocks) return PFX_OK;
+    pfx_idx cap = a->cap_blocks > 0 ? a->cap_blocks + a->cap_blocks / 2 : a->n / target + a->n / target / 4 + 16;
+    pfx_idx *row = pfx_mem_realloc(a->block_row, cap, sizeof *row, err);
+    if (row) a->block_row = row;
+    pfx_idx *level = row ? pfx_mem_realloc(a->block_level, cap, sizeof *level, err) : NULL;
+    if (level) a->block_level = level;
+    int32_t *slot = level ? pfx_mem_realloc(a->block_long, cap, sizeof *slot, err) : NULL;
+    if (!slot) return PFX_ENOMEM;
+    a->block_long = slot;
+    a->cap_blocks = cap;
+    return PFX_OK;
+}
+
+/* Cut the window's rows into blocks. */
+static pfx_status cut(pfx_absorber *a, pfx_idx target, pfx_err *err)
+{
+    pfx_status st = PFX_OK;
     pfx_idx row = 0, g = 0;
 
     a->n_blocks = a->n_long = a->max_rows = 0;
@@ -41,49 +70,31 @@ static void cut(pfx_absorber *a, pfx_idx target, bool fill)
         pfx_idx len = a->n_levels > 0 ? a->start[g + 1] - a->start[g] : 0;
         if (a->n_levels == 0) row1 = a->n - row < target ? a->n : row + target;
         else if (a->constant || (len > PFX_ABSORB_LONG_ROWS && a->n_basis == 0)) {
-            if (row == a->start[g]) {
-                if (fill) a->long_level[a->n_long] = g;
-                a->n_long++;
-            }
+            a->n_long += row == a->start[g];
             slot = (int32_t)(a->n_long - 1);
             row1 = a->start[g + 1] - row < target ? a->start[g + 1] : row + target;
             if (row1 == a->start[g + 1]) g++;
-        } else
-            do row1 = a->start[++g];
-            while (g < a->n_levels && a->start[g + 1] - row <= target);
-        if (fill) a->block_row[a->n_blocks] = row, a->block_level[a->n_blocks] = level, a->block_long[a->n_blocks] = slot;
+        } else {
+            g = end_of_block(a, g, row, target);
+            row1 = a->start[g];
+        }
+        if ((st = reserve_block(a, target, err)) != PFX_OK) return st;
+        a->block_row[a->n_blocks] = row, a->block_level[a->n_blocks] = level, a->block_long[a->n_blocks] = slot;
         a->max_rows = row1 - row > a->max_rows ? row1 - row : a->max_rows;
         a->n_blocks++;
         row = row1;
     }
-    if (fill) a->block_row[a->n_blocks] = a->n, a->block_level[a->n_blocks] = a->n_levels;
-}
-
-static pfx_status reserve_blocks(pfx_absorber *a, pfx_err *err)
-{
-    if (a->n_blocks < a->cap_blocks) return PFX_OK;
-    a->cap_blocks = a->n_blocks + a->n_blocks / 8 + 1;
-    pfx_mem_free(a->block_row), pfx_mem_free(a->block_level), pfx_mem_free(a->block_long), pfx_mem_free(a->long_level);
-    a->block_row = a->block_level = a->long_level = NULL, a->block_long = NULL;
-    if (!(a->block_row = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_row, err)) ||
-        !(a->block_level = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_level, err)) ||
-        !(a->block_long = pfx_mem_alloc(a->cap_blocks, sizeof *a->block_long, err)) ||
-        !(a->long_level = pfx_mem_alloc(a->n_long + 1, sizeof *a->long_level, err)))
-        return PFX_ENOMEM;
-    return PFX_OK;
+    if ((st = reserve_block(a, target, err)) != PFX_OK) return st;
+    a->block_row[a->n_blocks] = a->n, a->block_level[a->n_blocks] = a->n_levels;
+    return st;
 }
 
 pfx_status pfx_absorb_cut(pfx_absorber *a, pfx_err *err)
 {
-    pfx_idx target = target_rows(a);
-
     a->group_blocks = group_blocks(a);
-    cut(a, target, false);
-    pfx_status st = reserve_blocks(a, err);
-    if (st != PFX_OK) return st;
-    cut(a, target, true);
+    pfx_status st = cut(a, target_rows(a), err);
     a->n_groups = (a->n_blocks + a->group_blocks - 1) / a->group_blocks;
-    return PFX_OK;
+    return st;
 }
 
 /* --- windows of a stream --- */
