@@ -1,6 +1,7 @@
 /* Body of pfx_k_gram, compiled once for each ISA by gram.c, gram_v3.c and gram_v4.c. */
 #include "kernels/gram.h"
 #include "kernels/lanes.h"
+#include "kernels/products.h"
 
 #define MAX_VECTORS 3   /* 8 x 3 accumulators, 3 vectors and a broadcast fit 32 registers */
 
@@ -41,7 +42,17 @@ PFX_INLINE void tile(pfx_idx n, pfx_idx ld, const double *X, const double *w, in
 }
 
 #if PFX_LANES_WIDE
-/* Nine to sixteen columns, the common case, in one sweep: 16 + n2 accumulators, n2 = columns beyond eight. */
+/* Up to 16 columns, the common case, in one sweep, with little more than the upper triangle. */
+PFX_INLINE void one_sweep(pfx_idx n, const int p, pfx_idx ld, const double *X, double *A)
+{
+    v8 acc[MAX_PRODUCTS][BLOCK];
+
+    clear_products(acc);
+    for (pfx_idx r = 0; r < n; r++) add_products(acc, load_row(X + r * ld, p), p);
+    give_products(acc, p, A);
+}
+
+/* Nine to sixteen columns with weights, in one sweep: 16 + n2 accumulators, n2 = columns beyond eight. */
 PFX_INLINE void two_groups(pfx_idx n, pfx_idx ld, const double *X, const double *w, const int n2, double *A)
 {
     v8 acc[PFX_LANES][2], tail[PFX_LANES];
@@ -52,7 +63,7 @@ PFX_INLINE void two_groups(pfx_idx n, pfx_idx ld, const double *X, const double 
     for (pfx_idx r = 0; r < n; r++) {
         const double *row = X + r * ld;
         v8 x0 = v8_load(row), x1 = v8_loadk(row + 8, n2);
-        if (w) x0 = v8_mul(x0, v8_set1(w[r])), x1 = v8_mul(x1, v8_set1(w[r]));
+        x0 = v8_mul(x0, v8_set1(w[r])), x1 = v8_mul(x1, v8_set1(w[r]));
         PFX_UNROLL
         for (int j = 0; j < PFX_LANES; j++) {
             v8 b = v8_set1(row[j]);
@@ -111,7 +122,7 @@ void PFX_K(pfx_k_gram)(pfx_idx n, int p, pfx_idx ld, const double *X, const doub
 {
     int groups = v8_groups(p);
 #if PFX_LANES_WIDE
-#define TWO(N2) (w ? two_groups(n, ld, X, w, N2, A) : two_groups(n, ld, X, NULL, N2, A))
+#define TWO(N2) (w ? two_groups(n, ld, X, w, N2, A) : one_sweep(n, 8 + N2, ld, X, A))
     switch (p) {
     case 9: TWO(1); return;
     case 10: TWO(2); return;

@@ -1,4 +1,4 @@
-/* Means and centred sums of squares of the columns of a block, in two passes over it. */
+/* Means and centred sums of squares of the columns of a block. */
 #ifndef PFX_KERNELS_MOMENTS_H
 #define PFX_KERNELS_MOMENTS_H
 
@@ -6,11 +6,11 @@
 #include "src/base/status.h"
 
 /* mean[k] = sum_r w[r] (X[r][k] - origin[k]) / sum w;  m2[k] = sum_r w[r] (X[r][k] - origin[k] - mean[k])^2.
- * n       rows, >= 1, few enough to stay in cache
+ * n       rows, >= 1: m2 loses some log10(n) digits at worst
  * p       columns, >= 1
  * ld      distance of rows, >= p; columns p..ld-1 are not read
  * X       [n x ld] row-major
- * w       [n] >= 0 with a positive sum, or NULL for ones
+ * w       [n] > 0, or NULL for ones
  * origin  [p] near X, so that a large common level costs no digits; or NULL for zeros
  * mean    [p] overwritten; m2 [p] overwritten
  * Returns sum w. Rows in order, fused: the same bits on every ISA. Threads: any. */

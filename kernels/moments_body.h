@@ -10,37 +10,47 @@ PFX_INLINE v8 load_group(const double *row, const int v, const int ng, int k)
     return v == ng - 1 ? v8_loadk(row + 8 * v, k) : v8_load(row + 8 * v);
 }
 
-/* ng groups of columns, k live lanes in the last. */
+#define CHAINS 2 /* sums of even and of odd rows */
+
+/* Sums over one row more, less the first. */
+PFX_INLINE void add_row(const double *x, const double *w, const int ng, int k, const v8 *x0, v8 *sum, v8 *sq)
+{
+    PFX_UNROLL
+    for (int v = 0; v < ng; v++) {
+        const v8 d = v8_sub(load_group(x, v, ng, k), x0[v]);
+        const v8 wd = w ? v8_mul(v8_set1(*w), d) : d;
+        sum[v] = v8_add(sum[v], wd);
+        sq[v] = v8_fma(wd, d, sq[v]);
+    }
+}
+
+/* ng groups of columns, k live lanes in the last. In one pass: squares about the first row, which is one of those that
+ * are summed, exceed squares about the mean by no more than the number of rows (total over the first's weight) times
+ * them, so that few digits are lost whatever that row is. */
 PFX_INLINE void moments_groups(pfx_idx n, const int ng, int k, pfx_idx ld, const double *X, const double *w,
                                const double *origin, double inv, double *mean, double *m2)
 {
-    v8 o[MAX_GROUPS], m[MAX_GROUPS], sq[MAX_GROUPS];
+    v8 x0[MAX_GROUPS], sum[CHAINS][MAX_GROUPS], sq[CHAINS][MAX_GROUPS];
+    pfx_idx r = 0;
 
     PFX_UNROLL
     for (int v = 0; v < ng; v++) {
-        o[v] = origin ? load_group(origin, v, ng, k) : v8_zero();
-        m[v] = sq[v] = v8_zero();
+        x0[v] = load_group(X, v, ng, k);
+        sum[0][v] = sum[1][v] = sq[0][v] = sq[1][v] = v8_zero();
     }
-    for (pfx_idx r = 0; r < n; r++) {
-        PFX_UNROLL
-        for (int v = 0; v < ng; v++) {
-            v8 d = v8_sub(load_group(X + r * ld, v, ng, k), o[v]);
-            m[v] = w ? v8_fma(v8_set1(w[r]), d, m[v]) : v8_add(m[v], d);
-        }
+    for (; r + CHAINS <= n; r += CHAINS) {
+        add_row(X + r * ld, w ? w + r : NULL, ng, k, x0, sum[0], sq[0]);
+        add_row(X + (r + 1) * ld, w ? w + r + 1 : NULL, ng, k, x0, sum[1], sq[1]);
     }
-    PFX_UNROLL
-    for (int v = 0; v < ng; v++) m[v] = v8_mul(m[v], v8_set1(inv));
-    for (pfx_idx r = 0; r < n; r++) {
-        PFX_UNROLL
-        for (int v = 0; v < ng; v++) {
-            v8 d = v8_sub(v8_sub(load_group(X + r * ld, v, ng, k), o[v]), m[v]);
-            sq[v] = v8_fma(w ? v8_mul(v8_set1(w[r]), d) : d, d, sq[v]);
-        }
-    }
+    if (r < n) add_row(X + r * ld, w ? w + r : NULL, ng, k, x0, sum[0], sq[0]);
     PFX_UNROLL
     for (int v = 0; v < ng; v++) {
-        v8_storek(mean + 8 * v, m[v], v == ng - 1 ? k : PFX_LANES);
-        v8_storek(m2 + 8 * v, sq[v], v == ng - 1 ? k : PFX_LANES);
+        const int live = v == ng - 1 ? k : PFX_LANES;
+        const v8 s = v8_add(sum[0][v], sum[1][v]), m = v8_mul(s, v8_set1(inv));
+        const v8 left = v8_fnma(s, m, v8_add(sq[0][v], sq[1][v]));
+        const v8 from = origin ? v8_sub(x0[v], load_group(origin, v, ng, k)) : x0[v];
+        v8_storek(mean + 8 * v, v8_add(from, m), live);
+        v8_storek(m2 + 8 * v, v8_where_gt(left, v8_zero(), left), live);
     }
 }
 
