@@ -149,12 +149,30 @@ static pfx_status place_columns(source *s, slot *b, pfx_err *err)
 
 /* ---- reading: the thread that calls HDF5 ---- */
 
+/* Where a chunk lies is asked once. */
+static void find_chunk(source *s, int c, pfx_idx row0, slot_chunk *ch)
+{
+    source_col *col = &s->cols[c];
+    int64_t *at = &col->at[row0 / s->chunk_rows];
+    ch->read = true;
+    if (*at == 0) {
+        pfx_h5_lock();
+        ch->read = pfx_h5_locate(s->p->locator, col->located, &col->layout, row0, ch->data, at);
+        pfx_h5_unlock();
+    }
+    ch->at = *at;
+}
+
 static void read_chunks(source *s, int c, slot *b)
 {
     const source_col *col = &s->cols[c];
     pfx_idx per_column = (b->chunk1 - b->chunk0) / s->chunk_rows;
     for (pfx_idx k = 0; k < per_column; k++) {
         slot_chunk *ch = &b->chunks[c * per_column + k];
+        if (col->direct) {
+            find_chunk(s, c, b->chunk0 + k * s->chunk_rows, ch);
+            continue;
+        }
         pfx_h5_lock();
         ch->read =
             pfx_h5_read_chunk(col->ds, &col->layout, b->chunk0 + k * s->chunk_rows, ch->data, &ch->checksum);
@@ -195,17 +213,43 @@ void pfx_block_fill(source *s, slot *b)
 
 /* ---- finishing: the consumer and its threads ---- */
 
-void pfx_block_carry(const source *s, const slot *before, slot *b)
+static size_t cell_bytes(const slot *b, int c)
 {
-    pfx_idx n = b->chunk0 - b->frame.row0, from = b->frame.row0 - before->frame.row0;
-    if (b->end || n == 0) return;
-    for (int c = 0; c < s->n_read; c++) {
-        if (!s->cols[c].raw) continue;
-        if (b->cols[c].num)
-            memcpy(b->cols[c].num, before->cols[c].num + from, (size_t)n * sizeof(double));
-        else
-            memcpy(b->cols[c].code, before->cols[c].code + from, (size_t)n * sizeof(int32_t));
+    return b->cols[c].num ? sizeof(double) : sizeof(int32_t);
+}
+
+static const char *cells(const slot *b, int c)
+{
+    return b->cols[c].num ? (const char *)b->cols[c].num : (const char *)b->cols[c].code;
+}
+
+pfx_status pfx_block_keep(source *s, const slot *b, pfx_err *err)
+{
+    pfx_idx from = b->frame.n_rows, n = b->chunk1 - b->frame.row0 - from, bytes = s->n_read * n * (pfx_idx)sizeof(double);
+    bool any = false;
+    for (int c = 0; c < s->n_read; c++) any |= s->cols[c].raw;
+    s->n_carried = any ? n : 0;
+    if (s->n_carried == 0) return PFX_OK;
+    if (bytes > s->cap_carried) {
+        pfx_mem_free(s->carried);
+        s->cap_carried = 0;
+        if (!(s->carried = pfx_mem_alloc(bytes, 1, err))) return PFX_ENOMEM;
+        s->cap_carried = bytes;
     }
+    for (int c = 0; c < s->n_read; c++) {
+        size_t size = cell_bytes(b, c);
+        if (s->cols[c].raw) memcpy(s->carried + (size_t)(c * n) * sizeof(double), cells(b, c) + (size_t)from * size, (size_t)n * size);
+    }
+    return PFX_OK;
+}
+
+void pfx_block_carry(const source *s, slot *b)
+{
+    pfx_idx n = s->n_carried;
+    if (b->end || n == 0) return;
+    for (int c = 0; c < s->n_read; c++)
+        if (s->cols[c].raw)
+            memcpy((char *)cells(b, c), s->carried + (size_t)(c * n) * sizeof(double), (size_t)n * cell_bytes(b, c));
 }
 
 static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
@@ -256,6 +300,7 @@ static void finish_chunk(void *ctx, pfx_idx i, int thread)
     pfx_err_clear(&ch->err);
     ch->st = PFX_OK;
     size_t bytes = (size_t)s->chunk_rows * col->layout.size;
+    if (ch->read && col->direct) ch->read = pfx_h5_read_chunk_at(s->fd, ch->at, &col->layout, ch->data, &ch->checksum);
     if (!ch->read || (f->verify && col->layout.checksum && pfx_fletcher32(pfx_cpu_best(), bytes, ch->data) != ch->checksum)) {
         pfx_h5_lock();
         ch->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0,
