@@ -12,24 +12,54 @@
 
 /* ---- units ---- */
 
-/* unit_start[i] for i that never goes back by more than the buffer. The lock is taken for each read, so that
- * a sink may write meanwhile. */
-static pfx_status unit_end(source *s, pfx_idx i, pfx_idx *out, pfx_err *err)
+static bool verifies(const source *s)
 {
+    return s->o.verify == PFX_VERIFY_ALWAYS || (s->o.verify == PFX_VERIFY_ONCE && !s->verified);
+}
+
+/* The chunk of the index that begins at entry i0, into index_buf. false: HDF5 has to read it, or to name the fault. */
+static bool read_index_chunk(source *s, pfx_idx i0)
+{
+    const pfx_h5_layout *l = &s->index_layout;
+    const size_t bytes = (size_t)l->rows * l->size;
+    uint32_t checksum = 0;
+    int64_t at = 0;
+    pfx_h5_lock();
+    bool found = pfx_h5_locate(s->p->locator, s->index_located, l, i0, s->index_buf, &at);
+    pfx_h5_unlock();
+    return found && pfx_h5_read_chunk_at(s->fd, at, l, s->index_buf, &checksum) &&
+           (!verifies(s) || !l->checksum || pfx_fletcher32(pfx_cpu_best(), bytes, s->index_buf) == checksum);
+}
+
+/* Entry i of the index, and those behind it, into index_buf. The lock is taken for each read, so that a sink may write
+ * meanwhile. */
+static pfx_status read_index(source *s, pfx_idx i, pfx_err *err)
+{
+    const pfx_idx all = s->p->n_units + 1, rows = s->index_direct ? s->index_layout.rows : PFX_INDEX_ROWS;
+    const pfx_idx i0 = s->index_direct ? i / rows * rows : i, n = all - i0 < rows ? all - i0 : rows;
     pfx_status st = PFX_OK;
-    if (i < s->index0 || i >= s->index0 + s->index_n) {
-        pfx_idx n = s->p->n_units + 1 - i;
-        n = n < PFX_INDEX_ROWS ? n : PFX_INDEX_ROWS;
+    s->index_n = 0;
+    if (!s->index_direct || !read_index_chunk(s, i0)) {
         pfx_h5_lock();
-        st =
-            pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i, n, s->index_buf, err);
+        st = pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i0, n, s->index_buf, err);
         pfx_h5_unlock();
         if (st != PFX_OK) return st;
-        s->index0 = i;
-        s->index_n = n;
     }
-    *out = s->index_buf[i - s->index0];
+    s->index0 = i0;
+    s->index_n = n;
     return st;
+}
+
+/* unit_start[i] and, from it on, as many entries as the buffer has, *n. */
+static pfx_status units_from(source *s, pfx_idx i, const pfx_idx **start, pfx_idx *n, pfx_err *err)
+{
+    if (i < s->index0 || i >= s->index0 + s->index_n) {
+        pfx_status st = read_index(s, i, err);
+        if (st != PFX_OK) return st;
+    }
+    *start = s->index_buf + (i - s->index0);
+    *n = s->index0 + s->index_n - i;
+    return PFX_OK;
 }
 
 static pfx_status index_fault(const source *s, pfx_idx i, pfx_err *err)
@@ -39,9 +69,10 @@ static pfx_status index_fault(const source *s, pfx_idx i, pfx_err *err)
                     s->p->h5.path, PFX_PANEL_INDEX, (long long)i + 1);
 }
 
-static pfx_status grow_units(slot *b, pfx_err *err)
+static pfx_status reserve_units(slot *b, pfx_idx n, pfx_err *err)
 {
-    pfx_idx cap = b->cap_units ? 2 * b->cap_units : 1024;
+    if (n <= b->cap_units) return PFX_OK;
+    pfx_idx cap = n + n / 2 + 1024;
     pfx_idx *start = pfx_mem_realloc(b->unit_start, cap, sizeof *start, err);
     if (!start) return PFX_ENOMEM;
     b->unit_start = start;
@@ -49,26 +80,55 @@ static pfx_status grow_units(slot *b, pfx_err *err)
     return PFX_OK;
 }
 
+/* How many of the n ends, which rise, are at most `target`. */
+static pfx_idx ends_until(pfx_idx n, const pfx_idx *end, pfx_idx target)
+{
+    pfx_idx lo = 0, hi = n;
+    while (lo < hi) {
+        pfx_idx mid = lo + (hi - lo) / 2;
+        if (end[mid] <= target) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+/* Starts, within the block, of m units that follow row `begin` and end at end[0 .. m-1]. false: these do not rise. */
+static bool put_starts(pfx_idx m, const pfx_idx *end, pfx_idx begin, pfx_idx n_rows, pfx_idx row0, pfx_idx *start)
+{
+    bool good = end[0] > begin && end[m - 1] <= n_rows;
+    start[0] = begin - row0;
+    for (pfx_idx k = 1; k < m; k++) {
+        start[k] = end[k - 1] - row0;
+        good &= end[k] > end[k - 1];
+    }
+    return good;
+}
+
 /* Choose the units of the next block. */
 static pfx_status take_units(source *s, slot *b, pfx_err *err)
 {
-    pfx_idx end = s->row, n = 0, first = 0;
+    const pfx_idx n_units = s->p->n_units, n_rows = s->p->n_rows, *ends;
+    pfx_idx end = s->row, n = 0, there = 0;
     pfx_status st;
     if (s->unit == 0) {
-        if ((st = unit_end(s, 0, &first, err)) != PFX_OK) return st;
-        if (first != 0) return index_fault(s, 0, err);
+        if ((st = units_from(s, 0, &ends, &there, err)) != PFX_OK) return st;
+        if (ends[0] != 0) return index_fault(s, 0, err);
     }
-    while (s->unit + n < s->p->n_units) {
-        pfx_idx e;
-        if ((st = unit_end(s, s->unit + n + 1, &e, err)) != PFX_OK) return st;
-        if (e <= end || e > s->p->n_rows) return index_fault(s, s->unit + n + 1, err);
-        if (n > 0 && e > s->target) break;
-        if (n + 2 > b->cap_units && (st = grow_units(b, err)) != PFX_OK) return st;
-        b->unit_start[n++] = end - s->row;
-        end = e;
-        if (end >= s->target) break;
+    while (s->unit + n < n_units && end < s->target) {
+        if ((st = units_from(s, s->unit + n + 1, &ends, &there, err)) != PFX_OK) return st;
+        pfx_idx m = ends_until(there, ends, s->target), k = 0;
+        if (n == 0 && m == 0) m = 1; /* it spans more than the block */
+        if (m == 0) break;
+        if ((st = reserve_units(b, n + m + 1, err)) != PFX_OK) return st;
+        if (!put_starts(m, ends, end, n_rows, s->row, b->unit_start + n)) {
+            while (ends[k] > (k > 0 ? ends[k - 1] : end) && ends[k] <= n_rows) k++;
+            return index_fault(s, s->unit + n + k + 1, err);
+        }
+        n += m;
+        end = ends[m - 1];
+        if (m < there) break;
     }
-    if (s->unit + n == s->p->n_units && end != s->p->n_rows) return index_fault(s, s->p->n_units, err);
+    if (s->unit + n == n_units && end != n_rows) return index_fault(s, n_units, err);
     b->unit_start[n] = end - s->row;
     b->frame.row0 = s->row;
     b->frame.n_rows = end - s->row;
@@ -315,7 +375,7 @@ void pfx_block_finish(source *s, slot *b)
     finish f = {.s = s, .b = b, .per_column = (b->chunk1 - b->chunk0) / s->chunk_rows};
     if (b->finished || b->end) return;
     b->finished = true;
-    f.verify = s->o.verify == PFX_VERIFY_ALWAYS || (s->o.verify == PFX_VERIFY_ONCE && !s->verified);
+    f.verify = verifies(s);
     for (int c = 0; c < s->n_read && b->st == PFX_OK; c++)
         if (!s->cols[c].raw)
             b->st = finish_rows(s, c, b, b->frame.row0, b->frame.n_rows, unconverted(s, c, b), &b->err);

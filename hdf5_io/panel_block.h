@@ -59,7 +59,9 @@ typedef struct source {
     bool verified; /* a pass came to the end */
     /* position in the panel */
     pfx_idx row, unit, target, chunk; /* chunk: rows that raw columns were read to */
-    hid_t index;
+    hid_t index, index_located;
+    pfx_h5_layout index_layout;
+    bool index_direct;
     pfx_idx *index_buf, index0, index_n; /* index_buf[0..index_n-1] = unit_start[index0 ...] */
     char *carried; /* [cap_carried] bytes: rows of the last chunks that belong to the next block, column by column */
     pfx_idx cap_carried, n_carried; /* n: rows */

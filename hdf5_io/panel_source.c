@@ -138,6 +138,7 @@ static void source_close(void *ctx)
         pfx_mem_free(s->cols[c].at);
     }
     if (s->index > 0) H5Dclose(s->index);
+    if (s->index_located > 0) H5Dclose(s->index_located);
     pfx_h5_unlock();
     for (int i = 0; i < 2; i++) pfx_block_free(&s->slots[i]);
     pfx_mem_free(s->cols);
@@ -164,6 +165,12 @@ static pfx_status unknown_column(const pfx_panel *p, const char *name, pfx_err *
              : pfx_fail(err, PFX_EUSAGE, "%s: no column \"%s\"; panelfx info lists them", p->h5.path, name);
     pfx_mem_free(names);
     return st;
+}
+
+/* Entries of the index that are read at a time. */
+static pfx_idx index_rows(const pfx_panel *p)
+{
+    return p->n_units + 1 < PFX_INDEX_ROWS ? p->n_units + 1 : PFX_INDEX_ROWS;
 }
 
 /* Chunks that any thread can read; where it cannot be, HDF5 reads them as they lie. */
@@ -206,6 +213,17 @@ static bool reads_ahead(const source *s)
     return !direct && s->p->n_rows > s->block_rows;
 }
 
+/* Its chunks too are read from where they lie, if they fit the buffer. */
+static void open_index(source *s)
+{
+    pfx_panel *p = s->p;
+    s->index_layout = pfx_h5_chunk_layout(s->index, H5T_NATIVE_INT64);
+    if (s->index_layout.rows == 0 || s->index_layout.rows > index_rows(p)) return;
+    s->index_located = pfx_h5_locator_dataset(p->locator, PFX_PANEL_INDEX);
+    s->fd = pfx_h5_locator_fd(p->locator);
+    s->index_direct = s->index_located >= 0;
+}
+
 static pfx_status open_all(source *s, const char *const *names, pfx_err *err)
 {
     pfx_panel *p = s->p;
@@ -221,7 +239,9 @@ static pfx_status open_all(source *s, const char *const *names, pfx_err *err)
         s->time_col = s->n_read++;
         st = open_column(s, s->time_col, pfx_panel_find(p, p->time), err);
     }
-    return st == PFX_OK ? pfx_h5_open_rows(&p->h5, PFX_PANEL_INDEX, &s->index, &n, err) : st;
+    if (st == PFX_OK) st = pfx_h5_open_rows(&p->h5, PFX_PANEL_INDEX, &s->index, &n, err);
+    if (st == PFX_OK && s->o.nth > 0 && p->locator) open_index(s);
+    return st;
 }
 
 pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, const pfx_panel_source_options *o,
@@ -241,8 +261,7 @@ pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, const
     s->target = s->block_rows;
     if (!(s->cols = pfx_mem_calloc(n + 1, sizeof *s->cols, err)) ||
         !(s->specs = pfx_mem_calloc(n, sizeof *s->specs, err)) ||
-        !(s->index_buf = pfx_mem_alloc(p->n_units + 1 < PFX_INDEX_ROWS ? p->n_units + 1 : PFX_INDEX_ROWS,
-                                       sizeof *s->index_buf, err)) ||
+        !(s->index_buf = pfx_mem_alloc(index_rows(p), sizeof *s->index_buf, err)) ||
         !(s->slots[0].cols = pfx_mem_calloc(n + 1, sizeof(pfx_column), err)) ||
         !(s->slots[1].cols = pfx_mem_calloc(n + 1, sizeof(pfx_column), err))) {
         source_close(s);
