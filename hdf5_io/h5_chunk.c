@@ -2,7 +2,6 @@
 #include "hdf5_io/h5_private.h"
 
 #include <errno.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { CHECKSUM_BYTES = 4 };
@@ -72,14 +71,10 @@ bool pfx_h5_read_bytes(int fd, int64_t at, size_t n, void *buf)
     return true;
 }
 
-bool pfx_h5_read_chunk_at(int fd, int64_t at, const pfx_h5_layout *l, void *elements, uint32_t *checksum)
+bool pfx_h5_read_checksum(int fd, int64_t at, const pfx_h5_layout *l, uint32_t *checksum)
 {
     unsigned char tail[CHECKSUM_BYTES] = {0};
-    const size_t n = (size_t)l->rows * l->size, m = l->checksum ? sizeof tail : 0;
-    struct iovec to[2] = {{elements, n}, {tail, m}};
-    if (preadv(fd, to, m ? 2 : 1, (off_t)at) != (ssize_t)(n + m) && /* interrupted, or in pieces */
-        (!pfx_h5_read_bytes(fd, at, n, elements) || !pfx_h5_read_bytes(fd, at + (int64_t)n, m, tail)))
-        return false;
+    if (l->checksum && !pfx_h5_read_bytes(fd, at + l->rows * (int64_t)l->size, sizeof tail, tail)) return false;
     *checksum = checksum_of(tail);
     return true;
 }

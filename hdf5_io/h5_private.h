@@ -113,9 +113,9 @@ hid_t pfx_h5_locator_dataset(const pfx_h5_locator *l, const char *where);
 /* First byte, in the file, of the chunk that begins at row0. buf [pfx_h5_chunk_bytes] may be written to. false, without a
  * message: as pfx_h5_read_chunk. */
 bool pfx_h5_locate(pfx_h5_locator *l, hid_t ds, const pfx_h5_layout *layout, pfx_idx row0, void *buf, int64_t *at) PFX_MUST;
-/* The elements [rows x size] of the chunk at byte `at`, and its stored checksum. false: as pfx_h5_read_bytes. Without the
+/* The checksum stored with the chunk at byte `at`, where its elements begin. false: as pfx_h5_read_bytes. Without the
  * lock. */
-bool pfx_h5_read_chunk_at(int fd, int64_t at, const pfx_h5_layout *l, void *elements, uint32_t *checksum) PFX_MUST;
+bool pfx_h5_read_checksum(int fd, int64_t at, const pfx_h5_layout *l, uint32_t *checksum) PFX_MUST;
 /* n bytes from byte `at` on; false: they are not there, or cannot be read. Without the lock. */
 bool pfx_h5_read_bytes(int fd, int64_t at, size_t n, void *buf) PFX_MUST;
 

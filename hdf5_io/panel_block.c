@@ -5,7 +5,6 @@
 #include "hdf5_io/panel_block.h"
 
 #include <string.h>
-#include "hdf5_io/fletcher32.h"
 #include "hdf5_io/widen.h"
 #include "src/base/mem.h"
 #include "src/base/parallel.h"
@@ -27,8 +26,9 @@ static bool read_index_chunk(source *s, pfx_idx i0)
     pfx_h5_lock();
     bool found = pfx_h5_locate(s->p->locator, s->index_located, l, i0, s->index_buf, &at);
     pfx_h5_unlock();
-    return found && pfx_h5_read_chunk_at(s->fd, at, l, s->index_buf, &checksum) &&
-           (!verifies(s) || !l->checksum || pfx_fletcher32(pfx_cpu_best(), bytes, s->index_buf) == checksum);
+    if (!found || !pfx_h5_read_bytes(s->fd, at, bytes, s->index_buf)) return false;
+    if (!verifies(s) || !l->checksum) return true;
+    return pfx_h5_read_checksum(s->fd, at, l, &checksum) && pfx_fletcher32(pfx_cpu_best(), bytes, s->index_buf) == checksum;
 }
 
 /* Entry i of the index, and those behind it, into index_buf. The lock is taken for each read, so that a sink may write
@@ -175,6 +175,11 @@ static place place_of(const source *s, const source_col *c, const slot *b)
     return (place){0, stored, stored + up_to_line((carried + n) * 8)};
 }
 
+static pfx_idx pieces_of(const source *s)
+{
+    return (s->chunk_rows + s->piece_rows - 1) / s->piece_rows;
+}
+
 static pfx_status place_columns(source *s, slot *b, pfx_err *err)
 {
     pfx_idx bytes = 0, per_column = (b->chunk1 - b->chunk0) / s->chunk_rows;
@@ -191,6 +196,13 @@ static pfx_status place_columns(source *s, slot *b, pfx_err *err)
         b->cap_chunks = 0;
         if (!(b->chunks = pfx_mem_alloc(s->n_read * per_column, sizeof *b->chunks, err))) return PFX_ENOMEM;
         b->cap_chunks = s->n_read * per_column;
+    }
+    const pfx_idx n_pieces = s->n_read * per_column * pieces_of(s);
+    if (n_pieces > b->cap_pieces) {
+        pfx_mem_free(b->pieces);
+        b->cap_pieces = 0;
+        if (!(b->pieces = pfx_mem_alloc(n_pieces, sizeof *b->pieces, err))) return PFX_ENOMEM;
+        b->cap_pieces = n_pieces;
     }
     char *at = b->mem;
     for (int c = 0; c < s->n_read; c++) {
@@ -312,14 +324,21 @@ void pfx_block_carry(const source *s, slot *b)
             memcpy((char *)cells(b, c), s->carried + (size_t)(c * n) * sizeof(double), (size_t)n * cell_bytes(b, c));
 }
 
-static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
-                              const int32_t *code, pfx_err *err)
+static bool codes_good(const source_col *c, pfx_idx n, const int32_t *code)
 {
     const int32_t n_levels = (int32_t)c->spec->n_levels;
     bool good = true;
     for (pfx_idx r = 0; r < n; r++)
         good &= (code[r] < n_levels) & ((code[r] >= 0) | (code[r] == PFX_NA_CODE));
-    for (pfx_idx r = 0; r < n && !good; r++)
+    return good;
+}
+
+static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0, pfx_idx n,
+                              const int32_t *code, pfx_err *err)
+{
+    const int32_t n_levels = (int32_t)c->spec->n_levels;
+    if (codes_good(c, n, code)) return PFX_OK;
+    for (pfx_idx r = 0; r < n; r++)
         if (code[r] >= n_levels || (code[r] < 0 && code[r] != PFX_NA_CODE))
             return pfx_fail(err, PFX_EFORMAT, "%s:/%s: row %lld: code %d, but there are %d levels",
                             s->p->h5.path, c->where, (long long)(row0 + r) + 1, code[r], n_levels);
@@ -327,65 +346,95 @@ static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0
 }
 
 /* Rows [row0, row0 + n), whose elements are at `raw`, to the column. */
+static void convert_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw)
+{
+    const source_col *col = &s->cols[c];
+    if (col->convert) pfx_widen(pfx_cpu_best(), col->spec->dtype, n, raw, b->cols[c].num + (row0 - b->frame.row0));
+}
+
 static pfx_status finish_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw,
                               pfx_err *err)
 {
-    const source_col *col = &s->cols[c];
-    pfx_idx at = row0 - b->frame.row0;
-    if (col->convert) pfx_widen(pfx_cpu_best(), col->spec->dtype, n, raw, b->cols[c].num + at);
-    return b->cols[c].code ? check_codes(s, col, row0, n, b->cols[c].code + at, err) : PFX_OK;
+    convert_rows(s, c, b, row0, n, raw);
+    return b->cols[c].code ? check_codes(s, &s->cols[c], row0, n, b->cols[c].code + (row0 - b->frame.row0), err) : PFX_OK;
 }
 
 typedef struct finish {
     source *s;
     slot *b;
-    pfx_idx per_column;
+    pfx_idx per_column, per_chunk; /* chunks of a column, pieces of a chunk */
     bool verify;
 } finish;
 
-/* A chunk that is not what its checksum says, or that could not be read as it lies, is left to HDF5: it reads
- * the chunk, or names the fault. */
-static void finish_chunk(void *ctx, pfx_idx i, int thread)
+/* A piece of the rows of a column. Pieces of the same rows follow one another, so that a thread has all columns of its
+ * rows in its caches when they are turned. */
+static void finish_piece(void *ctx, pfx_idx i, int thread)
 {
     const finish *f = ctx;
     source *s = f->s;
     slot *b = f->b;
-    int c = (int)(i / f->per_column);
+    const pfx_idx c = i % s->n_read, k = i / s->n_read, chunk = k / f->per_chunk, first = k % f->per_chunk * s->piece_rows;
+    const pfx_idx rows = s->chunk_rows - first < s->piece_rows ? s->chunk_rows - first : s->piece_rows;
+    const pfx_idx row0 = b->chunk0 + chunk * s->chunk_rows + first, left = s->p->n_rows - row0, n = left < rows ? left : rows;
     const source_col *col = &s->cols[c];
-    slot_chunk *ch = &b->chunks[i];
-    pfx_idx row0 = b->chunk0 + i % f->per_column * s->chunk_rows;
-    pfx_idx n = s->p->n_rows - row0 < s->chunk_rows ? s->p->n_rows - row0 : s->chunk_rows;
+    slot_chunk *ch = &b->chunks[c * f->per_column + chunk];
+    slot_piece *p = &b->pieces[i];
+    char *data = (char *)ch->data + (size_t)first * col->layout.size;
+    const size_t bytes = (size_t)rows * col->layout.size;
+    const bool verify = f->verify && col->layout.checksum, last = first + rows == s->chunk_rows;
     (void)thread;
     if (!col->raw) return;
-    pfx_err_clear(&ch->err);
-    ch->st = PFX_OK;
-    size_t bytes = (size_t)s->chunk_rows * col->layout.size;
-    if (ch->read && col->direct) ch->read = pfx_h5_read_chunk_at(s->fd, ch->at, &col->layout, ch->data, &ch->checksum);
-    if (!ch->read || (f->verify && col->layout.checksum && pfx_fletcher32(pfx_cpu_best(), bytes, ch->data) != ch->checksum)) {
-        pfx_h5_lock();
-        ch->st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0,
-                                  n, ch->data, &ch->err);
-        pfx_h5_unlock();
+    *p = (slot_piece){.read = ch->read, .codes_good = true};
+    if (p->read && col->direct) p->read = pfx_h5_read_bytes(s->fd, ch->at + first * (int64_t)col->layout.size, bytes, data);
+    if (p->read && col->direct && verify && last)
+        p->read = pfx_h5_read_checksum(s->fd, ch->at, &col->layout, &ch->checksum);
+    if (!p->read) return;
+    if (verify) pfx_fletcher_add(pfx_cpu_best(), &p->sum, bytes, data);
+    if (n <= 0) return;
+    convert_rows(s, (int)c, b, row0, n, data);
+    if (b->cols[c].code) p->codes_good = codes_good(col, n, b->cols[c].code + (row0 - b->frame.row0));
+}
+
+/* A chunk whose pieces are not what its checksum says, or that could not be read as it lies, is left to HDF5: it reads
+ * the chunk, or names the fault. */
+static pfx_status finish_chunk(const finish *f, int c, pfx_idx chunk, pfx_err *err)
+{
+    source *s = f->s;
+    slot *b = f->b;
+    const source_col *col = &s->cols[c];
+    slot_chunk *ch = &b->chunks[c * f->per_column + chunk];
+    const pfx_idx row0 = b->chunk0 + chunk * s->chunk_rows, left = s->p->n_rows - row0;
+    const pfx_idx n = left < s->chunk_rows ? left : s->chunk_rows;
+    pfx_fletcher sum = {0};
+    bool read = true, good = true;
+    for (pfx_idx j = 0; j < f->per_chunk; j++) {
+        const slot_piece *p = &b->pieces[(chunk * f->per_chunk + j) * s->n_read + c];
+        const pfx_idx rows_left = s->chunk_rows - j * s->piece_rows;
+        read &= p->read;
+        good &= p->codes_good;
+        pfx_fletcher_join(&sum, &p->sum, (size_t)(rows_left < s->piece_rows ? rows_left : s->piece_rows) * col->layout.size);
     }
-    if (ch->st == PFX_OK) ch->st = finish_rows(s, c, b, row0, n, ch->data, &ch->err);
+    if (read && !(f->verify && col->layout.checksum && pfx_fletcher_value(&sum) != ch->checksum))
+        return good ? PFX_OK : check_codes(s, col, row0, n, b->cols[c].code + (row0 - b->frame.row0), err);
+    pfx_h5_lock();
+    pfx_status st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0, n, ch->data, err);
+    pfx_h5_unlock();
+    return st == PFX_OK ? finish_rows(s, c, b, row0, n, ch->data, err) : st;
 }
 
 void pfx_block_finish(source *s, slot *b)
 {
-    finish f = {.s = s, .b = b, .per_column = (b->chunk1 - b->chunk0) / s->chunk_rows};
+    finish f = {.s = s, .b = b, .per_column = (b->chunk1 - b->chunk0) / s->chunk_rows, .per_chunk = pieces_of(s)};
     if (b->finished || b->end) return;
     b->finished = true;
     f.verify = verifies(s);
     for (int c = 0; c < s->n_read && b->st == PFX_OK; c++)
         if (!s->cols[c].raw)
             b->st = finish_rows(s, c, b, b->frame.row0, b->frame.n_rows, unconverted(s, c, b), &b->err);
-    pfx_idx n = s->n_read * f.per_column;
-    if (b->st == PFX_OK) pfx_par_for(n, s->o.nth > 0 ? s->o.nth : 1, finish_chunk, &f);
-    for (pfx_idx i = 0; i < n && b->st == PFX_OK; i++) {
-        if (!s->cols[i / f.per_column].raw || b->chunks[i].st == PFX_OK) continue;
-        b->st = b->chunks[i].st;
-        b->err = b->chunks[i].err;
-    }
+    if (b->st == PFX_OK)
+        pfx_par_for(f.per_column * f.per_chunk * s->n_read, s->o.nth > 0 ? s->o.nth : 1, finish_piece, &f);
+    for (int c = 0; c < s->n_read; c++)
+        for (pfx_idx k = 0; k < f.per_column && b->st == PFX_OK && s->cols[c].raw; k++) b->st = finish_chunk(&f, c, k, &b->err);
     b->end = b->st != PFX_OK;
     if (!b->end && b->frame.row0 + b->frame.n_rows == s->p->n_rows) s->verified = true;
 }
@@ -396,4 +445,5 @@ void pfx_block_free(slot *b)
     pfx_mem_free(b->unit_start);
     pfx_mem_free(b->mem);
     pfx_mem_free(b->chunks);
+    pfx_mem_free(b->pieces);
 }

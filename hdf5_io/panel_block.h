@@ -7,6 +7,7 @@
 #define PFX_HDF5_IO_PANEL_BLOCK_H
 
 #include <pthread.h>
+#include "hdf5_io/fletcher32.h"
 #include "hdf5_io/panel_private.h"
 
 typedef struct source_col {
@@ -27,9 +28,13 @@ typedef struct slot_chunk {
     int64_t at;        /* direct: where it lies in the file */
     uint32_t checksum; /* that was stored with it */
     bool read;         /* false: it could not be read as it lies */
-    pfx_status st;     /* of finishing it */
-    pfx_err err;
 } slot_chunk;
+
+/* A part of its rows, which one thread finishes. */
+typedef struct slot_piece {
+    pfx_fletcher sum; /* of its bytes, where they are verified */
+    bool read, codes_good;
+} slot_piece;
 
 typedef struct slot {
     pfx_frame frame;
@@ -40,7 +45,8 @@ typedef struct slot {
     pfx_idx cap_mem;
     pfx_idx chunk0, chunk1; /* rows of the chunks read with this block, by raw columns */
     slot_chunk *chunks;     /* [n_read x chunks] */
-    pfx_idx cap_chunks;
+    slot_piece *pieces; /* [pieces x n_read] the pieces of all columns' first rows first */
+    pfx_idx cap_chunks, cap_pieces;
     bool full, end; /* end: no block here, the panel is over (or st says why) */
     bool finished;  /* columns are as the consumer wants them */
     pfx_status st;
@@ -55,6 +61,7 @@ typedef struct source {
     pfx_col_spec *specs; /* [n_cols] what the consumer sees */
     int time_col;        /* in cols, -1: panel without time */
     pfx_idx block_rows, chunk_rows;
+    pfx_idx piece_rows; /* of a chunk, which is cut into as many pieces as there are threads: fewer calls read faster */
     int fd; /* that direct columns are read from */
     bool verified; /* a pass came to the end */
     /* position in the panel */
@@ -83,7 +90,7 @@ void pfx_block_fill(source *s, slot *b);
 pfx_status pfx_block_keep(source *s, const slot *b, pfx_err *err) PFX_MUST;
 /* Put the rows that were kept in front of b, the next block, once it is filled. */
 void pfx_block_carry(const source *s, slot *b);
-/* Compare checksums and convert, on o.nth threads; b->st and b->end as above. */
+/* Read what is direct, compare checksums and convert, on o.nth threads; b->st and b->end as above. */
 void pfx_block_finish(source *s, slot *b);
 void pfx_block_free(slot *b);
 

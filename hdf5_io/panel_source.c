@@ -152,6 +152,8 @@ static void source_close(void *ctx)
 
 /* ---- set-up ---- */
 
+enum { LEAST_PIECE = 4096 }; /* rows: a call of the system costs as much as reading some thousand bytes */
+
 static pfx_status unknown_column(const pfx_panel *p, const char *name, pfx_err *err)
 {
     const char **names = pfx_mem_alloc(p->n_cols, sizeof *names, err);
@@ -259,6 +261,8 @@ pfx_status pfx_panel_source(pfx_panel *p, int n, const char *const *names, const
     s->block_rows = o && o->block_rows > 0 ? o->block_rows : PFX_H5_CHUNK_ROWS;
     s->chunk_rows = p->n_rows > 0 && p->n_rows < PFX_H5_CHUNK_ROWS ? p->n_rows : PFX_H5_CHUNK_ROWS;
     s->target = s->block_rows;
+    s->piece_rows = s->chunk_rows / (s->o.nth > 1 ? s->o.nth : 1);
+    s->piece_rows = s->piece_rows < LEAST_PIECE ? LEAST_PIECE : (s->piece_rows + 7) / 8 * 8;
     if (!(s->cols = pfx_mem_calloc(n + 1, sizeof *s->cols, err)) ||
         !(s->specs = pfx_mem_calloc(n, sizeof *s->specs, err)) ||
         !(s->index_buf = pfx_mem_alloc(index_rows(p), sizeof *s->index_buf, err)) ||

@@ -158,23 +158,18 @@ static pfx_idx n_ranges(const pfx_ds_loader *ld)
     return (ld->f->n_rows + RANGE_ROWS - 1) / RANGE_ROWS;
 }
 
-/* Ranges in a row for each thread: its part of the table is a piece of its own, whose pages no other touches.
- */
-static void store_part(void *ctx, pfx_idx part, int thread)
+static void store_one(void *ctx, pfx_idx r, int thread)
 {
     const pfx_ds_loader *ld = ctx;
-    pfx_idx n = n_ranges(ld), end = n * (part + 1) / ld->nth;
-    for (pfx_idx r = n * part / ld->nth; r < end; r++) {
-        pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
-        pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
-        if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
-            ld->range_n[r] = rows;
-            code_range(ld, i0, rows);
-            continue;
-        }
-        mark_range(ld, i0, rows, ld->missing[thread]);
-        ld->range_n[r] = store_range(ld, i0, rows);
+    pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
+    pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
+    if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
+        ld->range_n[r] = rows;
+        code_range(ld, i0, rows);
+        return;
     }
+    mark_range(ld, i0, rows, ld->missing[thread]);
+    ld->range_n[r] = store_range(ld, i0, rows);
 }
 
 /* ---- closing the gaps ---- */
@@ -283,10 +278,15 @@ pfx_status pfx_dataset_store(pfx_ds_loader *ld)
 {
     pfx_dataset *ds = ld->ds;
     if (ds->want_time && !ld->f->time) return pfx_fail(ld->err, PFX_EFORMAT, "these rows have no time");
-    pfx_par_for(ld->nth, ld->nth, store_part, ld);
+    pfx_par_for(n_ranges(ld), ld->nth, store_one, ld);
     close_gaps(ld);
     count_missing(ld);
-    pfx_par_for(ds->n_factors, ld->nth, code_one, ld);
+    bool coded = true;
+    for (int k = 0; k < ds->n_factors; k++) {
+        ld->factor_st[k] = PFX_OK;
+        coded &= ds->factors[k].running || is_coded(ld, k);
+    }
+    if (!coded) pfx_par_for(ds->n_factors, ld->nth, code_one, ld);
     for (int k = 0; k < ds->n_factors; k++)
         if (ld->factor_st[k] != PFX_OK)
             return pfx_fail(ld->err, ld->factor_st[k], "%s", ld->factor_err[k].msg);
