@@ -24,9 +24,9 @@ PFX_INLINE void add_row(const double *x, const double *w, const int ng, int k, c
     }
 }
 
-/* ng groups of columns, k live lanes in the last. In one pass: squares about the first row, which is one of those that
- * are summed, exceed squares about the mean by no more than the number of rows (total over the first's weight) times
- * them, so that few digits are lost whatever that row is. */
+/* ng groups of columns, k live lanes in the last. In one pass: squares about the first row, which is one of
+ * those that are summed, exceed squares about the mean by no more than the number of rows (total over the
+ * first's weight) times them, so that few digits are lost whatever that row is. */
 PFX_INLINE void moments_groups(pfx_idx n, const int ng, int k, pfx_idx ld, const double *X, const double *w,
                                const double *origin, double inv, double *mean, double *m2)
 {

@@ -1,5 +1,5 @@
-/* Cross-products of rows of up to 16 columns in registers of eight lanes, for kernels that sum them row by row. Only
- * where PFX_LANES_WIDE. */
+/* Cross-products of rows of up to 16 columns in registers of eight lanes, for kernels that sum them row by
+ * row. Only where PFX_LANES_WIDE. */
 #ifndef PFX_KERNELS_PRODUCTS_H
 #define PFX_KERNELS_PRODUCTS_H
 
