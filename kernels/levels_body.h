@@ -289,21 +289,34 @@ PFX_INLINE void all_levels(pfx_idx n_levels, const pfx_idx *start, const int ng,
 }
 
 #if defined(__AVX2__)
-/* The common case, up to 16 columns, one table and no weights, gets loops of its own. */
+/* Up to 16 columns, n_tables tables without values, no weights. */
+PFX_INLINE void plain_case(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
+                           const double *c, const int n_tables, const pfx_k_table *t, double *e, pfx_idx lds,
+                           double *S)
+{
+    if (p <= 4)
+        all_levels(n_levels, start, 1, true, p, ld, X, NULL, c, n_tables, t, e, lds, S);
+    else if (p <= 8)
+        all_levels(n_levels, start, 1, false, p, ld, X, NULL, c, n_tables, t, e, lds, S);
+    else if (p <= 12)
+        all_levels(n_levels, start, 2, true, p, ld, X, NULL, c, n_tables, t, e, lds, S);
+    else
+        all_levels(n_levels, start, 2, false, p, ld, X, NULL, c, n_tables, t, e, lds, S);
+}
+
+/* The common cases, one such table or two, get loops of their own. */
 PFX_INLINE bool common_case(pfx_idx n_levels, const pfx_idx *start, int p, pfx_idx ld, const double *X,
                             const double *w, const double *c, int n_tables, const pfx_k_table *table,
                             double *e, pfx_idx lds, double *S)
 {
-    if (w || n_tables != 1 || table->value || p > 16) return false;
-    const pfx_k_table t = {table->code, NULL, table->ld, table->G, table->wide};
-    if (p <= 4)
-        all_levels(n_levels, start, 1, true, p, ld, X, NULL, c, 1, &t, e, lds, S);
-    else if (p <= 8)
-        all_levels(n_levels, start, 1, false, p, ld, X, NULL, c, 1, &t, e, lds, S);
-    else if (p <= 12)
-        all_levels(n_levels, start, 2, true, p, ld, X, NULL, c, 1, &t, e, lds, S);
-    else
-        all_levels(n_levels, start, 2, false, p, ld, X, NULL, c, 1, &t, e, lds, S);
+    if (w || n_tables < 1 || n_tables > 2 || p > 16 || table[0].value || table[n_tables - 1].value) return false;
+    const pfx_k_table first = {table->code, NULL, table->ld, table->G, table->wide};
+    if (n_tables == 1) {
+        plain_case(n_levels, start, p, ld, X, c, 1, &first, e, lds, S);
+        return true;
+    }
+    const pfx_k_table two[2] = {first, {table[1].code, NULL, table[1].ld, table[1].G, table[1].wide}};
+    plain_case(n_levels, start, p, ld, X, c, 2, two, e, lds, S);
     return true;
 }
 #endif

@@ -18,7 +18,7 @@
 #define MAX_WAVE 512
 #define MIN_WAVE 8
 #define SUM_BYTES (32 << 20)
-#define LARGE_SHARE 4       /* tables of large effects are used again while they are in the cache: less of it */
+#define LARGE_SHARE 2       /* tables of large effects: less of it */
 
 static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a->d->w ? a->d->w + row : NULL; }
 
@@ -272,7 +272,7 @@ static void scatter_block(const sum_pass *c, pfx_idx g, int thread, pfx_idx b, i
         }
         if (r1 > r0)
             pfx_absorb_scatter_add(c->scatter, g, thread, r1 - r0, x->code + r0, x->col0, x->value ? x->value + r0 : NULL,
-                                   a->d->w ? a->d->w + r0 : NULL, c->v->p, buf + (r0 - row) * c->v->ld);
+                                   a->d->w ? a->d->w + r0 : NULL, buf + (r0 - row) * c->v->ld);
         r0 = next;
     }
 }
@@ -313,6 +313,7 @@ static void sum_group(void *ctx, pfx_idx g, int thread)
     double *part = c->part + g * c->stride;
 
     memset(part, 0, (size_t)c->stride * sizeof *part);
+    if (c->large) pfx_absorb_scatter_begin(c->scatter, g);
     pfx_absorber_group(c->a, group, &b0, &b1);
     for (pfx_idx b = b0; b < b1; b++)
         if (c->join) join_block(c, b, thread, part);
@@ -466,7 +467,9 @@ pfx_status pfx_absorb_pass(pfx_absorber *a, const pfx_absorb_view *v, pfx_absorb
     if (whole) st = add_whole(a, out->schur, err);
     while (st == PFX_OK && (st = pfx_absorber_next(a, &more, err)) == PFX_OK && more) {
         st = sum_window(&c, err);
-        if (st == PFX_OK && out->schur && !whole) st = add_schur(&c, out->schur, err);
+        if (st != PFX_OK || !out->schur || whole) continue;
+        pfx_absorb_scatter_free(c.scatter), c.scatter = NULL, c.scatter_groups = 0; /* make room */
+        st = add_schur(&c, out->schur, err);
     }
     if (st == PFX_OK) give_sums(&c, out);
     free_buffers(a->opt.nth, c.buf), free_buffers(a->opt.nth, c.mean);

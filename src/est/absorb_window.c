@@ -11,6 +11,7 @@
 #define MANY_ROWS 192
 /* Blocks of a group: what a group sums must be more work than adding up its sums. */
 #define GROUP_BLOCKS 16
+#define GROUP_ROWS 32768
 
 static pfx_idx target_rows(const pfx_absorber *a)
 {
@@ -19,13 +20,14 @@ static pfx_idx target_rows(const pfx_absorber *a)
     return target < least ? least : target > 512 ? 512 : target;
 }
 
-/* A group has four rows for each column of the other effects, where they are not few, and two for each of Z. It
- * must not depend on how many rows or levels a stream will bring. */
+/* A group has eight rows for each column of the other effects, where they are not few, as long as that is no more than
+ * GROUP_ROWS, then four, and two for each of Z. It must not depend on how many rows or levels a stream will bring. */
 static pfx_idx group_blocks(const pfx_absorber *a)
 {
     pfx_idx target = target_rows(a), n = GROUP_BLOCKS;
     if (2 * a->p / target > n) n = 2 * a->p / target;
-    if (a->q > PFX_SCHUR_DENSE && 4 * a->q / target > n) n = 4 * a->q / target;
+    pfx_idx rows = 8 * a->q < GROUP_ROWS ? 8 * a->q : 4 * a->q > GROUP_ROWS ? 4 * a->q : GROUP_ROWS;
+    if (a->q > PFX_SCHUR_DENSE && rows / target > n) n = rows / target;
     return n;
 }
 
