@@ -5,7 +5,6 @@
  * end. */
 #include "hdf5_io/fletcher32.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum { LANES = 32 };
@@ -13,10 +12,7 @@ enum { LANES = 32 };
 enum { STEPS = 360 };
 enum { MODULUS = 65535 };
 
-typedef struct sums {
-    uint64_t s1, s2;
-    bool nonzero;
-} sums;
+typedef pfx_fletcher sums;
 
 static uint32_t word(const unsigned char *p)
 {
@@ -99,10 +95,10 @@ static uint32_t folded(const sums *s, uint64_t x)
     return r == 0 && s->nonzero ? MODULUS : r;
 }
 
-uint32_t pfx_fletcher32(pfx_isa isa, size_t n, const void *bytes)
+void pfx_fletcher_add(pfx_isa isa, pfx_fletcher *to, size_t n, const void *bytes)
 {
     const unsigned char *p = bytes;
-    sums s = {0, 0, false};
+    sums s = *to;
     while (n >= 2 * LANES) {
         size_t steps = n / (2 * LANES);
         if (steps > STEPS) steps = STEPS;
@@ -112,5 +108,24 @@ uint32_t pfx_fletcher32(pfx_isa isa, size_t n, const void *bytes)
     }
     for (; n >= 2; n -= 2, p += 2) add_word(&s, word(p));
     if (n) add_word(&s, *p);
-    return folded(&s, s.s2) << 16 | folded(&s, s.s1);
+    *to = s;
+}
+
+void pfx_fletcher_join(pfx_fletcher *to, const pfx_fletcher *more, size_t n)
+{
+    to->s2 = (to->s2 + to->s1 * (n / 2 % MODULUS) + more->s2) % MODULUS;
+    to->s1 = (to->s1 + more->s1) % MODULUS;
+    to->nonzero |= more->nonzero;
+}
+
+uint32_t pfx_fletcher_value(const pfx_fletcher *s)
+{
+    return folded(s, s->s2) << 16 | folded(s, s->s1);
+}
+
+uint32_t pfx_fletcher32(pfx_isa isa, size_t n, const void *bytes)
+{
+    pfx_fletcher s = {0, 0, false};
+    pfx_fletcher_add(isa, &s, n, bytes);
+    return pfx_fletcher_value(&s);
 }

@@ -1,6 +1,9 @@
 /* Chunks as they lie in the file, past HDF5's filters and conversions. */
 #include "hdf5_io/h5_private.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 enum { CHECKSUM_BYTES = 4 };
 
 /* No filter, or Fletcher-32 alone. */
@@ -35,18 +38,43 @@ size_t pfx_h5_chunk_bytes(const pfx_h5_layout *l)
     return (size_t)l->rows * l->size + (l->checksum ? CHECKSUM_BYTES : 0);
 }
 
+static uint32_t checksum_of(const unsigned char tail[CHECKSUM_BYTES])
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < CHECKSUM_BYTES; i++) sum |= (uint32_t)tail[i] << 8 * i;
+    return sum;
+}
+
 bool pfx_h5_read_chunk(hid_t ds, const pfx_h5_layout *l, pfx_idx row0, void *buf, uint32_t *checksum)
 {
     const hsize_t at = (hsize_t)row0;
     hsize_t stored = 0;
     uint32_t left_out = 0;
-    const unsigned char *end = (const unsigned char *)buf + (size_t)l->rows * l->size;
     if (H5Dget_chunk_storage_size(ds, &at, &stored) < 0 || stored != pfx_h5_chunk_bytes(l) ||
         H5Dread_chunk(ds, H5P_DEFAULT, &at, &left_out, buf) < 0 || left_out) {
         H5Eclear2(H5E_DEFAULT);
         return false;
     }
-    *checksum = 0;
-    for (int i = 0; l->checksum && i < CHECKSUM_BYTES; i++) *checksum |= (uint32_t)end[i] << 8 * i;
+    *checksum = l->checksum ? checksum_of((const unsigned char *)buf + (size_t)l->rows * l->size) : 0;
+    return true;
+}
+
+bool pfx_h5_read_bytes(int fd, int64_t at, size_t n, void *buf)
+{
+    char *to = buf;
+    while (n > 0) {
+        ssize_t got = pread(fd, to, n, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        to += got, at += got, n -= (size_t)got;
+    }
+    return true;
+}
+
+bool pfx_h5_read_checksum(int fd, int64_t at, const pfx_h5_layout *l, uint32_t *checksum)
+{
+    unsigned char tail[CHECKSUM_BYTES] = {0};
+    if (l->checksum && !pfx_h5_read_bytes(fd, at + l->rows * (int64_t)l->size, sizeof tail, tail)) return false;
+    *checksum = checksum_of(tail);
     return true;
 }

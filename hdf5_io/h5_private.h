@@ -101,6 +101,24 @@ size_t pfx_h5_chunk_bytes(const pfx_h5_layout *l); /* that pfx_h5_read_chunk wri
  * this chunk is absent, not like the others, or cannot be read; pfx_h5_read_rows says what is the matter. */
 bool pfx_h5_read_chunk(hid_t ds, const pfx_h5_layout *l, pfx_idx row0, void *buf, uint32_t *checksum) PFX_MUST;
 
+/* ---- where chunks lie, so that any thread can read them, without HDF5 and its lock (h5_locate.c) ---- */
+
+typedef struct pfx_h5_locator pfx_h5_locator;
+/* NULL where the file cannot be looked through, whatever the reason. f must outlive it, and no chunk may move meanwhile. */
+pfx_h5_locator *pfx_h5_locator_open(const pfx_h5 *f);
+void pfx_h5_locator_close(pfx_h5_locator *l); /* datasets that were opened in it are closed too; NULL is fine */
+int pfx_h5_locator_fd(const pfx_h5_locator *l); /* of the file; not to be closed */
+/* Dataset `where` as the locator sees it: for pfx_h5_locate alone. < 0: cannot be opened. To be closed. */
+hid_t pfx_h5_locator_dataset(const pfx_h5_locator *l, const char *where);
+/* First byte, in the file, of the chunk that begins at row0. buf [pfx_h5_chunk_bytes] may be written to. false, without a
+ * message: as pfx_h5_read_chunk. */
+bool pfx_h5_locate(pfx_h5_locator *l, hid_t ds, const pfx_h5_layout *layout, pfx_idx row0, void *buf, int64_t *at) PFX_MUST;
+/* The checksum stored with the chunk at byte `at`, where its elements begin. false: as pfx_h5_read_bytes. Without the
+ * lock. */
+bool pfx_h5_read_checksum(int fd, int64_t at, const pfx_h5_layout *l, uint32_t *checksum) PFX_MUST;
+/* n bytes from byte `at` on; false: they are not there, or cannot be read. Without the lock. */
+bool pfx_h5_read_bytes(int fd, int64_t at, size_t n, void *buf) PFX_MUST;
+
 /* ---- what a dataset holds, in 64 hexadecimal digits (h5_checksum.c) ---- */
 
 #define PFX_H5_CHECKSUM "checksum"

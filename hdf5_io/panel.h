@@ -51,7 +51,8 @@ typedef enum pfx_verify { PFX_VERIFY_ALWAYS, PFX_VERIFY_ONCE, PFX_VERIFY_NEVER }
 typedef struct pfx_panel_source_options {
     pfx_idx block_rows; /* 0: 65,536, the file's chunk */
     pfx_verify verify;
-    int nth;            /* threads that compare checksums and convert; 0: one. One alone calls HDF5. */
+    int nth;            /* threads that read, compare checksums and convert; one alone calls HDF5. 0: one converts what
+                           another has read ahead */
 } pfx_panel_source_options;
 
 /* A row source over the named columns, in the order given, in blocks of whole units of about block_rows rows.

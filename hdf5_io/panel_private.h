@@ -14,6 +14,7 @@ typedef struct panel_labels {
 
 struct pfx_panel {
     pfx_h5 h5;
+    pfx_h5_locator *locator; /* NULL until a source asks for one */
     char *unit, *time;
     pfx_panel_spec spec;
     pfx_idx version, n_rows, n_units, n_periods;

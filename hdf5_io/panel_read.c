@@ -305,6 +305,7 @@ void pfx_panel_close(pfx_panel *p)
 {
     if (!p) return;
     pfx_h5_lock();
+    pfx_h5_locator_close(p->locator);
     pfx_h5_close(&p->h5);
     pfx_h5_unlock();
     for (int c = 0; c < p->n_cols; c++) {

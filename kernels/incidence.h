@@ -11,17 +11,27 @@
 #define PFX_K_INCIDENCE_MAX 64
 
 /* A level: each of its rows lies in one column of each block. A column is a slot: lane slot % 8 of tile slot
- * / 8. */
+ * / 8. What follows the head: slots, [(inner + outer) x rows], block by block; or, packed, of at most eight
+ * rows, a cell for each block, all of whose columns differ and lie in one tile. */
 typedef struct pfx_k_incidence {
-    int32_t level;        /* its number: for the caller */
-    uint16_t rows;        /* >= 1; (inner + outer) * rows <= PFX_K_INCIDENCE_MAX */
+    int32_t level; /* its number: for the caller */
+    uint8_t rows;  /* >= 1; (inner + outer) * rows <= PFX_K_INCIDENCE_MAX */
+    bool packed;
     uint8_t inner, outer; /* blocks: first those whose columns are rows of the target too, then others */
-    uint16_t slot[];      /* [(inner + outer) x rows] block by block */
+    uint16_t slot[];
 } pfx_k_incidence;
+
+/* Most rows of a packed level. */
+#define PFX_K_INCIDENCE_PACKED 8
+/* lanes: four bits for each row; set: one for each lane. */
+static inline uint64_t pfx_k_incidence_cell(uint32_t tile, uint32_t lanes, uint32_t set)
+{
+    return tile | (uint64_t)lanes << 16 | (uint64_t)set << 48;
+}
 
 /* Where products go: element (slot - slot0, at[tile] + lane) of S. */
 typedef struct pfx_k_incidence_target {
-    pfx_idx slot0, slot1; /* rows; slots of others are passed over */
+    pfx_idx slot0, slot1; /* rows, whole tiles; slots of others are passed over */
     bool outer;           /* rows and columns are the outer blocks' alone */
     pfx_idx ld;           /* distance of rows of S */
     double *S;            /* added to */

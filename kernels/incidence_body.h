@@ -107,12 +107,73 @@ PFX_INLINE void add_level(const pfx_k_incidence *l, pfx_k_incidence_target *t, t
         }
 }
 
+PFX_INLINE uint64_t cell_of(const pfx_k_incidence *l, int b)
+{
+    return ((const uint64_t *)(const void *)(l + 1))[b];
+}
+
+/* A byte of 0 or 1 for each of eight bits. */
+PFX_INLINE uint64_t spread(uint64_t bits)
+{
+    const uint64_t own = bits * 0x0101010101010101ull & 0x8040201008040201ull;
+    return (own + 0x7F7F7F7F7F7F7F7Full) >> 7 & 0x0101010101010101ull;
+}
+
+/* Rows of S that lie in block `from`, blocks 0 .. blocks - 1 of the cells its columns. */
+PFX_INLINE void add_packed_rows(int rows, const int blocks, int from, const uint64_t *cell, const int32_t *at,
+                                const v8 *share, pfx_k_incidence_target *t)
+{
+    const pfx_idx row0 = (pfx_idx)(cell[from] & 0xFFFF) * PFX_LANES - t->slot0;
+    double *S = t->S + row0 * t->ld, *diag = t->diag + row0;
+
+    if (row0 < 0 || row0 >= t->slot1 - t->slot0) return;
+    for (int r = 0; r < rows; r++) {
+        const int i = cell[from] >> (16 + 4 * r) & 7;
+        double *to = S + i * t->ld;
+        diag[i] += 1.0;
+        for (int b = 0; b < blocks; b++)
+            add_to(to + at[b], v8_sub(v8_load(unit[cell[b] >> (16 + 4 * r) & 7]), share[b]));
+    }
+}
+
+PFX_INLINE void add_packed(const pfx_k_incidence *l, const int blocks, int skip, int row_blocks,
+                           pfx_k_incidence_target *t)
+{
+    const v8 one = v8_set1(1.0 / l->rows);
+    uint64_t cell[PFX_K_INCIDENCE_PACKED];
+    int32_t at[PFX_K_INCIDENCE_PACKED];
+    v8 share[PFX_K_INCIDENCE_PACKED];
+
+    for (int b = 0; b < blocks; b++) {
+        cell[b] = cell_of(l, skip + b);
+        at[b] = column_of(t, (int32_t)(cell[b] & 0xFFFF));
+        share[b] = v8_mul(one, from_bytes(spread(cell[b] >> 48)));
+    }
+    for (int b = 0; b < row_blocks; b++) add_packed_rows(l->rows, blocks, b, cell, at, share, t);
+}
+
+/* The common cases get loops of their own. */
+PFX_INLINE void add_any(const pfx_k_incidence *l, pfx_k_incidence_target *t, tiles *s)
+{
+    const int blocks = t->outer ? l->outer : l->inner + l->outer, row_blocks = t->outer ? l->outer : l->inner;
+    const int skip = t->outer ? l->inner : 0;
+
+    if (!l->packed)
+        add_level(l, t, s);
+    else if (blocks == 2 && row_blocks == 1)
+        add_packed(l, 2, skip, 1, t);
+    else if (blocks == 1)
+        add_packed(l, 1, skip, 1, t);
+    else
+        add_packed(l, blocks, skip, row_blocks, t);
+}
+
 void PFX_K(pfx_k_incidence_add)(pfx_idx n, const uint32_t *list, const uint64_t *cells,
                                 pfx_k_incidence_target *t)
 {
     tiles s;
     for (pfx_idx i = 0; i < n; i++) {
         __builtin_prefetch(cells + list[i + AHEAD < n ? i + AHEAD : n - 1]);
-        add_level((const pfx_k_incidence *)(const void *)(cells + list[i]), t, &s);
+        add_any((const pfx_k_incidence *)(const void *)(cells + list[i]), t, &s);
     }
 }

@@ -11,14 +11,13 @@ int pfx_par_threads(int asked);
 
 /* Call fn(ctx, block, thread) for block = 0..n-1 on nth threads, each block once, in any order; thread is in
  * 0..nth-1. fn must write only what belongs to its block (or its thread's scratch), so that the result does
- * not depend on nth. Blocks go to whichever thread is free, in ascending order. A loop inside a loop, or at the same
- * time as another thread's, runs on its caller alone. */
+ * not depend on nth. Thread t of nth begins with the blocks from n t / nth on, in ascending order, and takes over blocks
+ * of others when it has done its own: loops over the same rows should cut them in the same order. A loop inside a loop, or at the same time as another thread's, runs on its caller alone.
+ */
 typedef void (*pfx_par_fn)(void *ctx, pfx_idx block, int thread);
 void pfx_par_for(pfx_idx n, int nth, pfx_par_fn fn, void *ctx);
-
-/* The same for blocks that read memory once, one after the other: thread t begins with the t-th of nth parts, which lie
- * together, and helps the others when it is done, so that each reads on where it stopped. */
-void pfx_par_for_parts(pfx_idx n, int nth, pfx_par_fn fn, void *ctx);
+/* The same, but blocks are begun in ascending order: where what was done before an end that comes early must have no gaps. */
+void pfx_par_in_order(pfx_idx n, int nth, pfx_par_fn fn, void *ctx);
 
 /* Set OpenBLAS to one thread and verify that it took. Called once by main. IO: it did not. */
 pfx_status pfx_par_single_thread_blas(pfx_err *err) PFX_MUST;

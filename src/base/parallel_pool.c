@@ -1,10 +1,15 @@
 /* The loop over blocks: a pool of threads that sleep between loops.
  *
- * Not OpenMP's: its threads spin for milliseconds after a loop, which takes the processor from the thread
- * that reads the next block. Here a thread looks for work for some microseconds, enough for loops that follow
- * one another, and then sleeps on its semaphore. The pool serves one loop at a time: a second one, or one
+ * Not OpenMP's: its threads spin for milliseconds after a loop, which takes the processor from others. Here a thread
+ * looks for work for some microseconds, enough for loops that follow one another at once; then, for as long as steps
+ * between the loops of a stream take, in turn with whatever else wants its processor; and then it sleeps on its
+ * semaphore: to be woken costs as much as a small loop, on a virtual machine tens of microseconds.
+ *
+ * Each thread begins with its own part of the blocks and then helps the others with theirs: so that in loops that follow
+ * one another over the same rows a thread meets what lies in its own caches, and in its own memory. The pool serves one loop at a time: a second one, or one
  * inside a block, is run by its caller alone, which changes no result. */
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,19 +17,20 @@
 #include "src/base/parallel.h"
 
 enum { MAX_WORKERS = 1023 };
-enum { LOOKS = 1000 }; /* some 20 microseconds */
+enum { LOOKS = 1000 };             /* some 20 microseconds */
+enum { TURNS = 100, TURN_LOOKS = 100 }; /* some 300 microseconds */
 
-/* Blocks that are handed out in ascending order, on a line of the cache of its own. */
+/* Blocks of one thread, those before next are taken. A line of its own for each. */
 typedef struct part {
     _Alignas(64) _Atomic pfx_idx next;
     pfx_idx end;
 } part;
 
 typedef struct loop {
+    int n_parts;
+    part *parts;
     pfx_par_fn fn;
     void *ctx;
-    int n_parts;
-    part *part; /* [n_parts] */
 } loop;
 
 static struct {
@@ -36,24 +42,34 @@ static struct {
     bool fork_handled;
 } pool = {.in_use = PTHREAD_MUTEX_INITIALIZER};
 
-static void wait_a_little(sem_t *s)
+static bool look(sem_t *s, int looks)
 {
-    for (int i = 0; i < LOOKS; i++) {
-        if (sem_trywait(s) == 0) return;
+    for (int i = 0; i < looks; i++) {
+        if (sem_trywait(s) == 0) return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
+    }
+    return false;
+}
+
+static void wait_a_little(sem_t *s)
+{
+    if (look(s, LOOKS)) return;
+    for (int i = 0; i < TURNS; i++) {
+        sched_yield();
+        if (look(s, TURN_LOOKS)) return;
     }
     while (sem_wait(s) != 0) { /* a signal */
     }
 }
 
-/* The thread's own part first, then what is left of the others. */
 static void run(loop *l, int thread)
 {
     for (int k = 0; k < l->n_parts; k++) {
-        part *p = &l->part[(thread + k) % l->n_parts];
-        for (pfx_idx b; (b = atomic_fetch_add(&p->next, 1)) < p->end;) l->fn(l->ctx, b, thread);
+        part *p = &l->parts[(thread + k) % l->n_parts];
+        pfx_idx b;
+        while ((b = atomic_fetch_add(&p->next, 1)) < p->end) l->fn(l->ctx, b, thread);
     }
 }
 
@@ -96,7 +112,7 @@ static void hire(int n)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void run_loop(pfx_idx n, int nth, bool parts, pfx_par_fn fn, void *ctx)
+static void run_loop(pfx_idx n, int nth, bool in_order, pfx_par_fn fn, void *ctx)
 {
     if (n < nth) nth = n > 0 ? (int)n : 1;
     if (nth <= 1 || pthread_mutex_trylock(&pool.in_use) != 0) {
@@ -104,12 +120,12 @@ static void run_loop(pfx_idx n, int nth, bool parts, pfx_par_fn fn, void *ctx)
         return;
     }
     hire(nth - 1);
-    int helpers = pool.n_workers < nth - 1 ? pool.n_workers : nth - 1, n_parts = parts ? helpers + 1 : 1;
-    part part[n_parts];
-    loop l = {fn, ctx, n_parts, part};
-    for (int i = 0; i < n_parts; i++) {
-        part[i].next = n / n_parts * i + n % n_parts * i / n_parts;
-        part[i].end = n / n_parts * (i + 1) + n % n_parts * (i + 1) / n_parts;
+    int helpers = pool.n_workers < nth - 1 ? pool.n_workers : nth - 1;
+    part parts[helpers + 1];
+    loop l = {.n_parts = in_order ? 1 : helpers + 1, .parts = parts, .fn = fn, .ctx = ctx};
+    for (int t = 0; t < l.n_parts; t++) {
+        atomic_init(&parts[t].next, n * t / l.n_parts);
+        parts[t].end = n * (t + 1) / l.n_parts;
     }
     pool.job = &l;
     for (int w = 0; w < helpers; w++) sem_post(&pool.go[w]);
@@ -123,7 +139,7 @@ void pfx_par_for(pfx_idx n, int nth, pfx_par_fn fn, void *ctx)
     run_loop(n, nth, false, fn, ctx);
 }
 
-void pfx_par_for_parts(pfx_idx n, int nth, pfx_par_fn fn, void *ctx)
+void pfx_par_in_order(pfx_idx n, int nth, pfx_par_fn fn, void *ctx)
 {
     run_loop(n, nth, true, fn, ctx);
 }

@@ -36,7 +36,7 @@ static void triad_piece(void *ctx, pfx_idx piece, int thread)
 static pfx_status triad(void *ctx, pfx_err *err)
 {
     (void)err;
-    pfx_par_for_parts(((arrays *)ctx)->pieces, ((arrays *)ctx)->nth, triad_piece, ctx);
+    pfx_par_for(((arrays *)ctx)->pieces, ((arrays *)ctx)->nth, triad_piece, ctx);
     return PFX_OK;
 }
 
@@ -50,7 +50,7 @@ static void sum_piece(void *ctx, pfx_idx piece, int thread)
 static pfx_status read_once(void *ctx, pfx_err *err)
 {
     (void)err;
-    pfx_par_for_parts(((arrays *)ctx)->pieces, ((arrays *)ctx)->nth, sum_piece, ctx);
+    pfx_par_for(((arrays *)ctx)->pieces, ((arrays *)ctx)->nth, sum_piece, ctx);
     return PFX_OK;
 }
 
@@ -188,7 +188,7 @@ pfx_status bench_measure_limits(bench_run *r, pfx_err *err)
                 .c = pfx_mem_alloc(n, 8, err),
                 .sum = pfx_mem_alloc(pieces, 8, err)};
     pfx_status st = x.a && x.b && x.c && x.sum ? PFX_OK : PFX_ENOMEM;
-    if (st == PFX_OK) pfx_par_for_parts(pieces, r->nth, fill_piece, &x);
+    if (st == PFX_OK) pfx_par_for(pieces, r->nth, fill_piece, &x);
     int nth[2], k = bench_thread_list(r, nth);
     for (int i = 0; i < k && st == PFX_OK; i++) {
         x.nth = nth[i];

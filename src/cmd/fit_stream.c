@@ -36,7 +36,7 @@ void fit_stream_close(fit_stream *f)
 /* ENOMEM where the model has to lie in memory, with the bytes that takes. */
 static pfx_status open_stream(const fit_stream *f, int m, fit_opened *s, pfx_err *err)
 {
-    const pfx_panel_source_options so = {.verify = PFX_VERIFY_ONCE, .nth = pfx_dataset_stream_loaders(f->data.nth)};
+    const pfx_panel_source_options so = {.verify = PFX_VERIFY_ONCE, .nth = f->data.nth};
     const char *why = NULL;
     *s = (fit_opened){.model = m, .one = {f->formula->text, 1, &f->formula->models[m]}};
     pfx_status st = pfx_dataset_columns(&s->one, &f->data, pfx_panel_structure(f->panel), pfx_panel_n_cols(f->panel),

@@ -373,7 +373,7 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
     if (!(c->left = pfx_mem_calloc(c->count ? n_groups : 0, sizeof *c->left, err))) return PFX_ENOMEM;
     for (c->group0 = 0; c->group0 < n_groups; c->group0 += c->wave) {
         c->wave = n_groups - c->group0 < c->cap_wave ? n_groups - c->group0 : c->cap_wave;
-        pfx_par_for_parts(c->wave, a->opt.nth, sum_group, c);
+        pfx_par_for(c->wave, a->opt.nth, sum_group, c);
         for (pfx_idx g = 0; c->want_moments && g < c->wave; g++) {
             double *mom = c->total + c->n;
             double *m = c->part + g * c->stride + c->n;

@@ -1,6 +1,7 @@
 /* Windows of rows, cut into blocks, and blocks into groups. */
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/base/parallel.h"
 #include "src/est/absorb_internal.h"
 #include "src/model/design.h"
 
@@ -112,33 +113,89 @@ static pfx_status reserve_levels(pfx_absorber *a, pfx_idx n, pfx_err *err)
     return PFX_OK;
 }
 
+/* Rows of a window whose levels are found together. */
+#define LEVEL_ROWS 4096
+
+typedef struct level_pass {
+    pfx_idx n;
+    const int32_t *code;
+    pfx_idx *start;
+    bool *odd;              /* [parts] a level does not follow the one before it by one */
+} level_pass;
+
+/* Levels that follow one another by ones begin in the place that their number says. */
+static void find_part(void *ctx, pfx_idx part, int thread)
+{
+    const level_pass *c = ctx;
+    const int32_t *code = c->code;
+    pfx_idx r = part * LEVEL_ROWS, end = r + LEVEL_ROWS < c->n ? r + LEVEL_ROWS : c->n;
+    uint32_t most = 0;
+    (void)thread;
+
+    r += r == 0;
+    for (pfx_idx i = r; i < end; i++) {
+        uint32_t step = (uint32_t)code[i] - (uint32_t)code[i - 1];
+        most = step > most ? step : most;
+    }
+    c->odd[part] = most > 1;
+    if (most > 1) return;
+    while (end > r && code[end - 1] == code[end - 2]) end--; /* what is written too far must not reach the next part's */
+    pfx_idx n = (pfx_idx)code[r - 1] - code[0] + 1;
+    for (; r < end; r++) { /* levels are short: a branch would be guessed wrong */
+        c->start[n] = r;
+        n += code[r] != code[r - 1];
+    }
+}
+
+/* Rows of the level that has most. */
+static pfx_idx longest(const pfx_absorber *a)
+{
+    pfx_idx most = 0;
+    for (pfx_idx g = 0; g < a->n_levels; g++) {
+        pfx_idx len = a->start[g + 1] - a->start[g];
+        most = len > most ? len : most;
+    }
+    return most;
+}
+
+static pfx_status find_units(pfx_absorber *a, const int32_t *code, pfx_err *err)
+{
+    pfx_idx n = 0, levels = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0, parts = (a->n + LEVEL_ROWS - 1) / LEVEL_ROWS;
+    pfx_status st = reserve_levels(a, levels, err);
+    bool odd = false;
+    level_pass c = {.n = a->n, .code = code};
+    if (st != PFX_OK) return st;
+    if (!(c.odd = pfx_mem_alloc(parts, sizeof *c.odd, err))) return PFX_ENOMEM;
+    c.start = a->start;
+    pfx_par_for(parts, a->opt.nth, find_part, &c);
+    for (pfx_idx i = 0; i < parts; i++) odd |= c.odd[i];
+    pfx_mem_free(c.odd);
+    if (a->n > 0) a->start[n++] = 0;
+    for (pfx_idx r = 1; r < a->n && odd; r++) {
+        a->start[n] = r;
+        n += code[r] != code[r - 1];
+    }
+    a->n_levels = odd ? n : levels;
+    a->start[a->n_levels] = a->n;
+    n = longest(a);
+    if (n > PFX_ABSORB_LONG_ROWS)
+        return pfx_fail(err, PFX_ENOMEM, "%s: a level of %lld rows cannot be streamed, at most %d can; give more --memory",
+                        a->d->absorbed[a->first].factor.name, (long long)n, PFX_ABSORB_LONG_ROWS);
+    return PFX_OK;
+}
+
 /* Where each level of the window begins. */
 static pfx_status find_levels(pfx_absorber *a, pfx_err *err)
 {
-    pfx_status st = PFX_OK;
-    pfx_idx n = 0;
-
     a->n_levels = 0;
     if (a->constant) {
-        if ((st = reserve_levels(a, 1, err)) != PFX_OK) return st;
+        pfx_status st = reserve_levels(a, 1, err);
+        if (st != PFX_OK) return st;
         a->start[0] = 0, a->start[1] = a->n;
         a->n_levels = 1;
     } else if (a->first >= 0) {
-        const int32_t *code = a->level = a->d->absorbed[a->first].factor.code;
-        pfx_idx levels = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0;
-        if ((st = reserve_levels(a, levels, err)) != PFX_OK) return st;
-        if (a->n > 0) a->start[n++] = 0;
-        for (pfx_idx r = 1; r < a->n; r++) { /* levels are short: a branch would be guessed wrong */
-            a->start[n] = r;
-            n += code[r] != code[r - 1];
-        }
-        a->start[n] = a->n;
-        a->n_levels = n;
-        for (pfx_idx g = 0; g < n; g++)
-            if (a->start[g + 1] - a->start[g] > PFX_ABSORB_LONG_ROWS)
-                return pfx_fail(err, PFX_ENOMEM, "%s: a level of %lld rows cannot be streamed, at most %d can; give more --memory",
-                                a->d->absorbed[a->first].factor.name, (long long)(a->start[g + 1] - a->start[g]),
-                                PFX_ABSORB_LONG_ROWS);
+        a->level = a->d->absorbed[a->first].factor.code;
+        return find_units(a, a->level, err);
     }
     return PFX_OK;
 }

@@ -37,7 +37,7 @@ static pfx_codes_order order_of(int flags)
 static void scan(job *j, int nth)
 {
     j->isa = pfx_cpu_best(); /* whole numbers: the same on every ISA */
-    pfx_par_for_parts((j->n + CHUNK - 1) / CHUNK, nth, scan_chunk, j);
+    pfx_par_for((j->n + CHUNK - 1) / CHUNK, nth, scan_chunk, j);
 }
 
 pfx_codes_order pfx_codes_compare(pfx_idx n, const int32_t *f, const int32_t *g, bool until_f_falls, int nth)

@@ -3,6 +3,9 @@
 #include "src/base/mem.h"
 #include "src/est/schur_internal.h"
 
+/* Memory of this size comes in huge pages: half as much costs more to be touched first. */
+#define HUGE_FROM ((size_t)4 << 20)
+
 pfx_idx pfx_schur_entries(const pfx_schur *s)
 {
     const pfx_schur_coupling *c = &s->coupling;
@@ -81,8 +84,10 @@ done:
 /* One piece of memory: large ones come in huge pages. */
 pfx_status pfx_schur_csr_alloc(pfx_schur_csr *m, pfx_idx n, pfx_idx entries, pfx_err *err)
 {
+    size_t bytes = (size_t)entries * (sizeof *m->val + sizeof *m->col) + (size_t)(n + 1) * sizeof *m->ptr;
+    if (bytes > HUGE_FROM / 2 && bytes < HUGE_FROM) bytes = HUGE_FROM;
     m->n = n;
-    m->val = pfx_mem_alloc(1, (size_t)entries * (sizeof *m->val + sizeof *m->col) + (size_t)(n + 1) * sizeof *m->ptr, err);
+    m->val = pfx_mem_alloc(1, bytes, err);
     if (!m->val) return PFX_ENOMEM;
     m->ptr = (pfx_idx *)(m->val + entries);
     m->col = (int32_t *)(m->ptr + n + 1);

@@ -79,7 +79,7 @@ static void lay_out(pfx_panels *a, pfx_idx longest, room *r)
     pfx_idx touches = 0; /* panels that levels touch, at most */
 
     for (int e = 0; e < a->s->spec.n_blocks; e++) touches += a->is_narrow[e] ? 0 : a->s->spec.n;
-    a->few = take_zeros(r, PFX_PANEL_PIECES * a->n_few * (a->n_few + 1), sizeof *a->few);
+    a->few = take(r, PFX_PANEL_PIECES * a->n_few * (a->n_few + 1), sizeof *a->few);
     a->at = take_zeros(r, PFX_PANEL_PIECES * a->n_panels, sizeof *a->at);
     a->list = take(r, a->n_panels + 1, sizeof *a->list);
     a->out = take_zeros(r, a->n_panels, sizeof *a->out);

@@ -4,7 +4,9 @@
 #include "src/base/parallel.h"
 #include "src/est/schur_panel.h"
 
-#define STORE (1 << 18) /* entries of a piece of a store at most: 3 MiB */
+#define STORE                                                                                                \
+    350000 /* entries of a piece of a store at most: just above 4 MiB, which comes in huge pages             \
+            */
 
 /* Rounding leaves about 1e-16 of B'WB where a column lies in the span of what was eliminated. */
 static double inverse(double s, double diag)

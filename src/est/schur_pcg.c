@@ -11,6 +11,8 @@
 #define MAX_ROWS 512
 #define MIN_ROWS 32
 #define PARTS 64
+#define COUPLED_PARTS 16    /* each has sums of its own for the coupling's columns */
+#define LIGHT (1 << 17)     /* vectors of fewer numbers are gone over by one thread before another has woken up */
 #define ROW_WORK 5      /* what a row's vectors cost, in entries of S */
 #define RESTARTS 4      /* the recurrence drifts from the true residual; start again from the latter */
 
@@ -78,14 +80,16 @@ static void do_families(void *ctx, pfx_idx b, int thread)
                       c->ld, c->R, c->Y, c->part + b * c->ld);
 }
 
-/* First block of a piece: pieces have the same number of entries of S, and of rows, to walk. */
+/* First block of a piece: pieces have the same number of entries of S, and of rows, to walk. Every row counts as one of
+ * the coupling, whose elements serve twice. */
 static pfx_idx piece_start(const pcg *c, pfx_idx piece)
 {
     const pfx_schur_csr *m = &c->s->csr;
-    pfx_idx lo = 0, hi = c->n_parts, want = piece * (m->ptr[m->n] + ROW_WORK * m->n) / c->n_pieces;
+    const pfx_idx row_work = ROW_WORK + 2 * c->s->coupling.n;
+    pfx_idx lo = 0, hi = c->n_parts, want = piece * (m->ptr[m->n] + row_work * m->n) / c->n_pieces;
     while (lo < hi) {
         pfx_idx mid = lo + (hi - lo) / 2, row = mid * c->rows;
-        if (m->ptr[row] + ROW_WORK * row < want) lo = mid + 1;
+        if (m->ptr[row] + row_work * row < want) lo = mid + 1;
         else hi = mid;
     }
     return lo;
@@ -101,7 +105,8 @@ static void run_piece(void *ctx, pfx_idx piece, int thread)
 static void run(pcg *c, pfx_par_fn fn, double *sum)
 {
     c->fn = fn;
-    pfx_par_for(c->n_pieces, c->s->spec.nth, run_piece, c);
+    const bool light = fn != do_spmm && c->s->spec.q * c->ld < LIGHT;
+    pfx_par_for(c->n_pieces, light ? 1 : c->s->spec.nth, run_piece, c);
     if (!sum) return;
     memset(sum, 0, (size_t)c->ld * sizeof *sum);
     for (pfx_idx b = 0; b < c->n_parts; b++)
@@ -218,7 +223,7 @@ pfx_status pfx_schur_iterate(pfx_schur *s, pfx_schur_factor *factor, double tol,
                              const double *C, const double *floor, double *G, double *R, pfx_schur_progress *out,
                              pfx_err *err)
 {
-    pcg c = {.s = s, .m = m, .ld = ld, .rows = s->spec.q / PARTS, .n_pieces = s->spec.nth, .C = C, .X = G, .R = R};
+    pcg c = {.s = s, .m = m, .ld = ld, .rows = s->spec.q / (s->coupling.n > 0 ? COUPLED_PARTS : PARTS), .n_pieces = s->spec.nth, .C = C, .X = G, .R = R};
     c.rows = c.rows > MAX_ROWS ? MAX_ROWS : c.rows < MIN_ROWS ? MIN_ROWS : c.rows;
     c.n_parts = (s->spec.q + c.rows - 1) / c.rows;
     pfx_status st = PFX_OK;

@@ -191,7 +191,7 @@ static pfx_status run_window(pfx_scores_pass *ps, pfx_err *err)
     if (st != PFX_OK) return st;
     for (ps->chunk0 = 0; ps->chunk0 < groups; ps->chunk0 += ps->n_chunks) {
         ps->n_chunks = groups - ps->chunk0 < ps->max_wave ? groups - ps->chunk0 : ps->max_wave;
-        pfx_par_for_parts(ps->n_chunks, ps->s->nth, pfx_scores_fill_chunk, ps);
+        pfx_par_for(ps->n_chunks, ps->s->nth, pfx_scores_fill_chunk, ps);
         join_wave(ps);
     }
     return PFX_OK;

@@ -125,8 +125,7 @@ static pfx_status code_number(pfx_coder *c, double v, int32_t *code, pfx_err *er
     return st;
 }
 
-/* Codes of as many of the numbers, from the first on, as are in the table of small ones. Returns how many. */
-static pfx_idx code_small(const pfx_coder *c, pfx_idx n, const double *x, int32_t *code)
+pfx_idx pfx_coder_known(const pfx_coder *c, pfx_idx n, const double *x, int32_t *code)
 {
     const int32_t *small = c->small;
     const double base = c->base;
@@ -146,7 +145,7 @@ pfx_status pfx_coder_numbers(pfx_coder *c, pfx_idx n, const double *x, int32_t *
     double last = NAN;
     int32_t last_code = PFX_NA_CODE;
     for (pfx_idx i = 0;; i++) {
-        i += code_small(c, n - i, x + i, code + i);
+        i += pfx_coder_known(c, n - i, x + i, code + i);
         if (i == n) return PFX_OK;
         double v = x[i] + 0.0; /* -0 is 0 */
         if (v != last) {

@@ -25,6 +25,9 @@ void pfx_coder_free(pfx_coder *c);
 pfx_status pfx_coder_code(pfx_coder *c, uint64_t key, int32_t *code, pfx_err *err) PFX_MUST;
 /* Codes of n numbers: equal numbers, equal codes; missing and infinite ones PFX_NA_CODE. */
 pfx_status pfx_coder_numbers(pfx_coder *c, pfx_idx n, const double *x, int32_t *code, pfx_err *err) PFX_MUST;
+/* The codes that pfx_coder_numbers gives to as many of the numbers, from the first on, as it has found in its table of
+ * small whole ones. Returns how many. Threads: any. */
+pfx_idx pfx_coder_known(const pfx_coder *c, pfx_idx n, const double *x, int32_t *code);
 /* Codes of n pairs (a, b) of codes, into a; PFX_NA_CODE where either is. */
 pfx_status pfx_coder_pairs(pfx_coder *c, pfx_idx n, int32_t *a, const int32_t *b, pfx_err *err) PFX_MUST;
 /* The number that got a code of pfx_coder_numbers. */

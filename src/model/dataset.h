@@ -70,8 +70,6 @@ void pfx_dataset_cluster_levels(const pfx_dataset *ds, int c, const pfx_design *
  * levels, fails, and `again` is true: ask for the design again and start anew. src, f and the options' texts must outlive
  * the stream. Errors as above, those of the sample in the first pass. */
 typedef struct pfx_dataset_stream pfx_dataset_stream;
-/* Threads that a stream loads windows on, of nth in all: the others are busy with the window in hand. */
-int pfx_dataset_stream_loaders(int nth);
 pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, int m, const pfx_dataset_options *o,
                                    pfx_idx window_rows, size_t max_bytes, pfx_dataset_stream **out, const char **why,
                                    pfx_err *err) PFX_MUST;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/base/parallel.h"
 #include "src/model/dataset_stream_private.h"
 
 /* ---- tables that grow ---- */
@@ -61,7 +62,7 @@ static void drop_excluded(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
     }
 }
 
-/* code[i0 .. i1 - 1] = number. Units are short: eight rows at once, where the array (n rows) has them, and what is
+/* code[i0 .. i1 - 1] = number. Units are short: eight rows at once, where the array has them before row n, and what is
  * written too far belongs to rows that get their number next. */
 static void number_rows(int32_t *code, pfx_idx i0, pfx_idx i1, pfx_idx n, int32_t number)
 {
@@ -72,21 +73,63 @@ static void number_rows(int32_t *code, pfx_idx i0, pfx_idx i1, pfx_idx n, int32_
     for (; r < i1; r++) code[r] = number;
 }
 
+/* Units of a block of which no row was left out, in parts. */
+enum { PARTS = 16 };
+typedef struct numbering {
+    pfx_dataset_stream *s;
+    int32_t *code;           /* of the block's first row */
+    bool drop;               /* units of a single row are left out */
+    pfx_idx first[PARTS + 1]; /* number of each part's first unit that stays */
+} numbering;
+
+static void number_part(void *ctx, pfx_idx part, int thread)
+{
+    const numbering *c = ctx;
+    const pfx_frame *f = c->s->ld.f;
+    pfx_idx end = f->n_units * (part + 1) / PARTS, number = c->first[part], row1 = f->unit_start[end];
+    (void)thread;
+    for (pfx_idx u = f->n_units * part / PARTS; u < end; u++) {
+        pfx_idx i0 = f->unit_start[u], i1 = f->unit_start[u + 1];
+        if (c->drop && i1 - i0 == 1) c->s->keep[i0] = 0;
+        else number_rows(c->code, i0, i1, row1, (int32_t)number++);
+    }
+}
+
+static void number_whole_units(numbering *c)
+{
+    pfx_dataset_stream *s = c->s;
+    const pfx_frame *f = s->ld.f;
+    c->first[0] = s->n_units;
+    for (int part = 0; part < PARTS; part++) {
+        pfx_idx u0 = f->n_units * part / PARTS, u1 = f->n_units * (part + 1) / PARTS, single = 0;
+        for (pfx_idx u = u0; u < u1; u++) single += f->unit_start[u + 1] - f->unit_start[u] == 1;
+        if (!c->drop) single = 0;
+        s->d->n_singletons += single;
+        s->n_left += single;
+        c->first[part + 1] = c->first[part] + u1 - u0 - single;
+    }
+    pfx_par_for(PARTS, s->ld.nth, number_part, c);
+    s->n_units = c->first[PARTS];
+}
+
 /* Number the units of the block's rows; where the unit is absorbed, one that has a single row is left out. */
 static void number_units(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
 {
     const pfx_frame *f = s->ld.f;
     int32_t *code = s->unit_factor >= 0 ? s->ds->factors[s->unit_factor].store + from : NULL;
-    bool drop = s->walk.unit >= 0 && !s->ds->keep_singletons, all = s->n_left == 0, every = n == f->n_rows;
+    bool drop = s->walk.unit >= 0 && !s->ds->keep_singletons, every = n == f->n_rows;
     pfx_idx i = 0;
 
     if (!code) return;
+    if (s->n_left == 0 && every) {
+        numbering c = {.s = s, .code = code, .drop = drop};
+        number_whole_units(&c);
+        return;
+    }
     for (pfx_idx u = 0; u < f->n_units; u++) {
         pfx_idx i0 = i, kept = 0;
-        if (every) i = f->unit_start[u + 1];
-        while (!every && i < n && s->ld.pick[i] < f->unit_start[u + 1]) i++;
-        if (all) kept = i - i0;
-        for (pfx_idx r = i0; r < i && !all; r++) kept += s->keep[r];
+        while (i < n && (every ? i : s->ld.pick[i]) < f->unit_start[u + 1]) i++;
+        for (pfx_idx r = i0; r < i; r++) kept += s->keep[r];
         if (kept == 1 && drop) {
             memset(s->keep + i0, 0, (size_t)(i - i0));
             s->d->n_singletons++;

@@ -113,6 +113,7 @@ static pfx_status resize_buffers(pfx_ds_loader *ld, pfx_idx n)
     bool ok = resize(&ld->in, n, 1, err) && resize(&ld->keep, n, 1, err) &&
               resize(&ld->pick, n, sizeof *ld->pick, err) &&
               resize(&ld->range_n, n / PFX_DATASET_RANGE + 1, sizeof *ld->range_n, err) &&
+              resize(&ld->coded, ds->n_factors * (n / PFX_DATASET_RANGE + 1), sizeof *ld->coded, err) &&
               resize(&ld->by, n, sizeof *ld->by, err) &&
               resize(&ld->pair, ld->nth * n, sizeof *ld->pair, err) &&
               resize(&ld->numbers, ld->nth * n, sizeof *ld->numbers, err) &&
@@ -328,6 +329,7 @@ void pfx_dataset_loader_free(pfx_ds_loader *ld)
     pfx_mem_free(ld->numbers);
     pfx_mem_free(ld->scratch);
     pfx_mem_free(ld->range_n);
+    pfx_mem_free(ld->coded);
     pfx_mem_free(ld->jobs);
     pfx_mem_free(ld->factor_st);
     pfx_mem_free(ld->factor_err);

@@ -132,6 +132,7 @@ typedef struct pfx_ds_loader {
     pfx_idx *pick;         /* [n_pick] rows of the block that are stored, ascending; nothing where all are */
     pfx_idx n_pick;
     pfx_idx *range_n;      /* [ranges of cap] how many of each range */
+    bool *coded;           /* [n_factors][ranges of cap] its rows have their codes, if no row before them is dropped */
     int32_t *by;           /* [cap] codes of --by */
     int32_t *pair;         /* [nth x cap] codes of a factor's variable */
     double *where;         /* [cap] */

@@ -140,7 +140,7 @@ pfx_status pfx_resident_make(pfx_dataset_stream *s, pfx_idx by, pfx_err *err)
     pfx_dataset *ds = s->ds;
     pfx_status st = s->codes ? PFX_OK : pfx_resident_learn(s, err);
 
-    pfx_stream_windows_clear(s);
+    pfx_stream_window_clear(s);
     pfx_resident_release(s);
     if (st != PFX_OK) return st;
     if (by >= s->codes->n_by)
@@ -165,7 +165,7 @@ pfx_status pfx_resident_make(pfx_dataset_stream *s, pfx_idx by, pfx_err *err)
 pfx_status pfx_resident_rewind(void *ctx, pfx_err *err)
 {
     pfx_dataset_stream *s = ctx;
-    pfx_stream_windows_clear(s);
+    pfx_stream_window_clear(s);
     s->n_rows = 0;
     s->begun = false;
     if (s->ds->cap_dropped) memset(s->ds->dropped, 0, (size_t)s->ds->cap_dropped * sizeof *s->ds->dropped);
@@ -182,7 +182,7 @@ static bool is_table(const pfx_columns *c, int n_values)
     return same;
 }
 
-/* Columns of the rows of a window. (What the window was loaded with may be loading the next.) */
+/* Columns of the rows of a window. */
 static pfx_status fill_columns(pfx_dataset_stream *s, const pfx_ds_window *w, pfx_err *err)
 {
     pfx_dataset *ds = s->codes;
@@ -211,9 +211,9 @@ pfx_status pfx_resident_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last,
     pfx_dataset_stream *s = ctx;
     s->n_passes += !s->begun;
     s->begun = true;
-    pfx_status st = pfx_stream_windows_next(s, keep, err);
+    pfx_status st = pfx_stream_window_next(s, keep, err);
     if (st != PFX_OK) return st;
-    const pfx_ds_window *w = &s->window[s->shown];
+    const pfx_ds_window *w = &s->window;
     *here = w->kept + w->n;
     *last = w->last;
     show_from(s, w->n_rows - *here);

@@ -1,6 +1,7 @@
 /* Rows of a block to the dataset's arrays, on several threads. Each range of rows goes to the place it has if
  * no row before it is dropped; where some were, the gaps are closed afterwards, in order. So where a row ends
- * up does not depend on the threads. Levels are coded in the order of the rows: one thread for each factor.
+ * up does not depend on the threads. Levels are coded in the order of the rows: one thread for each factor; but those
+ * that were met before, in a block that loses no row, with their range.
  */
 #include <float.h>
 #include <math.h>
@@ -59,6 +60,11 @@ static void mark_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n, pfx_idx *
     }
 }
 
+static bool *coded_of(const pfx_ds_loader *ld, int factor, pfx_idx range)
+{
+    return &ld->coded[factor * (ld->cap / RANGE_ROWS + 1) + range];
+}
+
 /* ---- storing a range ---- */
 
 /* Rows of the block that were picked, to the table, a tile of rows at a time. */
@@ -81,6 +87,21 @@ static void gather(pfx_idx i0, pfx_idx n, const pfx_idx *pick, const double *x, 
         memcpy(out, x + i0, (size_t)n * sizeof *out);
     else
         for (pfx_idx i = 0; i < n; i++) out[i] = x[pick[i]];
+}
+
+/* Codes of rows i0 .. i0+n-1 as far as they are known, to the place of row i0 on; which factors have theirs. */
+static void code_range(const pfx_ds_loader *ld, pfx_idx i0, pfx_idx n)
+{
+    const pfx_dataset *ds = ld->ds;
+    for (int k = 0; k < ds->n_factors; k++) {
+        const pfx_ds_factor *f = &ds->factors[k];
+        const pfx_ds_var *v = &f->vars[0];
+        int32_t *to = f->store + ds->n + i0;
+        bool all = f->n_vars == 1 && !f->running;
+        if (all && v->code) memcpy(to, v->code + i0, (size_t)n * sizeof *to);
+        else all = all && !v->category && pfx_coder_known(&v->coder, n, v->x + i0, to) == n;
+        *coded_of(ld, k, i0 / RANGE_ROWS) = all;
+    }
 }
 
 /* All rows i0 .. i0+n-1 as they are, to the place of row i0 on. False where some value is missing, and they have to be
@@ -137,22 +158,18 @@ static pfx_idx n_ranges(const pfx_ds_loader *ld)
     return (ld->f->n_rows + RANGE_ROWS - 1) / RANGE_ROWS;
 }
 
-/* Ranges in a row for each thread: its part of the table is a piece of its own, whose pages no other touches.
- */
-static void store_part(void *ctx, pfx_idx part, int thread)
+static void store_one(void *ctx, pfx_idx r, int thread)
 {
     const pfx_ds_loader *ld = ctx;
-    pfx_idx n = n_ranges(ld), end = n * (part + 1) / ld->nth;
-    for (pfx_idx r = n * part / ld->nth; r < end; r++) {
-        pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
-        pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
-        if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
-            ld->range_n[r] = rows;
-            continue;
-        }
-        mark_range(ld, i0, rows, ld->missing[thread]);
-        ld->range_n[r] = store_range(ld, i0, rows);
+    pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
+    pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
+    if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
+        ld->range_n[r] = rows;
+        code_range(ld, i0, rows);
+        return;
     }
+    mark_range(ld, i0, rows, ld->missing[thread]);
+    ld->range_n[r] = store_range(ld, i0, rows);
 }
 
 /* ---- closing the gaps ---- */
@@ -237,6 +254,14 @@ pfx_status pfx_dataset_code_factor(pfx_ds_loader *ld, pfx_ds_factor *f, pfx_idx 
     return st;
 }
 
+/* No row of the block was dropped, and each range knew its codes. */
+static bool is_coded(const pfx_ds_loader *ld, int factor)
+{
+    bool all = ld->n_pick == ld->f->n_rows;
+    for (pfx_idx r = 0; r < n_ranges(ld) && all; r++) all = *coded_of(ld, factor, r);
+    return all;
+}
+
 static void code_one(void *ctx, pfx_idx k, int thread)
 {
     pfx_ds_loader *ld = ctx;
@@ -244,7 +269,7 @@ static void code_one(void *ctx, pfx_idx k, int thread)
     const pfx_idx *pick = ld->n_pick == ld->f->n_rows ? NULL : ld->pick;
     pfx_err_clear(&ld->factor_err[k]);
     ld->factor_st[k] = PFX_OK;
-    if (f->running) return;
+    if (f->running || is_coded(ld, (int)k)) return;
     ld->factor_st[k] =
         pfx_dataset_code_factor(ld, f, ld->n_pick, pick, thread, f->store + ld->ds->n, &ld->factor_err[k]);
 }
@@ -253,10 +278,15 @@ pfx_status pfx_dataset_store(pfx_ds_loader *ld)
 {
     pfx_dataset *ds = ld->ds;
     if (ds->want_time && !ld->f->time) return pfx_fail(ld->err, PFX_EFORMAT, "these rows have no time");
-    pfx_par_for(ld->nth, ld->nth, store_part, ld);
+    pfx_par_for(n_ranges(ld), ld->nth, store_one, ld);
     close_gaps(ld);
     count_missing(ld);
-    pfx_par_for(ds->n_factors, ld->nth, code_one, ld);
+    bool coded = true;
+    for (int k = 0; k < ds->n_factors; k++) {
+        ld->factor_st[k] = PFX_OK;
+        coded &= ds->factors[k].running || is_coded(ld, k);
+    }
+    if (!coded) pfx_par_for(ds->n_factors, ld->nth, code_one, ld);
     for (int k = 0; k < ds->n_factors; k++)
         if (ld->factor_st[k] != PFX_OK)
             return pfx_fail(ld->err, ld->factor_st[k], "%s", ld->factor_err[k].msg);

@@ -29,7 +29,7 @@ static pfx_status stream_rewind(void *ctx, pfx_err *err)
 {
     pfx_dataset_stream *s = ctx;
     pfx_dataset *ds = s->ds;
-    pfx_stream_windows_clear(s);
+    pfx_stream_window_clear(s);
     if (!s->known) pfx_stream_forget(s);
     ds->n_panel = ds->n_where = 0;
     s->n_units = s->n_rows = s->d->n_singletons = s->d->n_zero_weight = 0;
@@ -46,7 +46,7 @@ static pfx_status stream_rewind(void *ctx, pfx_err *err)
 static void show(pfx_dataset_stream *s)
 {
     const pfx_dataset *ds = s->ds;
-    const pfx_ds_window *w = &s->window[s->shown];
+    const pfx_ds_window *w = &s->window;
     const int *absorbed = ds->models[0].absorbed;
     pfx_idx row0 = w->front - w->kept;
     pfx_design *d = s->d;
@@ -69,7 +69,7 @@ static pfx_status check_memory(const pfx_dataset_stream *s, pfx_err *err)
     return pfx_fail(err, PFX_ENOMEM,
                     "%s: the levels of effects and clusters need more than %.0f MiB after %lld rows, and --memory allows "
                     "%.0f MiB; give more",
-                    s->d->formula, bytes / 1048576.0, (long long)s->window[s->shown].n_rows, (double)s->max_bytes / 1048576.0);
+                    s->d->formula, bytes / 1048576.0, (long long)s->window.n_rows, (double)s->max_bytes / 1048576.0);
 }
 
 /* Levels of one row are left out, and all is read again: that may leave other rows alone. */
@@ -113,7 +113,7 @@ static pfx_status check_levels(pfx_dataset_stream *s, pfx_err *err)
     const pfx_design *d = s->d;
     for (int a = 0; a < d->n_absorbed && !s->known; a++)
         if (a != s->walk.unit && d->absorbed[a].factor.n_levels > PFX_DESIGN_STREAM_FEW) {
-            pfx_stream_windows_clear(s);    /* the next one is being loaded by the old rules */
+            pfx_stream_window_clear(s);
             be_resident(s);
             s->again = true;
             return pfx_fail(err, PFX_ENOMEM, "%s: %s has more than %d levels", d->formula, d->absorbed[a].factor.name,
@@ -125,9 +125,9 @@ static pfx_status check_levels(pfx_dataset_stream *s, pfx_err *err)
 static pfx_status stream_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last, pfx_err *err)
 {
     pfx_dataset_stream *s = ctx;
-    pfx_status st = pfx_stream_windows_next(s, keep, err);
+    pfx_status st = pfx_stream_window_next(s, keep, err);
     if (st != PFX_OK) return st;
-    const pfx_ds_window *w = &s->window[s->shown];
+    const pfx_ds_window *w = &s->window;
     *here = w->kept + w->n;
     *last = w->last;
     show(s);
@@ -226,8 +226,6 @@ static pfx_status make_design(pfx_dataset_stream *s, pfx_err *err)
     return s->nest ? make_factors(s, err) : PFX_ENOMEM;
 }
 
-int pfx_dataset_stream_loaders(int nth) { return nth > 2 ? nth / 2 : 1; }
-
 pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, int m, const pfx_dataset_options *o,
                                    pfx_idx window_rows, size_t max_bytes, pfx_dataset_stream **out, const char **why,
                                    pfx_err *err)
@@ -245,14 +243,13 @@ pfx_status pfx_dataset_stream_open(pfx_row_source *src, const pfx_formula *f, in
                                   .contiguous = stream_contiguous};
     s->ds = pfx_mem_calloc(1, sizeof *s->ds, err);
     pfx_status st = s->ds ? pfx_dataset_plan(src, &s->formula, o, s->ds, err) : PFX_ENOMEM;
-    s->ld = (pfx_ds_loader){.ds = s->ds, .nth = pfx_dataset_stream_loaders(o->nth), .err = err};
-    s->ahead = o->nth > 1;
+    s->ld = (pfx_ds_loader){.ds = s->ds, .nth = o->nth, .err = err};
     if (st == PFX_OK) {
         find_unit(s);
         *why = why_not(s, o);
         if (!needs_no_codes(s)) be_resident(s);
         st = s->resident ? make_factors(s, err) : make_design(s, err);
-        if (st == PFX_OK) st = pfx_stream_windows_create(s, err);
+        if (st == PFX_OK) st = pfx_stream_window_create(s, err);
     }
     if (st != PFX_OK || *why) {
         pfx_dataset_stream_free(s);
@@ -311,7 +308,7 @@ int pfx_dataset_stream_passes(const pfx_dataset_stream *s) { return s->n_passes;
 void pfx_dataset_stream_free(pfx_dataset_stream *s)
 {
     if (!s) return;
-    if (s->ds) pfx_stream_windows_free(s);
+    if (s->ds) pfx_stream_window_free(s);
     for (int k = 0; s->factor && k < s->ds->n_factors; k++) {
         pfx_mem_free(s->factor[k].level), pfx_mem_free(s->factor[k].count), pfx_mem_free(s->factor[k].excluded);
     }

@@ -2,7 +2,6 @@
 #ifndef PFX_MODEL_DATASET_STREAM_PRIVATE_H
 #define PFX_MODEL_DATASET_STREAM_PRIVATE_H
 
-#include "src/base/helper.h"
 #include "src/model/dataset_private.h"
 
 /* What is known of a factor other than the panel's unit, by code as it was coded. */
@@ -25,7 +24,7 @@ typedef struct pfx_nesting {
     int32_t *cluster; /* [cap] by level of the effect, -1: none yet */
 } pfx_nesting;
 
-/* Rows that lie in memory: `front` rows of room, whose last ones are filled with what the window before leaves, then
+/* Rows that lie in memory: `front` rows of room, whose last ones are filled with what the window before left, then
  * the rows loaded. */
 typedef struct pfx_ds_window {
     pfx_idx front, kept, n; /* rows of room, of them in use, rows loaded */
@@ -49,14 +48,7 @@ struct pfx_dataset_stream {
     pfx_design_stream walk;
     pfx_idx window_rows;
     size_t max_bytes;
-    /* The window that the design shows, and the one that is loaded meanwhile. From the beginning of loading to the end
-     * of waiting for it, all that loading changes belongs to the helper: the dataset, the state of factors, counts. */
-    pfx_ds_window window[2];
-    int shown;
-    pfx_idx front;      /* room of the next window */
-    pfx_helper *helper; /* NULL: one thread does all */
-    bool ahead;         /* a window is loaded while another is shown */
-    bool loading;
+    pfx_ds_window window;
     pfx_factor_state *factor; /* [ds->n_factors] */
     pfx_nesting *nest;        /* [n_absorbed x n_clusters] */
     int unit_factor;          /* in ds->factors, -1: none */
@@ -98,11 +90,11 @@ pfx_status pfx_resident_rewind(void *ctx, pfx_err *err) PFX_MUST;
 pfx_status pfx_resident_next(void *ctx, pfx_idx keep, pfx_idx *here, bool *last, pfx_err *err) PFX_MUST;
 
 /* dataset_window.c */
-pfx_status pfx_stream_windows_create(pfx_dataset_stream *s, pfx_err *err) PFX_MUST;
-void pfx_stream_windows_free(pfx_dataset_stream *s);
-/* Nothing is loaded any more, and no window shown. */
-void pfx_stream_windows_clear(pfx_dataset_stream *s);
-/* The next window is shown, the last `keep` rows of the one before it in front; the one after it begins to be loaded. */
-pfx_status pfx_stream_windows_next(pfx_dataset_stream *s, pfx_idx keep, pfx_err *err) PFX_MUST;
+pfx_status pfx_stream_window_create(pfx_dataset_stream *s, pfx_err *err) PFX_MUST;
+void pfx_stream_window_free(pfx_dataset_stream *s);
+/* It is empty. */
+void pfx_stream_window_clear(pfx_dataset_stream *s);
+/* The last `keep` rows become the first, and those that follow are loaded. */
+pfx_status pfx_stream_window_next(pfx_dataset_stream *s, pfx_idx keep, pfx_err *err) PFX_MUST;
 
 #endif

@@ -1,5 +1,6 @@
-/* The windows of a streamed design. While the estimator works on one, a helper thread loads the other: reading from the
- * source, evaluating, storing and numbering go on beside the sums. */
+/* The window of a streamed design: its last rows become the first of the next, whose other rows are loaded behind them
+ * by all threads. Then all threads work on it. One window, which stays in the cache, is faster than a second one that is
+ * loaded meanwhile. */
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/model/dataset_stream_private.h"
@@ -42,13 +43,10 @@ static pfx_status load_rows(pfx_dataset_stream *s, pfx_ds_window *w)
     return st;
 }
 
-/* Load the window that is not shown. */
-static void load(void *ctx)
+/* Load rows behind those that stay. */
+static void load(pfx_dataset_stream *s)
 {
-    pfx_dataset_stream *s = ctx;
-    pfx_ds_window *w = &s->window[s->shown ^ 1];
-    w->front = s->front;
-    w->kept = 0;
+    pfx_ds_window *w = &s->window;
     w->last = false;
     pfx_err_clear(&w->err);
     lend(s, w);
@@ -61,99 +59,70 @@ static void load(void *ctx)
 
 /* ---- rows that two windows share ---- */
 
-/* More room in front of the rows loaded. */
-static pfx_status widen_front(const pfx_dataset_stream *s, pfx_ds_window *w, pfx_idx front, pfx_err *err)
+/* Rows at .. at+keep-1 of an array go to its front, which may have become longer. */
+static pfx_status keep_rows(void *array, size_t size, pfx_idx cap, pfx_idx at, pfx_idx to, pfx_idx keep, pfx_err *err)
 {
-    const pfx_dataset *ds = s->ds;
-    pfx_idx p = ds->n_values, cap = front + w->n;
-    double *table = pfx_mem_realloc(w->table, cap * p, sizeof *table, err);
-    if (!table) return PFX_ENOMEM;
-    w->table = table;
-    memmove(table + front * p, table + w->front * p, (size_t)(w->n * p) * sizeof *table);
-    for (int k = 0; k < ds->n_extras; k++) {
-        double *x = pfx_mem_realloc(w->extra[k], cap, sizeof *x, err);
-        if (!x) return PFX_ENOMEM;
-        w->extra[k] = x;
-        memmove(x + front, x + w->front, (size_t)w->n * sizeof *x);
-    }
-    for (int k = 0; k < ds->n_factors; k++) {
-        int32_t *c = pfx_mem_realloc(w->code[k], cap, sizeof *c, err);
-        if (!c) return PFX_ENOMEM;
-        w->code[k] = c;
-        memmove(c + front, c + w->front, (size_t)w->n * sizeof *c);
-    }
-    w->front = front;
-    w->cap = cap;
+    char *a;
+    memcpy(&a, array, sizeof a);
+    if (cap > 0 && !(a = pfx_mem_realloc(a, cap, size, err))) return PFX_ENOMEM;
+    if (cap > 0) memcpy(array, &a, sizeof a);
+    if (keep > 0) memmove(a + (size_t)to * size, a + (size_t)at * size, (size_t)keep * size);
     return PFX_OK;
 }
 
-/* The last rows of `from` become the first of w. */
-static pfx_status keep_last(pfx_dataset_stream *s, const pfx_ds_window *from, pfx_ds_window *w, pfx_idx keep, pfx_err *err)
+/* The last rows of the window become its first. */
+static pfx_status keep_last(pfx_dataset_stream *s, pfx_idx keep, pfx_err *err)
 {
     const pfx_dataset *ds = s->ds;
-    pfx_idx p = ds->n_values, at = from->front + from->n - keep;
-    if (keep > s->front) s->front = keep + keep / 4;
+    pfx_ds_window *w = &s->window;
+    pfx_idx at = w->front + w->n - keep, cap = 0;
+    pfx_status st;
     if (keep > w->front) {
-        pfx_status st = widen_front(s, w, s->front, err);
-        if (st != PFX_OK) return st;
+        w->front = keep + keep / 4;
+        cap = w->cap > w->front ? w->cap : w->front;
     }
     pfx_idx to = w->front - keep;
+    st = keep_rows(&w->table, sizeof *w->table * (size_t)ds->n_values, cap, at, to, keep, err);
+    for (int k = 0; k < ds->n_extras && st == PFX_OK; k++)
+        st = keep_rows(&w->extra[k], sizeof **w->extra, cap, at, to, keep, err);
+    for (int k = 0; k < ds->n_factors && st == PFX_OK; k++)
+        st = keep_rows(&w->code[k], sizeof **w->code, cap, at, to, keep, err);
+    if (st == PFX_OK && cap > 0) w->cap = cap;
     w->kept = keep;
-    if (keep == 0) return PFX_OK;
-    memcpy(w->table + to * p, from->table + at * p, (size_t)(keep * p) * sizeof *w->table);
-    for (int k = 0; k < ds->n_extras; k++) memcpy(w->extra[k] + to, from->extra[k] + at, (size_t)keep * sizeof **w->extra);
-    for (int k = 0; k < ds->n_factors; k++) memcpy(w->code[k] + to, from->code[k] + at, (size_t)keep * sizeof **w->code);
-    return PFX_OK;
+    return st;
 }
 
 /* ---- the walk ---- */
 
-void pfx_stream_windows_clear(pfx_dataset_stream *s)
+void pfx_stream_window_clear(pfx_dataset_stream *s)
 {
-    if (s->loading) pfx_helper_wait(s->helper);
-    s->loading = false;
-    for (int i = 0; i < 2; i++) s->window[i].n = s->window[i].kept = 0;
+    s->window.n = s->window.kept = 0;
 }
 
-pfx_status pfx_stream_windows_next(pfx_dataset_stream *s, pfx_idx keep, pfx_err *err)
+pfx_status pfx_stream_window_next(pfx_dataset_stream *s, pfx_idx keep, pfx_err *err)
 {
-    pfx_ds_window *old = &s->window[s->shown], *w = &s->window[s->shown ^ 1];
-    if (s->loading) pfx_helper_wait(s->helper);
-    else load(s);
-    s->loading = false;
-    if (w->st != PFX_OK) return pfx_fail(err, w->st, "%s", w->err.msg);
-    pfx_status st = keep_last(s, old, w, keep, err);
+    pfx_ds_window *w = &s->window;
+    pfx_status st = keep_last(s, keep, err);
     if (st != PFX_OK) return st;
-    s->shown ^= 1;
-    /* The first window of all tells whether there is another: a short panel needs no thread. */
-    if (w->last || !s->ahead) return PFX_OK;
-    if (!s->helper && (st = pfx_helper_create(&s->helper, err)) != PFX_OK) return st;
-    pfx_helper_begin(s->helper, load, s);
-    s->loading = true;
-    return PFX_OK;
+    load(s);
+    return w->st == PFX_OK ? PFX_OK : pfx_fail(err, w->st, "%s", w->err.msg);
 }
 
-pfx_status pfx_stream_windows_create(pfx_dataset_stream *s, pfx_err *err)
+pfx_status pfx_stream_window_create(pfx_dataset_stream *s, pfx_err *err)
 {
     const pfx_dataset *ds = s->ds;
-    for (int i = 0; i < 2; i++) {
-        pfx_ds_window *w = &s->window[i];
-        if (!(w->extra = pfx_mem_calloc(ds->n_extras, sizeof *w->extra, err)) ||
-            !(w->code = pfx_mem_calloc(ds->n_factors, sizeof *w->code, err)) ||
-            !(w->n_levels = pfx_mem_calloc(ds->n_factors, sizeof *w->n_levels, err)))
-            return PFX_ENOMEM;
-    }
+    pfx_ds_window *w = &s->window;
+    if (!(w->extra = pfx_mem_calloc(ds->n_extras, sizeof *w->extra, err)) ||
+        !(w->code = pfx_mem_calloc(ds->n_factors, sizeof *w->code, err)) ||
+        !(w->n_levels = pfx_mem_calloc(ds->n_factors, sizeof *w->n_levels, err)))
+        return PFX_ENOMEM;
     return PFX_OK;
 }
 
-void pfx_stream_windows_free(pfx_dataset_stream *s)
+void pfx_stream_window_free(pfx_dataset_stream *s)
 {
-    pfx_helper_free(s->helper);
-    s->helper = NULL;
-    for (int i = 0; i < 2; i++) {
-        pfx_ds_window *w = &s->window[i];
-        for (int k = 0; w->extra && k < s->ds->n_extras; k++) pfx_mem_free(w->extra[k]);
-        for (int k = 0; w->code && k < s->ds->n_factors; k++) pfx_mem_free(w->code[k]);
-        pfx_mem_free(w->table), pfx_mem_free(w->extra), pfx_mem_free(w->code), pfx_mem_free(w->n_levels);
-    }
+    pfx_ds_window *w = &s->window;
+    for (int k = 0; w->extra && k < s->ds->n_extras; k++) pfx_mem_free(w->extra[k]);
+    for (int k = 0; w->code && k < s->ds->n_factors; k++) pfx_mem_free(w->code[k]);
+    pfx_mem_free(w->table), pfx_mem_free(w->extra), pfx_mem_free(w->code), pfx_mem_free(w->n_levels);
 }

@@ -97,7 +97,7 @@ static pfx_status run_rounds(loop *l, pfx_idx per_round, pfx_err *err)
         l->n_round = end - l->round0 < per_round ? end - l->round0 : per_round;
         for (pfx_idx b = 0; b < l->n_round; b++) atomic_store(&l->state[b], PENDING);
         set_idle(run, true);
-        pfx_par_for(l->n_round, run->nth, run_batch, l);
+        pfx_par_in_order(l->n_round, run->nth, run_batch, l);
         set_idle(run, false);
         pfx_status st = deliver_whole(l, &delivered, &stop, err);
         if (st == PFX_OK && run->between) st = run->between(run->between_ctx, err);

@@ -147,11 +147,11 @@ ok "$P" run-plan v.yaml --shard 2/3
 expect 2 "v.yaml has 3 shards" "$P" run-plan v.yaml --shard 2/4
 expect 2 "want %k in the name" "$P" plan boot "$panel" "$F" --coef x --shards 3 -o x.yaml --shard-files w.h5
 
-# Stopped, killed, and given again.
-ok "$P" boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 -o whole.h5 --force --quiet
-ok "$P" plan boot "$panel" "$F" --method pairs --coef x --ci t --reps 600000 --checkpoint 0.02 --shards 3 -o k.yaml
+# Stopped, killed, and given again: batches that take 10 ms more leave time for it on any machine.
+ok "$P" boot "$panel" "$F" --method pairs --coef x --ci t --reps 60000 -o whole.h5 --force --quiet
+ok "$P" plan boot "$panel" "$F" --method pairs --coef x --ci t --reps 60000 --checkpoint 0.02 --shards 3 -o k.yaml
 for sig in TERM KILL; do
-    "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
+    PANELFX_FAULT=slow:0.01 "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
     pid=$!
     n=0
     until [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || [ $n -ge 2000 ]; do n=$((n + 1)); sleep 0.005; done
@@ -169,7 +169,7 @@ done
 # One of its processes is killed in the midst of a shard: the others end theirs, no other is begun.
 if [ -r /proc/$$/task/$$/children ]; then
     rm -f k.?.h5*
-    "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
+    PANELFX_FAULT=slow:0.01 "$P" run-plan k.yaml --jobs 2 --threads 2 >stdout 2>stderr &
     pid=$!
     n=0
     until [ -n "$(ls k.?.h5.part 2>/dev/null)" ] || [ $n -ge 2000 ]; do n=$((n + 1)); sleep 0.005; done
@@ -177,7 +177,7 @@ if [ -r /proc/$$/task/$$/children ]; then
     kill -KILL "$one"
     wait $pid
     [ $? = 1 ] || fault "a killed process: $(cat stderr)"
-    grep -q 'shard [123] ended with status 137: nothing is merged; [12] of 3 shards are whole' stderr || fault "a killed process: $(cat stderr)"
+    grep -Eq 'shard ([12] ended with status 137: nothing is merged; 1|3 ended with status 137: nothing is merged; 2) of 3' stderr || fault "a killed process: $(cat stderr)"
 fi
 ok "$P" run-plan k.yaml --jobs 2 --quiet
 same k.h5 "after kills"

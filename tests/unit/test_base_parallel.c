@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include "src/base/cgroup.h"
 #include "src/base/cpu.h"
-#include "src/base/helper.h"
 #include "src/base/parallel.h"
 
 typedef struct count_ctx {
@@ -33,37 +32,58 @@ static void each_block_once(void **state)
             pfx_par_for(n[i], nth, count, &c);
             assert_int_equal(c.bad_thread, 0);
             for (pfx_idx b = 0; b < 1000; b++) assert_int_equal(calls[b], b < n[i]);
-            pfx_par_for_parts(n[i], nth, count, &c);
+            pfx_par_in_order(n[i], nth, count, &c);
             assert_int_equal(c.bad_thread, 0);
-            for (pfx_idx b = 0; b < 1000; b++) assert_int_equal(calls[b], b < n[i] ? 2 : 0);
+            for (pfx_idx b = 0; b < 1000; b++) assert_int_equal(calls[b], 2 * (b < n[i]));
         }
     }
 }
 
-typedef struct parts_ctx {
-    int nth;
-    _Atomic int begun;
-    pfx_idx first[7]; /* block of each thread, -1: none yet */
-} parts_ctx;
+/* A thread that has taken a block may not have begun it: but for those, all blocks before one that begins have begun. */
+enum { IN_ORDER = 300, ORDERED_THREADS = 4 };
+typedef struct order_ctx {
+    _Atomic int begun[IN_ORDER];
+    _Atomic int most_left;
+} order_ctx;
 
-/* No thread goes on before all have begun. */
-static void begin_together(void *p, pfx_idx block, int thread)
+static void begin_block(void *p, pfx_idx block, int thread)
 {
-    parts_ctx *c = p;
-    if (c->first[thread] >= 0) return;
-    c->first[thread] = block;
-    c->begun++;
-    while (c->begun < c->nth) sched_yield();
+    order_ctx *c = p;
+    int left = 0;
+    (void)thread;
+    c->begun[block] = 1;
+    for (pfx_idx b = 0; b < block; b++) left += !c->begun[b];
+    if (left > c->most_left) c->most_left = left;
+    sched_yield();
 }
 
-static void each_thread_begins_with_its_part(void **state)
+static void blocks_begin_in_order(void **state)
 {
+    order_ctx c = {.most_left = 0};
     (void)state;
-    for (int nth = 1; nth <= 7; nth++) {
-        parts_ctx c = {.nth = nth, .first = {-1, -1, -1, -1, -1, -1, -1}};
-        pfx_par_for_parts(1000, nth, begin_together, &c);
-        for (int t = 0; t < nth; t++) assert_int_equal(c.first[t], 1000 * t / nth);
+    pfx_par_in_order(IN_ORDER, ORDERED_THREADS, begin_block, &c);
+    assert_true(c.most_left < ORDERED_THREADS);
+    for (int b = 0; b < IN_ORDER; b++) assert_int_equal(c.begun[b], 1);
+}
+
+/* A thread that is held up: the others do its part of the blocks. */
+static void hold_up(void *p, pfx_idx block, int thread)
+{
+    order_ctx *c = p;
+    (void)thread;
+    c->begun[block] = 1;
+    for (int left = 1; block == 0 && left > 0; sched_yield()) {
+        left = 0;
+        for (int b = 1; b < IN_ORDER; b++) left += !c->begun[b];
     }
+}
+
+static void threads_help_one_another(void **state)
+{
+    order_ctx c = {.most_left = 0};
+    (void)state;
+    pfx_par_for(IN_ORDER, ORDERED_THREADS, hold_up, &c);
+    for (int b = 0; b < IN_ORDER; b++) assert_int_equal(c.begun[b], 1);
 }
 
 #define ROWS 74000
@@ -219,11 +239,6 @@ static void multiply(void *ctx, pfx_idx block, int thread)
     x->openmp[block] = omp_get_max_threads();
 }
 
-static void multiply_aside(void *ctx)
-{
-    multiply(ctx, 0, 0);
-}
-
 static int running_threads(void)
 {
     char line[256];
@@ -235,8 +250,7 @@ static int running_threads(void)
     return n;
 }
 
-/* Not in the threads of a loop, nor in a helper's: main has begun this program anew with OMP_NUM_THREADS=5.
- */
+/* Not in the threads of a loop: main has begun this program anew with OMP_NUM_THREADS=5. */
 static void one_blas_thread(void **state)
 {
     (void)state;
@@ -244,7 +258,6 @@ static void one_blas_thread(void **state)
     static double a[MATRIX * MATRIX], c[PRODUCTS * MATRIX * MATRIX];
     int openmp[PRODUCTS] = {0};
     product_ctx x = {a, c, openmp};
-    pfx_helper *h;
     assert_ok(pfx_par_single_thread_blas(&err));
     for (int i = 0; i < MATRIX * MATRIX; i++) a[i] = test_uniform(3, (uint64_t)i);
     pfx_par_for(PRODUCTS, 4, multiply, &x);
@@ -254,12 +267,6 @@ static void one_blas_thread(void **state)
     for (int b = 0; b < PRODUCTS; b++) assert_int_equal(openmp[b], 1);
     assert_int_equal(running_threads(), before);
     for (int b = 1; b < PRODUCTS; b++) assert_same_bits(c + b * MATRIX * MATRIX, c, MATRIX * MATRIX);
-    assert_ok(pfx_helper_create(&h, &err));
-    pfx_helper_begin(h, multiply_aside, &x);
-    pfx_helper_wait(h);
-    assert_int_equal(openmp[0], 1);
-    assert_int_equal(running_threads(), before + 1);
-    pfx_helper_free(h);
 }
 
 static void instruction_sets(void **state)
@@ -289,43 +296,6 @@ static void instruction_sets(void **state)
 #endif
 }
 
-/* Calls one after the other, each seen whole after waiting; loops over blocks go on meanwhile. */
-typedef struct helped {
-    int n;
-    int64_t sum;
-} helped;
-
-static void add_up(void *p)
-{
-    helped *h = p;
-    for (int i = 0; i < 20000; i++) h->sum += i % 7 + h->n;
-    h->n++;
-}
-
-static void helper_runs_each_call_once(void **state)
-{
-    (void)state;
-    pfx_err err = {0};
-    pfx_helper *h = NULL;
-    helped got = {0}, want = {0};
-    assert_int_equal(pfx_helper_create(&h, &err), PFX_OK);
-    pfx_helper_wait(h); /* nothing to wait for */
-    for (int i = 0; i < 200; i++) {
-        int calls[8] = {0};
-        count_ctx c = {calls, 3, 0};
-        pfx_helper_begin(h, add_up, &got);
-        pfx_par_for(8, 3, count, &c);
-        add_up(&want);
-        pfx_helper_wait(h);
-        assert_int_equal(got.n, want.n);
-        assert_true(got.sum == want.sum);
-    }
-    pfx_helper_begin(h, add_up, &got);
-    pfx_helper_free(h);
-    assert_int_equal(got.n, want.n + 1);
-    pfx_helper_free(NULL);
-}
-
 int main(void)
 {
     /* libgomp reads it once, before main. */
@@ -335,9 +305,9 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_block_once),
-        cmocka_unit_test(each_thread_begins_with_its_part),
         cmocka_unit_test(same_bits_at_any_thread_count),
-        cmocka_unit_test(helper_runs_each_call_once),
+        cmocka_unit_test(blocks_begin_in_order),
+        cmocka_unit_test(threads_help_one_another),
         cmocka_unit_test(thread_count),
         cmocka_unit_test(cgroup_version_2),
         cmocka_unit_test(cgroup_version_1),

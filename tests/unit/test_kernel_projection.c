@@ -530,32 +530,43 @@ static void test_outer(void **state)
         }
 }
 
+enum { INNER_TILES = 4, OUTER_TILES = 2, TILES = INNER_TILES + OUTER_TILES, SLOTS = 8 * TILES, LEVELS = 60 };
+
+/* Level g, packed where g % 3 is 0, and its slots [rows x blocks]. Returns the cells it takes. */
+static uint32_t make_level(int g, uint64_t *cell, uint16_t *slot)
+{
+    static uint64_t draw;
+    pfx_k_incidence *l = (pfx_k_incidence *)(void *)cell;
+    bool packed = g % 3 == 0;
+    *l = (pfx_k_incidence){g, (uint8_t)(1 + g % (packed ? 8 : 11)), packed, (uint8_t)(g % 4 % 3), (uint8_t)(1 + g % 2)};
+    if (g == 20) l->rows = 32, l->inner = l->outer = 1;
+    for (int b = 0, i = 0; b < l->inner + l->outer; b++) {
+        int first = b < l->inner ? 0 : INNER_TILES, tiles = b < l->inner ? INNER_TILES : OUTER_TILES;
+        int tile = first + (int)(test_uniform(4, draw++) * tiles);
+        uint32_t lanes = 0, set = 0;
+        for (int r = 0; r < l->rows; r++, i++) {
+            int lane = packed ? (5 * r + g + b) % 8 : (int)(8 * test_uniform(5, draw++));
+            if (!packed && g % 5 < 2) tile = first + (int)(test_uniform(4, draw++) * tiles);
+            lanes |= (uint32_t)lane << 4 * r % 32, set |= 1u << lane;
+            slot[i] = (uint16_t)(8 * tile + lane);
+            if (!packed) l->slot[i] = slot[i];
+        }
+        if (packed) cell[1 + b] = pfx_k_incidence_cell((uint32_t)tile, lanes, set);
+    }
+    return 1 + (uint32_t)(l->inner + l->outer) * (packed ? 1 : l->rows);
+}
+
 /* Levels of up to 64 places in columns that may come back, in tiles of their own or shared ones. */
 static void test_incidence(void **state)
 {
     (void)state;
-    enum { INNER_TILES = 4, OUTER_TILES = 2, TILES = INNER_TILES + OUTER_TILES, SLOTS = 8 * TILES, LEVELS = 60 };
-    static uint64_t cells[LEVELS * 17];
-    static double B[SLOTS], S[SLOTS * SLOTS], diag[SLOTS], first[2][SLOTS * SLOTS];
+    static uint64_t cells[LEVELS * 65];
+    static uint16_t slots[LEVELS][64];
+    static double zero[SLOTS], S[SLOTS * SLOTS], diag[SLOTS], first[2][SLOTS * SLOTS];
     static long double want[SLOTS * SLOTS];
     uint32_t list[LEVELS], used = 0;
-    uint64_t draw = 0;
 
-    for (int g = 0; g < LEVELS; g++) {
-        pfx_k_incidence *l = (pfx_k_incidence *)(void *)(cells + used);
-        *l = (pfx_k_incidence){g, (uint16_t)(1 + g % 11), (uint8_t)(g % 3), (uint8_t)(1 + g % 2)};
-        if (g == 20) l->rows = 32, l->inner = l->outer = 1;
-        for (int b = 0, i = 0; b < l->inner + l->outer; b++) {
-            int tile = (int)(test_uniform(4, draw++) * (b < l->inner ? INNER_TILES : OUTER_TILES));
-            for (int r = 0; r < l->rows; r++, i++) {
-                int lane = g % 4 ? r % 8 : (int)(8 * test_uniform(5, draw++));
-                if (g % 5 == 0) tile = (int)(test_uniform(4, draw++) * (b < l->inner ? INNER_TILES : OUTER_TILES));
-                l->slot[i] = (uint16_t)(8 * ((b < l->inner ? 0 : INNER_TILES) + tile) + lane);
-            }
-        }
-        list[g] = used;
-        used += 1 + ((uint32_t)(l->inner + l->outer) * l->rows + 3) / 4;
-    }
+    for (int g = 0; g < LEVELS; g++) list[g] = used, used += make_level(g, cells + used, slots[g]);
     for (int outer = 0; outer < 2; outer++) EACH_ISA(isa)
         {
             /* A panel of the inner slots, whose columns begin after those of the outer tiles, and the outer slots. */
@@ -571,15 +582,14 @@ static void test_incidence(void **state)
                 int n = l->rows, b0 = outer ? l->inner : 0, b1 = l->inner + l->outer, rows_to = outer ? b1 : l->inner;
                 for (int i = b0 * n; i < rows_to * n; i++)
                     for (int j = b0 * n; j < b1 * n; j++) {
-                        int row = l->slot[i] - (int)t.slot0, lane = l->slot[j] % 8, tile = l->slot[j] / 8;
-                        if (row < 0 || l->slot[i] >= t.slot1) continue;
+                        int row = slots[g][i] - (int)t.slot0, lane = slots[g][j] % 8, tile = slots[g][j] / 8;
+                        if (row < 0 || slots[g][i] >= t.slot1) continue;
                         want[row * SLOTS + at[tile] + lane] += (i % n == j % n) - 1.0L / n;
                         if (i == j) diag[row] -= 1;
                     }
             }
             for (int i = 0; i < SLOTS * SLOTS; i++) assert_abs(S[i], (double)want[i], 1e-13);
-            memset(B, 0, sizeof B);
-            assert_memory_equal(diag, B, sizeof B);
+            assert_memory_equal(diag, zero, sizeof zero);
             same(isa, S, first[outer], SLOTS * SLOTS);
         }
 }

@@ -51,8 +51,18 @@ static void checksum_is_hdf5s(void **state)
                                                          : r >> 16);
             }
             uint32_t stored = stored_checksum(file, n, b + off);
-            for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++)
-                if (pfx_cpu_has((pfx_isa)isa)) assert_int_equal(pfx_fletcher32((pfx_isa)isa, n, b + off), stored);
+            for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
+                if (!pfx_cpu_has((pfx_isa)isa)) continue;
+                assert_int_equal(pfx_fletcher32((pfx_isa)isa, n, b + off), stored);
+                for (size_t cut = 0; cut <= n; cut += 2 + n / 5 / 2 * 2) { /* in two pieces, summed apart */
+                    pfx_fletcher one = {0}, two = {0};
+                    pfx_fletcher_add((pfx_isa)isa, &one, cut, b + off);
+                    pfx_fletcher_add((pfx_isa)isa, &two, n - cut, b + off + cut);
+                    if (n % 2 == 0) pfx_fletcher_join(&one, &two, n - cut);
+                    else pfx_fletcher_add((pfx_isa)isa, &one, n - cut, b + off + cut);
+                    assert_int_equal(pfx_fletcher_value(&one), stored);
+                }
+            }
         }
     H5Fclose(file), H5Pclose(fapl);
     free(b);
@@ -107,6 +117,54 @@ static void any_threads(void **state)
         pfx_panel_close(panel);
         fix_free(p);
     }
+}
+
+/* Each chunk of each column lies where the locator says; of compressed columns it says nothing. */
+static void chunks_are_found(void **state)
+{
+    const char *path = test_tmp("found.h5");
+    (void)state;
+    for (int deflate = 0; deflate <= 1; deflate++) {
+        pfx_err err = {0};
+        fix_panel *p = fix_make(200001, 0);
+        pfx_h5 f;
+        assert_ok(fix_write(p, path, 65536, deflate, true, &err));
+        assert_ok(pfx_h5_open_read(path, &f, &err));
+        pfx_h5_locator *l = pfx_h5_locator_open(&f);
+        assert_non_null(l);
+        char *want = malloc(8 * 65536 + 4), *got = malloc(8 * 65536 + 4);
+        for (int c = 0; c < FIX_COLS; c++) {
+            char where[64];
+            snprintf(where, sizeof where, "columns/%s", all_names[c]);
+            hid_t ds = H5Dopen2(f.id, where, H5P_DEFAULT), located = pfx_h5_locator_dataset(l, where);
+            assert_true(ds >= 0 && located >= 0);
+            pfx_h5_layout layout = {65536, pfx_dtype_size(p->specs[c].dtype), true};
+            for (pfx_idx row = 0; row < 200001; row += 65536) {
+                uint32_t stored = 0, again = 1;
+                int64_t at = 0;
+                if (deflate) {
+                    assert_false(pfx_h5_locate(l, located, &layout, row, got, &at));
+                    continue;
+                }
+                assert_true(pfx_h5_read_chunk(ds, &layout, row, want, &stored));
+                assert_true(pfx_h5_locate(l, located, &layout, row, got, &at));
+                assert_true(pfx_h5_read_bytes(pfx_h5_locator_fd(l), at, 65536 * layout.size, got));
+                assert_memory_equal(got, want, 65536 * layout.size);
+                assert_true(pfx_h5_read_checksum(pfx_h5_locator_fd(l), at, &layout, &again));
+                assert_int_equal(again, stored);
+            }
+            int64_t at = 0;
+            assert_false(pfx_h5_locate(l, located, &layout, 4 * 65536, got, &at)); /* there is none */
+            H5Dclose(ds);
+        }
+        assert_false(pfx_h5_read_bytes(pfx_h5_locator_fd(l), (int64_t)1 << 40, 1, got)); /* behind the end */
+        free(want), free(got);
+        assert_true(pfx_h5_locator_dataset(l, "columns/none") < 0);
+        pfx_h5_locator_close(l);
+        pfx_h5_close(&f);
+        fix_free(p);
+    }
+    pfx_h5_locator_close(NULL);
 }
 
 /* Change a bit of the x64 cell of a row in the file. */
@@ -209,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checksum_is_hdf5s),
         cmocka_unit_test(any_threads),
+        cmocka_unit_test(chunks_are_found),
         cmocka_unit_test(when_verified),
         cmocka_unit_test(yardstick_reads),
     };
