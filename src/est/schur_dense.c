@@ -30,7 +30,7 @@ static pfx_idx mask_find(const mask_table *t, uint64_t mask)
 static void mask_add(mask_table *t, uint64_t mask, pfx_idx n)
 {
     if (2 * t->used >= t->cap) {
-        mask_table wider = {NULL, t->cap ? 2 * t->cap : 256, t->used, false};
+        mask_table wider = {NULL, t->cap ? 2 * t->cap : 256, t->used, t->failed};
         wider.slot = pfx_mem_calloc(wider.cap, sizeof *wider.slot, NULL);
         if (!wider.slot) {
             t->failed = true;

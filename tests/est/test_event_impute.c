@@ -422,7 +422,7 @@ static void faults(void **state)
     event_data *d = event_data_made(false);
     const event_case c = {
         .formula = FORMULA, .cohort = "g", .cluster = "unit", .method = PFX_EVENT_IMPUTATION};
-    test_faults f = {.sparse = 12};
+    test_faults f = {0};
     while (test_faults_next(&f)) {
         pfx_err err = {0};
         event_run r;
@@ -432,7 +432,6 @@ static void faults(void **state)
         if (st == PFX_OK) event_run_clear(&r);
         test_faults_done(&f, st);
     }
-    assert_true(f.failed > 20);
     event_data_free(d);
 }
 

@@ -315,7 +315,7 @@ static void test_wre_allocations(void **state)
     double null = 0;
     const pfx_wild_options o = {
         .type = 11, .null = &null, .reps = 99, .n_errors = 1, .errors = {{.n = s->G, .weight = 1}}, .nth = 1};
-    test_faults f = {0};
+    test_faults f = {.least = 10};
     while (test_faults_next(&f)) {
         pfx_err err = {0};
         pfx_wild *w = NULL;

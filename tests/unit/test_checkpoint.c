@@ -1,13 +1,12 @@
 /* Checkpoints of the draws file: whole at any time, whatever write or allocation fails; the file that is
  * committed does not depend on them; one that is further along stays. */
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include "hdf5_io/draws.h"
 #include "hdf5_io/panel.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
-#include "tests/test.h"
+#include "tests/faults.h"
 
 enum { N = 400, PIECE = 30, TERMS = 2 };
 static const char *const term_names[] = {"IDC", "ROA"}, *const extra_names[] = {"n0"};
@@ -209,15 +208,14 @@ static void test_failing_writes(void **state)
     snprintf(part, sizeof part, "%s.part", path);
     snprintf(plain, sizeof plain, "%s", test_tmp("plain.h5"));
     assert_ok(write_draws(plain, (plan){.end = N, .seed = 7}, &err));
-    pfx_idx k = 1, failed_late = 0;
-    for (;; k++) {
+    int failed_late = 0;
+    test_faults f = {.writes = true, .least = 50};
+    while (test_faults_next(&f)) {
         pfx_idx kept = 0;
         pfx_err_clear(&err);
-        pfx_fault_write_at(k, k % 2 ? ENOSPC : EIO);
         pfx_status st = write_draws(path, (plan){.every = 4, .end = N, .seed = 7, .kept = &kept}, &err);
-        pfx_fault_write_at(0, 0);
+        test_faults_done(&f, st);
         if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_EIO);
         if (access(path, F_OK) == 0) /* renamed, and the folder's sync failed */
             check_draws(path, true, N);
         else if (kept) {
@@ -244,15 +242,11 @@ static void test_failing_allocations(void **state)
     (void)state;
     const char *path = test_tmp("alloc.h5");
     char part[4300];
-    size_t before = pfx_mem_now();
     snprintf(part, sizeof part, "%s.part", path);
-    for (pfx_idx k = 1;; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
-        pfx_mem_fail_at(k);
-        pfx_status st = write_draws(path, (plan){.every = 4, .end = N, .seed = 7}, &err);
-        pfx_mem_fail_at(0);
-        assert_int_equal(pfx_mem_now(), before);
-        if (st == PFX_OK) break;
+        test_faults_done(&f, write_draws(path, (plan){.every = 4, .end = N, .seed = 7}, &err));
         remove(part);
     }
 }

@@ -1,4 +1,4 @@
-#include "tests/test.h"
+#include "tests/faults.h"
 #include "tests/frame_source.h"
 
 #include "src/base/mem.h"
@@ -527,20 +527,15 @@ static void random_strings(void **state)
 static void allocation_failures(void **state)
 {
     (void)state;
-    size_t used = pfx_mem_now();
-    for (pfx_idx k = 1;; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err err = {0};
         double out[N];
-        assert_true(k < 1000);
-        pfx_mem_fail_at(k);
         pfx_status st = eval_in(true,
                                 "if(l(x, 2) > 3 & prov == home, min(x, y, 3), d(y)) + (year in (2018, 2019)) "
                                 "^ 2 - log(`odd name`)",
                                 out, &err);
-        pfx_mem_fail_at(0);
-        assert_int_equal(pfx_mem_now(), used);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
+        test_faults_done(&f, st);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "tests/test.h"
+#include "tests/faults.h"
 
 #include "src/base/mem.h"
 #include "src/model/expr.h"
@@ -281,24 +281,19 @@ static void random_strings(void **state)
 static void allocation_failures(void **state)
 {
     (void)state;
-    size_t used = pfx_mem_now();
-    for (pfx_idx k = 1;; k++) {
+    test_faults faults = {0};
+    while (test_faults_next(&faults)) {
         pfx_formula *f;
         pfx_err err = {0};
-        assert_true(k < 5000);
-        pfx_mem_fail_at(k);
         pfx_status st = pfx_formula_parse("c(log(u), v) ~ a*b + x^2 + I(a+b) + i(t, x, ref = c(1, \"two\")) "
                                           "+ sw0(l(x, 0:2), z) | f^g[x, w] + f^g[[q]] + csw(k, m) | d ~ z*q",
                                           &f, &err);
-        pfx_mem_fail_at(0);
-        if (st == PFX_OK) {
+        if (st == PFX_OK)
             assert_int_equal(f->n_models, 12);
-            pfx_formula_free(f);
-        }
-        assert_int_equal(pfx_mem_now(), used);
-        if (st == PFX_OK) break;
-        assert_int_equal(st, PFX_ENOMEM);
-        assert_null(f);
+        else
+            assert_null(f);
+        pfx_formula_free(f);
+        test_faults_done(&faults, st);
     }
 }
 

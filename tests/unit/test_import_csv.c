@@ -3,6 +3,7 @@
 #include "src/data/csv_input.h"
 #include "src/data/csv_parse.h"
 #include "tests/unit/import_help.h"
+#include "tests/faults.h"
 
 static memory_panel m;
 static pfx_import_summary sum;
@@ -114,7 +115,7 @@ static void test_order_and_labels(void **unused)
 }
 
 /* What each faulty text is answered with. */
-static void test_faults(void **unused)
+static void test_refusals(void **unused)
 {
     static const struct {
         const char *text, *unit, *time;
@@ -316,16 +317,10 @@ static void test_out_of_memory(void **unused)
     o.time = "year";
     o.drop_duplicates = true;
     o.encoding = "latin1";
-    pfx_status st = PFX_ENOMEM;
-    size_t before = pfx_mem_now();
-    for (int k = 1; st != PFX_OK; k++) {
+    test_faults f = {0};
+    while (test_faults_next(&f)) {
         pfx_err_clear(&err);
-        pfx_mem_fail_at(k);
-        st = import_into(&m, &o, &sum, &err);
-        pfx_mem_fail_at(0);
-        if (st != PFX_OK && st != PFX_ENOMEM) fail_msg("allocation %d: status %d: %s", k, (int)st, err.msg);
-        if (pfx_mem_now() != before) fail_msg("allocation %d: %zu bytes are left", k, pfx_mem_now() - before);
-        assert_true(k < 10000);
+        test_faults_done(&f, import_into(&m, &o, &sum, &err));
     }
     assert_int_equal(m.n_rows, 3);
 }
@@ -336,7 +331,7 @@ int main(void)
                                        cmocka_unit_test(test_layouts),
                                        cmocka_unit_test(test_encodings),
                                        cmocka_unit_test(test_order_and_labels),
-                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_large),
                                        cmocka_unit_test(test_row_numbers_far_into_a_file),
                                        cmocka_unit_test(test_type_from_the_whole_column),

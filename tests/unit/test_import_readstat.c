@@ -2,6 +2,7 @@
 #include <readstat.h>
 #include "src/base/mem.h"
 #include "tests/unit/import_help.h"
+#include "tests/faults.h"
 
 static memory_panel m;
 static pfx_import_summary sum;
@@ -162,7 +163,7 @@ static void test_sas(void **unused)
     check_common(false, 2.5);
 }
 
-static void test_faults(void **unused)
+static void test_refusals(void **unused)
 {
     static const double same[] = {2010, 2010, 2010, 2011, 2010};
     (void)unused;
@@ -180,24 +181,16 @@ static void test_faults(void **unused)
 static void test_out_of_memory(void **unused)
 {
     const char *path = write_file("m.dta", readstat_begin_writing_dta, NULL, years);
-    pfx_status st = PFX_ENOMEM;
-    size_t before = pfx_mem_now();
+    test_faults f = {0};
     (void)unused;
-    for (int k = 1; st != PFX_OK; k++) {
-        pfx_mem_fail_at(k);
-        st = read_file(path, 0, NULL);
-        pfx_mem_fail_at(0);
-        if (st != PFX_OK && st != PFX_ENOMEM) fail_msg("allocation %d: status %d: %s", k, (int)st, err.msg);
-        if (pfx_mem_now() != before) fail_msg("allocation %d: %zu bytes are left", k, pfx_mem_now() - before);
-        assert_true(k < 10000);
-    }
+    while (test_faults_next(&f)) test_faults_done(&f, read_file(path, 0, NULL));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata),  cmocka_unit_test(test_stata_times),
                                        cmocka_unit_test(test_spss),   cmocka_unit_test(test_sas),
-                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_out_of_memory)};
+                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);
     return failed;
