@@ -1,5 +1,6 @@
 #include "src/rep/driver.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <time.h>
 #include "src/base/log.h"
@@ -34,6 +35,13 @@ void pfx_rep_slow_down(double seconds)
     slow_s = seconds;
 }
 
+/* The whole time, whatever signals come. */
+static void slow_down(void)
+{
+    struct timespec left = {(time_t)slow_s, (long)((slow_s - (double)(time_t)slow_s) * 1e9)};
+    while (slow_s > 0 && nanosleep(&left, &left) != 0 && errno == EINTR) continue;
+}
+
 static double *batch_values(const loop *l, pfx_idx slot, int field)
 {
     return l->values + (slot * l->n_fields + field) * l->cells;
@@ -47,8 +55,7 @@ static void run_batch(void *ctx, pfx_idx slot, int thread)
         atomic_store(&l->state[slot], LEFT_OUT);
         return;
     }
-    if (slow_s > 0)
-        nanosleep(&(struct timespec){(time_t)slow_s, (long)((slow_s - (double)(time_t)slow_s) * 1e9)}, NULL);
+    slow_down();
     for (int f = 0; f < l->n_fields; f++) out[f] = batch_values(l, slot, f);
     l->m->batch(l->m->ctx, l->run->seed, (l->round0 + slot) * l->m->width,
                 l->scratch + thread * l->scratch_step, out);

@@ -60,7 +60,15 @@ json "$m" --treatment '`D`' --reps 1999 | steady >"$dir/quoted"
 steady <"$dir/d.json" | cmp -s - "$dir/quoted" || fault "a name in backticks differs"
 awk -F, 'NR == 1 {print $0 ",one"; next} {print $0 ",1"}' "$dir/p.csv" >"$dir/one.csv"
 ok "$P" import "$dir/one.csv" -o "$dir/one.h5" --unit firm --time year
-ok "$P" placebo "$dir/one.h5" "$m" --treatment D --strata one --reps 99
+# draws_of OPTIONS...: the report without the strata's name, and every bit of the draws.
+draws_of() {
+    ok "$P" placebo "$dir/one.h5" "$m" --treatment D "$@" --reps 1999 --format json --quiet -o "$dir/s.h5" --force
+    steady <"$dir/stdout" | grep -v '"strata"'
+    command -v h5dump >/dev/null && h5dump -m %a -d draws/estimate -d draws/std_error "$dir/s.h5" | sed 1d
+}
+draws_of >"$dir/none"
+draws_of --strata one | cmp -s - "$dir/none" || fault "strata of one level change the draws"
+draws_of --strata prov | cmp -s - "$dir/none" && fault "strata change nothing"
 
 # Threads, seeds; more draws begin with the same ones.
 json "$m" --treatment D --reps 1999 | steady >"$dir/one"

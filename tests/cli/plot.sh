@@ -42,9 +42,30 @@ ok "$P" plot "$dir/event.json" -o "$dir/event.svg" --title "出口 '复杂度'"
 grep -q "event time" "$dir/event.svg" && grep -q "复杂度" "$dir/event.svg" || fault "event study"
 ok "$P" import tests/data/lalonde.csv -o "$dir/lalonde.h5" --unit id
 ok "$P" match "$dir/lalonde.h5" 'treat ~ age + educ + black + re74' -o "$dir/m.h5" --report "$dir/match.json"
-ok "$P" plot "$dir/match.json" -o "$dir/love.svg"
-grep -q ">black<" "$dir/love.svg" && grep -q "after matching" "$dir/love.svg" && grep -q "185 of 185 treated rows matched" "$dir/love.svg" ||
-    fault "love plot: $(grep '<text' "$dir/love.svg" | head -4)"
+# What gnuplot is given: a point for each covariate, the standardised differences of match's table without their signs.
+mkdir "$dir/tee"
+printf '#!/bin/sh\ntee "%s" | "%s" "$@"\n' "$dir/script" "$(command -v gnuplot)" >"$dir/tee/gnuplot"
+chmod +x "$dir/tee/gnuplot"
+ok env PATH="$dir/tee:$PATH" "$P" plot "$dir/match.json" -o "$dir/love.svg"
+for text in ">black<" "after matching" "185 of 185 treated rows matched; 1 of 4 above 0.1 after."; do holds "$text" "$dir/love.svg"; done
+awk '
+    function size(x) {return x < 0 ? -x : x}
+    NR == FNR && $1 == "\"variable\":" {gsub(/[",]/, "", $2); name[++n] = $2}
+    NR == FNR && $1 == "\"std_diff\":" {before[n] = size($2 + 0)}
+    NR == FNR && $1 == "\"std_diff_matched\":" {after[n] = size($2 + 0)}
+    NR != FNR && /^set ytics/ {line = $0; while (match(line, /'"'[a-z0-9]+'"' *-?[0-9]+/)) {
+        split(substr(line, RSTART, RLENGTH), part, "'"'"'"); row[part[2]] = part[3] + 0; line = substr(line, RSTART + RLENGTH)}}
+    NR != FNR && $1 == "END" {data = 0}
+    NR != FNR && data {x[$3 + 0] = $1; y[$3 + 0] = $2; points++}
+    NR != FNR && /^\$data <</ {data = 1}
+    END {
+        for (i = 1; i <= n; i++) {
+            at = row[name[i]]
+            if (size(x[at] - before[i]) > 1e-9 || size(y[at] - after[i]) > 1e-9 || !before[i]) print name[i], at, x[at], y[at]
+        }
+        print n, points
+    }' "$dir/match.json" "$dir/script" >"$dir/points"
+[ "$(cat "$dir/points")" = "4 4" ] || fault "love plot: $(cat "$dir/points" "$dir/script")"
 ok "$P" plot "$dir/m.h5" -o "$dir/panel.svg" # the same from the panel
 cmp -s "$dir/love.svg" "$dir/panel.svg" || fault "another figure from the matched panel"
 for e in svg png pdf; do

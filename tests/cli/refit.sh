@@ -32,6 +32,33 @@ ok "$P" boot "$panel" 'EXPY ~ ROA | firm + city^year | IDC ~ TobinQ' --coef IDC 
 ok "$P" boot "$panel" 'EXPY ~ IDC + ROA | firm + year' --coef ROA --method pairs --reps 9 --quiet --family 'TS ~ IDC + ROA | firm + city^year'
 holds "TS: ROA"
 
+# How the refits are solved depends on the panel alone: the same bits whatever memory and threads allow. Shops that firms
+# change at random: many rows to each pair of shops, where the full sample's factor is kept, and few, where none is.
+made() { # FIRMS YEARS SHOPS FILE
+    awk -v n="$1" -v T="$2" -v q="$3" '
+        function draw(below) {s = s * 16807 % 2147483647; return s % below}
+        BEGIN {
+            s = 42
+            print "firm,year,shop,x,y"
+            for (f = 1; f <= n; f++) for (t = 1; t <= T; t++) {
+                shop = draw(q)
+                x = draw(1000) / 1000
+                printf "%d,%d,%d,%.3f,%.4f\n", f, t, shop, x, x + f % 7 + shop % 11 / 3 + draw(1000) / 500
+            }
+        }' >"$dir/made.csv"
+    ok "$P" import "$dir/made.csv" -o "$dir/$4.h5" --unit firm --time year
+}
+made 5000 6 1200 pcg-cholesky
+made 1500 4 2500 pcg
+for way in pcg-cholesky pcg; do
+    for limit in "64M --threads 2" "4G --threads 1"; do
+        ok "$P" boot "$dir/$way.h5" 'y ~ x | firm + shop' --coef x --method pairs --reps 8 --quiet --format json \
+            -o "$dir/by${limit%% *}.h5" --force --memory $limit
+        holds "\"refit\": \"$way\""
+    done
+    cmp -s "$dir/by64M.h5" "$dir/by4G.h5" || fault "$way: draws depend on memory or threads"
+done
+
 # The jackknife: a fit without the firm that moves the coefficient most.
 ok "$P" jackknife "$panel" "$model" --coef ROA -o "$dir/clusters.csv" --quiet
 holds "each cluster took a refit"

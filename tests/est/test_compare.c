@@ -113,6 +113,27 @@ static double equal_chi2(int n, const double *b, const double *V, int t)
     return (x[0] * x[0] * S[1][1] - 2 * x[0] * x[1] * S[0][1] + x[1] * x[1] * S[0][0]) / det;
 }
 
+/* chi-squared that every coefficient is: x'S^-1 x of all differences from the first group, by elimination. */
+static double all_equal_chi2(int n, const double *b, const double *V)
+{
+    enum { MOST = (GROUPS - 1) * K };
+    int m = (n - 1) * K, k = n * K;
+    double S[MOST][MOST + 1], x[MOST], chi2 = 0;
+    for (int i = 0; i < m; i++) {
+        int at = i + K, first = i % K;
+        S[i][m] = x[i] = b[at] - b[first];
+        for (int j = 0; j < m; j++)
+            S[i][j] = V[at * k + j + K] - V[at * k + j % K] - V[first * k + j + K] + V[first * k + j % K];
+    }
+    for (int i = 0; i < m; i++)
+        for (int l = 0; l < m; l++) {
+            double times = S[l][i] / S[i][i];
+            for (int j = i; j <= m && l != i; j++) S[l][j] -= times * S[i][j];
+        }
+    for (int i = 0; i < m; i++) chi2 += x[i] * S[i][m] / S[i][i];
+    return chi2;
+}
+
 static void check(const made_panel *a, int n, bool effects, pfx_vcov_type vcov)
 {
     pfx_err err = {0};
@@ -161,8 +182,14 @@ static void check(const made_panel *a, int n, bool effects, pfx_vcov_type vcov)
         assert_abs(c->term[t].difference, b[K + t] - b[t], 1e-12);
         assert_rel(c->term[t].std_error, fabs(b[K + t] - b[t]) / sqrt(chi2 / wald), 1e-9);
     }
-    assert_true(c->joint.wald.df1 == K * (n - 1));
-    assert_true(c->joint.chi2 >= c->term[0].chi2 && c->joint.chi2 >= c->term[1].chi2);
+    double all = all_equal_chi2(n, b, V);
+    int df = K * (n - 1);
+    assert_rel(c->joint.chi2, all / suest, 1e-10);
+    assert_true(c->joint.chi2_df == df);
+    assert_rel(c->joint.chi2_p, pfx_dist_chi2_p(all / suest, df), 1e-9);
+    assert_rel(c->joint.wald.statistic, all / wald / df, 1e-10);
+    assert_true(c->joint.wald.df1 == df);
+    assert_true(c->joint.wald.df2 == c->term[0].wald.df2);
     pfx_comparison_free(c);
     for (int g = 0; g < n; g++) {
         free_group(d[g]);
