@@ -258,6 +258,7 @@ static void one_blas_thread(void **state)
     static double a[MATRIX * MATRIX], c[PRODUCTS * MATRIX * MATRIX];
     int openmp[PRODUCTS] = {0};
     product_ctx x = {a, c, openmp};
+    assert_string_equal(getenv("OMP_NUM_THREADS"), "5");
     assert_ok(pfx_par_single_thread_blas(&err));
     for (int i = 0; i < MATRIX * MATRIX; i++) a[i] = test_uniform(3, (uint64_t)i);
     pfx_par_for(PRODUCTS, 4, multiply, &x);
@@ -299,9 +300,12 @@ static void instruction_sets(void **state)
 int main(void)
 {
     /* libgomp reads it once, before main. */
-    if (!getenv("OMP_NUM_THREADS") && setenv("OMP_NUM_THREADS", "5", 1) == 0) {
+    const char *openmp = getenv("OMP_NUM_THREADS");
+    if ((!openmp || strcmp(openmp, "5") != 0) && setenv("OMP_NUM_THREADS", "5", 1) == 0) {
         char *again[] = {(char *)"test_base_parallel", NULL};
         execv("/proc/self/exe", again);
+        perror("/proc/self/exe");
+        return 1;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_block_once),
