@@ -163,9 +163,9 @@ static void store_one(void *ctx, pfx_idx r, int thread)
     const pfx_ds_loader *ld = ctx;
     pfx_idx i0 = r * RANGE_ROWS, left = ld->f->n_rows - i0;
     pfx_idx rows = left < RANGE_ROWS ? left : RANGE_ROWS;
+    code_range(ld, i0, rows);
     if (all_in(ld, i0, rows) && store_whole(ld, i0, rows)) {
         ld->range_n[r] = rows;
-        code_range(ld, i0, rows);
         return;
     }
     mark_range(ld, i0, rows, ld->missing[thread]);
