@@ -1,4 +1,6 @@
 /* A fit whose rows stay in the panel: each model reads its own columns, pass by pass. */
+#include <string.h>
+
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/cmd/fit_private.h"
@@ -98,22 +100,40 @@ pfx_status fit_stream_model(fit_stream *f, int m, pfx_idx by, const pfx_fit_opti
     return st;
 }
 
-/* Bytes beside the program itself. Two blocks of the source, most in doubles, the others in the file's type too; two
- * windows, each a block and what the one before left, in doubles; buffers of the threads. */
+/* Bytes beside the program itself. A block of the source, most of it in doubles, the rest in the file's type too, and a
+ * second one where HDF5 reads ahead; the window, a block and what the one before left, in doubles; buffers of the threads. */
 #define PROGRAM_BYTES (24.0 * 1048576.0)
 #define BLOCK_ROWS 65536.0
-#define BYTES_PER_CELL (2 * 9.5 + 2 * 1.15 * 8)
+#define BYTES_PER_READ_CELL 9.5
+#define BYTES_PER_CELL (1.15 * 8)
 #define BYTES_PER_THREAD (4.0 * 1048576.0)
 /* Where factors become columns: those of one window, and matrices of their products. */
 #define BYTES_PER_COLUMN_ROW (1.15 * 8)
 #define BYTES_PER_PRODUCT (9 * 8.0)
-/* Measured on two shared cores: a cell read and checked once, and loaded in two passes; a product of two columns in one
- * row; the program. */
-#define LOAD_S_PER_CELL 3.6e-9
-#define FIT_S_PER_PRODUCT 0.12e-9
+/* Measured on two shared cores, for two passes: a row, by the one thread that cuts windows and blocks; a cell read, once
+ * checked, and turned, and a product of two columns in one row, by any thread; the program. */
+#define WINDOW_S_PER_ROW 14.5e-9
+#define LOAD_S_PER_CELL 3.0e-9
+#define FIT_S_PER_PRODUCT 0.035e-9
 #define WIDE_S_PER_PRODUCT 0.05e-9
 #define SOLVE_S_PER_CUBE 0.5e-9
 #define START_S 0.02
+
+/* Blocks of the source: two where some column is compressed, which HDF5 alone can read, ahead of the others. */
+static pfx_status count_blocks(const fit_stream *f, const fit_opened *s, int *n, pfx_err *err)
+{
+    const pfx_col_spec *cols = pfx_panel_cols(f->panel);
+    pfx_status st = PFX_OK;
+    *n = 1;
+    for (int c = 0; c < pfx_panel_n_cols(f->panel) && st == PFX_OK; c++)
+        for (int k = 0; k < s->n && st == PFX_OK; k++) {
+            pfx_panel_storage storage = {0};
+            if (strcmp(cols[c].name, s->names[k]) != 0) continue;
+            st = pfx_panel_column_storage(f->panel, c, &storage, err);
+            if (storage.deflate) *n = 2;
+        }
+    return st;
+}
 
 pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err)
 {
@@ -123,14 +143,19 @@ pfx_status fit_predict_stream(const fit_stream *f, fit_need *need, pfx_err *err)
         fit_opened s;
         pfx_status st = open_stream(f, m, &s, err);
         if (st != PFX_OK) return st;
+        int blocks = 1;
+        if ((st = count_blocks(f, &s, &blocks, err)) != PFX_OK) {
+            close_stream(&s);
+            return st;
+        }
         double columns = fit_columns(f->panel, &f->formula->models[m]);
-        double bytes = PROGRAM_BYTES + block * s.n * BYTES_PER_CELL + f->data.nth * BYTES_PER_THREAD +
+        double bytes = PROGRAM_BYTES + block * s.n * (blocks * BYTES_PER_READ_CELL + BYTES_PER_CELL) + f->data.nth * BYTES_PER_THREAD +
                        pfx_dataset_stream_bytes(s.stream);
         if (columns > s.n) bytes += columns * (BYTES_PER_COLUMN_ROW * block + columns * BYTES_PER_PRODUCT);
         if (bytes > need->bytes) need->bytes = bytes;
         if (columns > s.n)
             need->seconds += rows * columns * columns * WIDE_S_PER_PRODUCT / f->data.nth + columns * columns * columns * SOLVE_S_PER_CUBE;
-        need->seconds += rows * s.n * (LOAD_S_PER_CELL + s.n * FIT_S_PER_PRODUCT);
+        need->seconds += rows * (WINDOW_S_PER_ROW + s.n * (LOAD_S_PER_CELL + s.n * FIT_S_PER_PRODUCT) / f->data.nth);
         close_stream(&s);
     }
     return PFX_OK;

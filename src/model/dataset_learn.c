@@ -161,6 +161,17 @@ static pfx_idx compact(pfx_dataset_stream *s, pfx_idx from, pfx_idx n)
 
 /* ---- what the rows that stay teach ---- */
 
+/* Nothing is left to be learnt from codes up to `most`: their levels are known, none has a single row, and they do not
+ * lie one after the other. */
+static bool has_learnt(const pfx_factor_state *f, int32_t most)
+{
+    enum { FEW = 1024 }; /* that are looked through for every block */
+    bool single = false;
+    if (!f->as_coded || f->contiguous || most >= f->n_levels || f->n_levels > FEW) return false;
+    for (pfx_idx i = 0; i < f->n_levels; i++) single |= f->count[i] < 2;
+    return !single;
+}
+
 /* Codes become levels in the order of first rows. */
 static pfx_status number_levels(pfx_dataset_stream *s, int k, pfx_idx from, pfx_idx n, pfx_err *err)
 {
@@ -169,7 +180,8 @@ static pfx_status number_levels(pfx_dataset_stream *s, int k, pfx_idx from, pfx_
     for (pfx_idx i = 0; i < n; i++) most = code[i] > most ? code[i] : most;
     pfx_status st = grow_factor(f, (pfx_idx)most + 1, err);
     if (st != PFX_OK) return st;
-    for (pfx_idx i = 0; i < n && !s->known; i++) {
+    const bool learns = !s->known && !has_learnt(f, most);
+    for (pfx_idx i = 0; i < n && learns; i++) {
         int32_t c = code[i];
         if (f->level[c] < 0) {
             f->as_coded &= c == f->n_levels;

@@ -3,6 +3,7 @@
  * same steps as for a design in memory. The values alone are read again, pass by pass. */
 #include <string.h>
 #include "src/base/mem.h"
+#include "src/base/parallel.h"
 #include "src/model/dataset_stream_private.h"
 
 /* ---- what the rows teach, once ---- */
@@ -182,6 +183,22 @@ static bool is_table(const pfx_columns *c, int n_values)
     return same;
 }
 
+/* Rows of a window whose columns one thread fills at a time. */
+enum { FILL_ROWS = 512 };
+typedef struct filling {
+    const pfx_dataset *ds;
+    pfx_idx n, row0, p; /* rows, the first one's place in the table, columns */
+    double *z;
+} filling;
+
+static void fill_part(void *ctx, pfx_idx part, int thread)
+{
+    const filling *f = ctx;
+    pfx_idx end = (part + 1) * FILL_ROWS < f->n ? (part + 1) * FILL_ROWS : f->n;
+    (void)thread;
+    for (pfx_idx i = part * FILL_ROWS; i < end; i++) pfx_columns_fill(f->ds, f->ds->columns, f->row0 + i, f->z + i * f->p);
+}
+
 /* Columns of the rows of a window. */
 static pfx_status fill_columns(pfx_dataset_stream *s, const pfx_ds_window *w, pfx_err *err)
 {
@@ -200,7 +217,8 @@ static pfx_status fill_columns(pfx_dataset_stream *s, const pfx_ds_window *w, pf
         for (int k = 0; k < c->groups[t].n_factors; k++)
             c->groups[t].code[k] = w->code[m->terms[t].factor[k]];
     ds->table = w->table;
-    for (pfx_idx i = 0; i < n; i++) pfx_columns_fill(ds, c, row0 + i, s->z + i * p);
+    filling f = {.ds = ds, .n = n, .row0 = row0, .p = p, .z = s->z};
+    pfx_par_for((n + FILL_ROWS - 1) / FILL_ROWS, s->ld.nth, fill_part, &f);
     ds->table = NULL;
     s->d->Z = s->z;
     return PFX_OK;

@@ -8,7 +8,7 @@
 typedef struct pfx_factor_state {
     pfx_idx cap;
     int32_t *level;          /* [cap] in the order of first rows, -1: none yet */
-    pfx_idx *count;          /* [cap] rows */
+    pfx_idx *count;          /* [cap] rows, or, of more than one, some of them */
     unsigned char *excluded; /* [cap] it had one row, which was left out */
     pfx_idx n_excluded;
     pfx_idx n_levels;
