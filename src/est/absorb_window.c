@@ -120,25 +120,17 @@ typedef struct level_pass {
     pfx_idx n;
     const int32_t *code;
     pfx_idx *start;
-    bool *odd;              /* [parts] a level does not follow the one before it by one */
 } level_pass;
 
-/* Levels that follow one another by ones begin in the place that their number says. */
+/* Levels follow one another by ones: each begins in the place that its number says. */
 static void find_part(void *ctx, pfx_idx part, int thread)
 {
     const level_pass *c = ctx;
     const int32_t *code = c->code;
     pfx_idx r = part * LEVEL_ROWS, end = r + LEVEL_ROWS < c->n ? r + LEVEL_ROWS : c->n;
-    uint32_t most = 0;
     (void)thread;
 
     r += r == 0;
-    for (pfx_idx i = r; i < end; i++) {
-        uint32_t step = (uint32_t)code[i] - (uint32_t)code[i - 1];
-        most = step > most ? step : most;
-    }
-    c->odd[part] = most > 1;
-    if (most > 1) return;
     while (end > r && code[end - 1] == code[end - 2]) end--; /* what is written too far must not reach the next part's */
     pfx_idx n = (pfx_idx)code[r - 1] - code[0] + 1;
     for (; r < end; r++) { /* levels are short: a branch would be guessed wrong */
@@ -147,41 +139,31 @@ static void find_part(void *ctx, pfx_idx part, int thread)
     }
 }
 
-/* Rows of the level that has most. */
-static pfx_idx longest(const pfx_absorber *a)
+/* A level of more rows than blocks may have. */
+static pfx_status check_lengths(const pfx_absorber *a, pfx_err *err)
 {
-    pfx_idx most = 0;
-    for (pfx_idx g = 0; g < a->n_levels; g++) {
-        pfx_idx len = a->start[g + 1] - a->start[g];
-        most = len > most ? len : most;
-    }
-    return most;
+    uint64_t long_one = 0;
+    for (pfx_idx g = 0; g < a->n_levels; g++) /* the sign of what is left, without a branch */
+        long_one |= (uint64_t)(PFX_ABSORB_LONG_ROWS - (a->start[g + 1] - a->start[g])) >> 63;
+    for (pfx_idx g = 0; g < a->n_levels && long_one; g++)
+        if (a->start[g + 1] - a->start[g] > PFX_ABSORB_LONG_ROWS)
+            return pfx_fail(err, PFX_ENOMEM, "%s: a level of %lld rows cannot be streamed, at most %d can; give more --memory",
+                            a->d->absorbed[a->first].factor.name, (long long)(a->start[g + 1] - a->start[g]),
+                            PFX_ABSORB_LONG_ROWS);
+    return PFX_OK;
 }
 
 static pfx_status find_units(pfx_absorber *a, const int32_t *code, pfx_err *err)
 {
-    pfx_idx n = 0, levels = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0, parts = (a->n + LEVEL_ROWS - 1) / LEVEL_ROWS;
-    pfx_status st = reserve_levels(a, levels, err);
-    bool odd = false;
-    level_pass c = {.n = a->n, .code = code};
+    pfx_idx n = a->n > 0 ? (pfx_idx)code[a->n - 1] - code[0] + 1 : 0;
+    pfx_status st = reserve_levels(a, n, err);
     if (st != PFX_OK) return st;
-    if (!(c.odd = pfx_mem_alloc(parts, sizeof *c.odd, err))) return PFX_ENOMEM;
-    c.start = a->start;
-    pfx_par_for(parts, a->opt.nth, find_part, &c);
-    for (pfx_idx i = 0; i < parts; i++) odd |= c.odd[i];
-    pfx_mem_free(c.odd);
-    if (a->n > 0) a->start[n++] = 0;
-    for (pfx_idx r = 1; r < a->n && odd; r++) {
-        a->start[n] = r;
-        n += code[r] != code[r - 1];
-    }
-    a->n_levels = odd ? n : levels;
-    a->start[a->n_levels] = a->n;
-    n = longest(a);
-    if (n > PFX_ABSORB_LONG_ROWS)
-        return pfx_fail(err, PFX_ENOMEM, "%s: a level of %lld rows cannot be streamed, at most %d can; give more --memory",
-                        a->d->absorbed[a->first].factor.name, (long long)n, PFX_ABSORB_LONG_ROWS);
-    return PFX_OK;
+    level_pass c = {.n = a->n, .code = code, .start = a->start};
+    a->start[0] = 0;
+    pfx_par_for((a->n + LEVEL_ROWS - 1) / LEVEL_ROWS, a->opt.nth, find_part, &c);
+    a->n_levels = n;
+    a->start[n] = a->n;
+    return check_lengths(a, err);
 }
 
 /* Where each level of the window begins. */

@@ -31,7 +31,7 @@ typedef enum pfx_weights_kind { PFX_W_NONE, PFX_W_ANALYTIC, PFX_W_FREQUENCY, PFX
  * them. n, the counts of levels and of rows left out are whole once a pass has reached the last window. */
 typedef struct pfx_design_stream {
     void *ctx;
-    int unit;                   /* absorbed entry whose levels lie whole, one after the other; -1: none */
+    int unit;                   /* absorbed entry whose levels lie whole, one after the other, as they are numbered; -1: none */
     bool whole;                 /* n and the counts of levels are known from the beginning, and after rewind, until the
                                  * next window, codes and w are those of all rows. Else other entries than unit are at
                                  * most one, with no more than PFX_DESIGN_STREAM_FEW levels */
