@@ -18,7 +18,7 @@
 #define MAX_WAVE 512
 #define MIN_WAVE 8
 #define SUM_BYTES (32 << 20)
-#define LARGE_SHARE 2       /* tables of large effects: less of it */
+#define LARGE_SHARE 4       /* tables of large effects: less of it */
 
 static const double *weights_from(const pfx_absorber *a, pfx_idx row) { return a->d->w ? a->d->w + row : NULL; }
 
@@ -348,7 +348,8 @@ static pfx_status sum_window(sum_pass *c, pfx_err *err)
 
     if (c->large) fit /= LARGE_SHARE;
     fit = fit < MIN_WAVE ? MIN_WAVE : fit > MAX_WAVE ? MAX_WAVE : fit;
-    if (fit > n_groups) fit = n_groups;
+    const pfx_idx waves = (n_groups + fit - 1) / fit;   /* of the same length */
+    fit = waves > 0 ? (n_groups + waves - 1) / waves : 0;
     if (fit > c->cap_wave) {
         pfx_mem_free(c->part);
         c->cap_wave = fit;

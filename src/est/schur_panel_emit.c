@@ -64,24 +64,33 @@ static void clear(pfx_panels *a, const pfx_k_incidence_target *t)
     for (int32_t i = 0; i < t->n_met; i++) t->at[t->met[i]] = -1;
 }
 
+/* The columns of a row that are not zero, but column c always, to col and val; returns their number. */
+static inline pfx_idx compress(const double *row, const pfx_panel_work *k, pfx_idx n_cols, int32_t c,
+                               int32_t *col, double *val)
+{
+    pfx_idx n = 0;
+    for (pfx_idx j = 0; j < n_cols; j++) {
+        union {
+            double value;
+            uint64_t bits;
+        } x = {row[k->where_met[j]]};
+        col[n] = k->col_met[j], val[n] = x.value;
+        n += x.bits << 1 != 0 || (c >= 0 && k->col_met[j] == c);
+    }
+    return n;
+}
+
 /* What is not zero in row i of the panel, and its diagonal, to the store. Returns the number of entries. */
 static pfx_idx emit_row(pfx_panels *a, const pfx_k_incidence_target *t, pfx_idx i, const pfx_panel_work *k,
                         pfx_idx n_cols)
 {
-    const int32_t c = a->column[t->slot0 + i], *col = k->col_met, *where = k->where_met;
-    const double *row = t->S + i * t->ld;
-    double own = 0.0, *val = k->store->val + k->store->used;
-    int32_t *to = k->store->col + k->store->used;
-    bool met = false;
-    pfx_idx n = 0;
+    const int32_t c = a->column[t->slot0 + i], at = t->at[(t->slot0 + i) / PFX_PANEL_LANES];
+    const double *row = t->S + i * t->ld, own = at >= 0 ? row[at + (t->slot0 + i) % PFX_PANEL_LANES] : 0.0;
+    double *val = k->store->val + k->store->used;
+    int32_t *col = k->store->col + k->store->used;
+    pfx_idx n = own != 0.0 ? compress(row, k, n_cols, -1, col, val) : compress(row, k, n_cols, c, col, val);
 
-    for (pfx_idx j = 0; j < n_cols; j++) {
-        double v = row[where[j]];
-        if (col[j] == c) own = v, met = true;
-        to[n] = col[j], val[n] = v;
-        n += v != 0.0 || col[j] == c;
-    }
-    if (!met) to[n] = c, val[n++] = 0.0; /* no level touches the panel's tile: it is alone in its row */
+    if (at < 0) col[n] = c, val[n++] = 0.0; /* no level touches the panel's tile: it is alone in its row */
     a->s->csr.inv[c] = inverse(own, t->diag[i]);
     return a->length[c] = n;
 }
