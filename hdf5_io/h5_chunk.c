@@ -74,7 +74,8 @@ bool pfx_h5_read_bytes(int fd, int64_t at, size_t n, void *buf)
 bool pfx_h5_read_checksum(int fd, int64_t at, const pfx_h5_layout *l, uint32_t *checksum)
 {
     unsigned char tail[CHECKSUM_BYTES] = {0};
-    if (l->checksum && !pfx_h5_read_bytes(fd, at + l->rows * (int64_t)l->size, sizeof tail, tail)) return false;
+    if (l->checksum && !pfx_h5_read_bytes(fd, at + l->rows * (int64_t)l->size, sizeof tail, tail))
+        return false;
     *checksum = checksum_of(tail);
     return true;
 }

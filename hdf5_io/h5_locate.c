@@ -1,7 +1,7 @@
 /* Where the chunks of a dataset lie in its file. HDF5 tells that in steps that grow with the number of chunks
- * (H5Dget_chunk_info_by_coord walks over all of them), but finds a chunk to read in its index at once. So the file is
- * opened a second time, through a driver that reads what HDF5 needs to find its way, and where a chunk itself should
- * be read, notes the place instead. */
+ * (H5Dget_chunk_info_by_coord walks over all of them), but finds a chunk to read in its index at once. So the
+ * file is opened a second time, through a driver that reads what HDF5 needs to find its way, and where a
+ * chunk itself should be read, notes the place instead. */
 #include "hdf5_io/h5_private.h"
 
 #include <sys/stat.h>
@@ -93,7 +93,8 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t add
     return pfx_h5_read_bytes(f->fd, (int64_t)addr, size, buffer) ? 0 : -1;
 }
 
-static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr, size_t size, const void *buffer)
+static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr, size_t size,
+                           const void *buffer)
 {
     (void)file, (void)type, (void)dxpl, (void)addr, (void)size, (void)buffer;
     return -1;
@@ -125,7 +126,8 @@ static int descriptor(const pfx_h5 *f)
     void *handle = NULL;
     hid_t fapl = H5Fget_access_plist(f->id);
     int fd = -1;
-    if (fapl >= 0 && H5Pget_driver(fapl) == H5FD_SEC2 && H5Fget_vfd_handle(f->id, H5P_DEFAULT, &handle) >= 0 && handle)
+    if (fapl >= 0 && H5Pget_driver(fapl) == H5FD_SEC2 &&
+        H5Fget_vfd_handle(f->id, H5P_DEFAULT, &handle) >= 0 && handle)
         fd = *(const int *)handle;
     if (fapl >= 0) H5Pclose(fapl);
     return fd;
@@ -145,8 +147,8 @@ pfx_h5_locator *pfx_h5_locator_open(const pfx_h5 *f)
     l->id = H5I_INVALID_HID;
     if (driver_id < 0) driver_id = H5FDregister(&driver);
     const driver_info info = {&l->file};
-    if (driver_id >= 0 && (fapl = H5Pcreate(H5P_FILE_ACCESS)) >= 0 && H5Pset_driver(fapl, driver_id, &info) >= 0 &&
-        H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) >= 0)
+    if (driver_id >= 0 && (fapl = H5Pcreate(H5P_FILE_ACCESS)) >= 0 &&
+        H5Pset_driver(fapl, driver_id, &info) >= 0 && H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) >= 0)
         l->id = H5Fopen(f->path, H5F_ACC_RDONLY, fapl);
     if (l->id < 0) {
         pfx_mem_free(l);
@@ -170,7 +172,8 @@ hid_t pfx_h5_locator_dataset(const pfx_h5_locator *l, const char *where)
     return ds;
 }
 
-bool pfx_h5_locate(pfx_h5_locator *l, hid_t ds, const pfx_h5_layout *layout, pfx_idx row0, void *buf, int64_t *at)
+bool pfx_h5_locate(pfx_h5_locator *l, hid_t ds, const pfx_h5_layout *layout, pfx_idx row0, void *buf,
+                   int64_t *at)
 {
     const hsize_t offset = (hsize_t)row0;
     hsize_t stored = 0;
@@ -179,7 +182,8 @@ bool pfx_h5_locate(pfx_h5_locator *l, hid_t ds, const pfx_h5_layout *layout, pfx
     bool found = false;
     if (H5Dget_chunk_storage_size(ds, &offset, &stored) >= 0 && stored == pfx_h5_chunk_bytes(layout)) {
         *p = (place){.wanted = true};
-        found = H5Dread_chunk(ds, H5P_DEFAULT, &offset, &left_out, buf) >= 0 && !left_out && p->n == 1 && p->bytes == stored;
+        found = H5Dread_chunk(ds, H5P_DEFAULT, &offset, &left_out, buf) >= 0 && !left_out && p->n == 1 &&
+                p->bytes == stored;
         p->wanted = false;
         *at = (int64_t)p->at;
     }

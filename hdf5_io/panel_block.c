@@ -16,7 +16,8 @@ static bool verifies(const source *s)
     return s->o.verify == PFX_VERIFY_ALWAYS || (s->o.verify == PFX_VERIFY_ONCE && !s->verified);
 }
 
-/* The chunk of the index that begins at entry i0, into index_buf. false: HDF5 has to read it, or to name the fault. */
+/* The chunk of the index that begins at entry i0, into index_buf. false: HDF5 has to read it, or to name the
+ * fault. */
 static bool read_index_chunk(source *s, pfx_idx i0)
 {
     const pfx_h5_layout *l = &s->index_layout;
@@ -28,11 +29,12 @@ static bool read_index_chunk(source *s, pfx_idx i0)
     pfx_h5_unlock();
     if (!found || !pfx_h5_read_bytes(s->fd, at, bytes, s->index_buf)) return false;
     if (!verifies(s) || !l->checksum) return true;
-    return pfx_h5_read_checksum(s->fd, at, l, &checksum) && pfx_fletcher32(pfx_cpu_best(), bytes, s->index_buf) == checksum;
+    return pfx_h5_read_checksum(s->fd, at, l, &checksum) &&
+           pfx_fletcher32(pfx_cpu_best(), bytes, s->index_buf) == checksum;
 }
 
-/* Entry i of the index, and those behind it, into index_buf. The lock is taken for each read, so that a sink may write
- * meanwhile. */
+/* Entry i of the index, and those behind it, into index_buf. The lock is taken for each read, so that a sink
+ * may write meanwhile. */
 static pfx_status read_index(source *s, pfx_idx i, pfx_err *err)
 {
     const pfx_idx all = s->p->n_units + 1, rows = s->index_direct ? s->index_layout.rows : PFX_INDEX_ROWS;
@@ -41,7 +43,8 @@ static pfx_status read_index(source *s, pfx_idx i, pfx_err *err)
     s->index_n = 0;
     if (!s->index_direct || !read_index_chunk(s, i0)) {
         pfx_h5_lock();
-        st = pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i0, n, s->index_buf, err);
+        st = pfx_h5_read_rows(&s->p->h5, PFX_PANEL_INDEX, s->index, H5T_NATIVE_INT64, i0, n, s->index_buf,
+                              err);
         pfx_h5_unlock();
         if (st != PFX_OK) return st;
     }
@@ -86,14 +89,18 @@ static pfx_idx ends_until(pfx_idx n, const pfx_idx *end, pfx_idx target)
     pfx_idx lo = 0, hi = n;
     while (lo < hi) {
         pfx_idx mid = lo + (hi - lo) / 2;
-        if (end[mid] <= target) lo = mid + 1;
-        else hi = mid;
+        if (end[mid] <= target)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
 
-/* Starts, within the block, of m units that follow row `begin` and end at end[0 .. m-1]. false: these do not rise. */
-static bool put_starts(pfx_idx m, const pfx_idx *end, pfx_idx begin, pfx_idx n_rows, pfx_idx row0, pfx_idx *start)
+/* Starts, within the block, of m units that follow row `begin` and end at end[0 .. m-1]. false: these do not
+ * rise. */
+static bool put_starts(pfx_idx m, const pfx_idx *end, pfx_idx begin, pfx_idx n_rows, pfx_idx row0,
+                       pfx_idx *start)
 {
     bool good = end[0] > begin && end[m - 1] <= n_rows;
     start[0] = begin - row0;
@@ -297,7 +304,8 @@ static const char *cells(const slot *b, int c)
 
 pfx_status pfx_block_keep(source *s, const slot *b, pfx_err *err)
 {
-    pfx_idx from = b->frame.n_rows, n = b->chunk1 - b->frame.row0 - from, bytes = s->n_read * n * (pfx_idx)sizeof(double);
+    pfx_idx from = b->frame.n_rows, n = b->chunk1 - b->frame.row0 - from,
+            bytes = s->n_read * n * (pfx_idx)sizeof(double);
     bool any = false;
     for (int c = 0; c < s->n_read; c++) any |= s->cols[c].raw;
     s->n_carried = any ? n : 0;
@@ -310,7 +318,9 @@ pfx_status pfx_block_keep(source *s, const slot *b, pfx_err *err)
     }
     for (int c = 0; c < s->n_read; c++) {
         size_t size = cell_bytes(b, c);
-        if (s->cols[c].raw) memcpy(s->carried + (size_t)(c * n) * sizeof(double), cells(b, c) + (size_t)from * size, (size_t)n * size);
+        if (s->cols[c].raw)
+            memcpy(s->carried + (size_t)(c * n) * sizeof(double), cells(b, c) + (size_t)from * size,
+                   (size_t)n * size);
     }
     return PFX_OK;
 }
@@ -321,7 +331,8 @@ void pfx_block_carry(const source *s, slot *b)
     if (b->end || n == 0) return;
     for (int c = 0; c < s->n_read; c++)
         if (s->cols[c].raw)
-            memcpy((char *)cells(b, c), s->carried + (size_t)(c * n) * sizeof(double), (size_t)n * cell_bytes(b, c));
+            memcpy((char *)cells(b, c), s->carried + (size_t)(c * n) * sizeof(double),
+                   (size_t)n * cell_bytes(b, c));
 }
 
 static bool codes_good(const source_col *c, pfx_idx n, const int32_t *code)
@@ -349,14 +360,17 @@ static pfx_status check_codes(const source *s, const source_col *c, pfx_idx row0
 static void convert_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw)
 {
     const source_col *col = &s->cols[c];
-    if (col->convert) pfx_widen(pfx_cpu_best(), col->spec->dtype, n, raw, b->cols[c].num + (row0 - b->frame.row0));
+    if (col->convert)
+        pfx_widen(pfx_cpu_best(), col->spec->dtype, n, raw, b->cols[c].num + (row0 - b->frame.row0));
 }
 
 static pfx_status finish_rows(const source *s, int c, slot *b, pfx_idx row0, pfx_idx n, const void *raw,
                               pfx_err *err)
 {
     convert_rows(s, c, b, row0, n, raw);
-    return b->cols[c].code ? check_codes(s, &s->cols[c], row0, n, b->cols[c].code + (row0 - b->frame.row0), err) : PFX_OK;
+    return b->cols[c].code
+               ? check_codes(s, &s->cols[c], row0, n, b->cols[c].code + (row0 - b->frame.row0), err)
+               : PFX_OK;
 }
 
 typedef struct finish {
@@ -366,16 +380,18 @@ typedef struct finish {
     bool verify;
 } finish;
 
-/* A piece of the rows of a column. Pieces of the same rows follow one another, so that a thread has all columns of its
- * rows in its caches when they are turned. */
+/* A piece of the rows of a column. Pieces of the same rows follow one another, so that a thread has all
+ * columns of its rows in its caches when they are turned. */
 static void finish_piece(void *ctx, pfx_idx i, int thread)
 {
     const finish *f = ctx;
     source *s = f->s;
     slot *b = f->b;
-    const pfx_idx c = i % s->n_read, k = i / s->n_read, chunk = k / f->per_chunk, first = k % f->per_chunk * s->piece_rows;
+    const pfx_idx c = i % s->n_read, k = i / s->n_read, chunk = k / f->per_chunk,
+                  first = k % f->per_chunk * s->piece_rows;
     const pfx_idx rows = s->chunk_rows - first < s->piece_rows ? s->chunk_rows - first : s->piece_rows;
-    const pfx_idx row0 = b->chunk0 + chunk * s->chunk_rows + first, left = s->p->n_rows - row0, n = left < rows ? left : rows;
+    const pfx_idx row0 = b->chunk0 + chunk * s->chunk_rows + first, left = s->p->n_rows - row0,
+                  n = left < rows ? left : rows;
     const source_col *col = &s->cols[c];
     slot_chunk *ch = &b->chunks[c * f->per_column + chunk];
     slot_piece *p = &b->pieces[i];
@@ -385,7 +401,8 @@ static void finish_piece(void *ctx, pfx_idx i, int thread)
     (void)thread;
     if (!col->raw) return;
     *p = (slot_piece){.read = ch->read, .codes_good = true};
-    if (p->read && col->direct) p->read = pfx_h5_read_bytes(s->fd, ch->at + first * (int64_t)col->layout.size, bytes, data);
+    if (p->read && col->direct)
+        p->read = pfx_h5_read_bytes(s->fd, ch->at + first * (int64_t)col->layout.size, bytes, data);
     if (p->read && col->direct && verify && last)
         p->read = pfx_h5_read_checksum(s->fd, ch->at, &col->layout, &ch->checksum);
     if (!p->read) return;
@@ -395,8 +412,8 @@ static void finish_piece(void *ctx, pfx_idx i, int thread)
     if (b->cols[c].code) p->codes_good = codes_good(col, n, b->cols[c].code + (row0 - b->frame.row0));
 }
 
-/* A chunk whose pieces are not what its checksum says, or that could not be read as it lies, is left to HDF5: it reads
- * the chunk, or names the fault. */
+/* A chunk whose pieces are not what its checksum says, or that could not be read as it lies, is left to HDF5:
+ * it reads the chunk, or names the fault. */
 static pfx_status finish_chunk(const finish *f, int c, pfx_idx chunk, pfx_err *err)
 {
     source *s = f->s;
@@ -412,19 +429,22 @@ static pfx_status finish_chunk(const finish *f, int c, pfx_idx chunk, pfx_err *e
         const pfx_idx rows_left = s->chunk_rows - j * s->piece_rows;
         read &= p->read;
         good &= p->codes_good;
-        pfx_fletcher_join(&sum, &p->sum, (size_t)(rows_left < s->piece_rows ? rows_left : s->piece_rows) * col->layout.size);
+        pfx_fletcher_join(&sum, &p->sum,
+                          (size_t)(rows_left < s->piece_rows ? rows_left : s->piece_rows) * col->layout.size);
     }
     if (read && !(f->verify && col->layout.checksum && pfx_fletcher_value(&sum) != ch->checksum))
         return good ? PFX_OK : check_codes(s, col, row0, n, b->cols[c].code + (row0 - b->frame.row0), err);
     pfx_h5_lock();
-    pfx_status st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype), row0, n, ch->data, err);
+    pfx_status st = pfx_h5_read_rows(&s->p->h5, col->where, col->ds, pfx_h5_memory_type(col->spec->dtype),
+                                     row0, n, ch->data, err);
     pfx_h5_unlock();
     return st == PFX_OK ? finish_rows(s, c, b, row0, n, ch->data, err) : st;
 }
 
 void pfx_block_finish(source *s, slot *b)
 {
-    finish f = {.s = s, .b = b, .per_column = (b->chunk1 - b->chunk0) / s->chunk_rows, .per_chunk = pieces_of(s)};
+    finish f = {
+        .s = s, .b = b, .per_column = (b->chunk1 - b->chunk0) / s->chunk_rows, .per_chunk = pieces_of(s)};
     if (b->finished || b->end) return;
     b->finished = true;
     f.verify = verifies(s);
@@ -434,7 +454,8 @@ void pfx_block_finish(source *s, slot *b)
     if (b->st == PFX_OK)
         pfx_par_for(f.per_column * f.per_chunk * s->n_read, s->o.nth > 0 ? s->o.nth : 1, finish_piece, &f);
     for (int c = 0; c < s->n_read; c++)
-        for (pfx_idx k = 0; k < f.per_column && b->st == PFX_OK && s->cols[c].raw; k++) b->st = finish_chunk(&f, c, k, &b->err);
+        for (pfx_idx k = 0; k < f.per_column && b->st == PFX_OK && s->cols[c].raw; k++)
+            b->st = finish_chunk(&f, c, k, &b->err);
     b->end = b->st != PFX_OK;
     if (!b->end && b->frame.row0 + b->frame.n_rows == s->p->n_rows) s->verified = true;
 }

@@ -28,9 +28,10 @@ typedef struct sink {
     hid_t provenance;
 } sink;
 
-/* panel_sink_column.c: rows at .. at+n-1 of a column, which become rows row .. row+n-1 of the panel, to its writer's
- * buffer, where there is room for them, in the type of the file. DATA: a value that does not fit into it. */
-pfx_status pfx_sink_put_column(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const pfx_column *from, pfx_idx at,
-                               pfx_err *err) PFX_MUST;
+/* panel_sink_column.c: rows at .. at+n-1 of a column, which become rows row .. row+n-1 of the panel, to its
+ * writer's buffer, where there is room for them, in the type of the file. DATA: a value that does not fit
+ * into it. */
+pfx_status pfx_sink_put_column(const sink *s, sink_col *col, pfx_idx row, pfx_idx n, const pfx_column *from,
+                               pfx_idx at, pfx_err *err) PFX_MUST;
 
 #endif

@@ -1,9 +1,9 @@
-/* Row source: blocks of whole units, read by the consumer's threads from where their chunks lie, or, as far as HDF5
- * has to read them, ahead by a thread.
+/* Row source: blocks of whole units, read by the consumer's threads from where their chunks lie, or, as far
+ * as HDF5 has to read them, ahead by a thread.
  *
- * With a thread two slots go round: while the consumer has one, the thread fills the other. Between the two nothing is
- * shared but the slots' states. A panel of one block, one without a column that HDF5 reads, or a process without a
- * thread to spare, is read in next(). What a block is and how it is read: panel_block.c. */
+ * With a thread two slots go round: while the consumer has one, the thread fills the other. Between the two
+ * nothing is shared but the slots' states. A panel of one block, one without a column that HDF5 reads, or a
+ * process without a thread to spare, is read in next(). What a block is and how it is read: panel_block.c. */
 #include "hdf5_io/panel_block.h"
 
 #include <signal.h>

@@ -1,13 +1,15 @@
 /* The loop over blocks: a pool of threads that sleep between loops.
  *
- * Not OpenMP's: its threads spin for milliseconds after a loop, which takes the processor from others. Here a thread
- * looks for work for some microseconds, enough for loops that follow one another at once; then, for as long as steps
- * between the loops of a stream take, in turn with whatever else wants its processor; and then it sleeps on its
- * semaphore: to be woken costs as much as a small loop, on a virtual machine tens of microseconds.
+ * Not OpenMP's: its threads spin for milliseconds after a loop, which takes the processor from others. Here a
+ * thread looks for work for some microseconds, enough for loops that follow one another at once; then, for as
+ * long as steps between the loops of a stream take, in turn with whatever else wants its processor; and then
+ * it sleeps on its semaphore: to be woken costs as much as a small loop, on a virtual machine tens of
+ * microseconds.
  *
- * Each thread begins with its own part of the blocks and then helps the others with theirs: so that in loops that follow
- * one another over the same rows a thread meets what lies in its own caches, and in its own memory. The pool serves one loop at a time: a second one, or one
- * inside a block, is run by its caller alone, which changes no result. */
+ * Each thread begins with its own part of the blocks and then helps the others with theirs: so that in loops
+ * that follow one another over the same rows a thread meets what lies in its own caches, and in its own
+ * memory. The pool serves one loop at a time: a second one, or one inside a block, is run by its caller
+ * alone, which changes no result. */
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -17,7 +19,7 @@
 #include "src/base/parallel.h"
 
 enum { MAX_WORKERS = 1023 };
-enum { LOOKS = 1000 };             /* some 20 microseconds */
+enum { LOOKS = 1000 };                  /* some 20 microseconds */
 enum { TURNS = 100, TURN_LOOKS = 100 }; /* some 300 microseconds */
 
 /* Blocks of one thread, those before next are taken. A line of its own for each. */

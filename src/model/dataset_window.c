@@ -1,6 +1,6 @@
-/* The window of a streamed design: its last rows become the first of the next, whose other rows are loaded behind them
- * by all threads. Then all threads work on it. One window, which stays in the cache, is faster than a second one that is
- * loaded meanwhile. */
+/* The window of a streamed design: its last rows become the first of the next, whose other rows are loaded
+ * behind them by all threads. Then all threads work on it. One window, which stays in the cache, is faster
+ * than a second one that is loaded meanwhile. */
 #include <string.h>
 #include "src/base/mem.h"
 #include "src/model/dataset_stream_private.h"
@@ -37,7 +37,8 @@ static pfx_status load_rows(pfx_dataset_stream *s, pfx_ds_window *w)
     while (st == PFX_OK && !w->last && ds->n - w->front < s->window_rows) {
         pfx_idx from = ds->n;
         if ((st = s->src->next(s->src->ctx, &s->ld.f, &w->err)) != PFX_OK) break;
-        if (!(w->last = !s->ld.f) && (st = pfx_dataset_append(&s->ld, from + s->ld.f->n_rows + s->ld.f->n_rows / 4)) == PFX_OK)
+        if (!(w->last = !s->ld.f) &&
+            (st = pfx_dataset_append(&s->ld, from + s->ld.f->n_rows + s->ld.f->n_rows / 4)) == PFX_OK)
             st = pfx_stream_take_block(s, from, &w->err);
     }
     return st;
@@ -60,7 +61,8 @@ static void load(pfx_dataset_stream *s)
 /* ---- rows that two windows share ---- */
 
 /* Rows at .. at+keep-1 of an array go to its front, which may have become longer. */
-static pfx_status keep_rows(void *array, size_t size, pfx_idx cap, pfx_idx at, pfx_idx to, pfx_idx keep, pfx_err *err)
+static pfx_status keep_rows(void *array, size_t size, pfx_idx cap, pfx_idx at, pfx_idx to, pfx_idx keep,
+                            pfx_err *err)
 {
     char *a;
     memcpy(&a, array, sizeof a);

@@ -228,6 +228,51 @@ static void several_models(void **state)
     pfx_formula_free(f);
 }
 
+/* Rows of a block stay that lack a value of one model alone, after blocks whose levels were all known: they get their own. */
+static void levels_beside_missing(void **state)
+{
+    enum { FIRMS = 6, YEARS = 4, ROWS = FIRMS * YEARS };
+    static const char *const label[FIRMS] = {"a", "b", "c", "d", "e", "f"};
+    const char *firms[ROWS], *cols[] = {"firm", "year", "y", "x", "z"};
+    double years[ROWS], value[3][ROWS];
+    (void)state;
+    for (int i = 0; i < ROWS; i++) {
+        firms[i] = label[i / YEARS];
+        years[i] = 2017 + (i / YEARS % 2 ? i % YEARS : YEARS - 1 - i % YEARS);
+        for (int k = 0; k < 3; k++) value[k][i] = test_uniform(5, (uint64_t)(3 * i + k));
+    }
+    value[1][ROWS - 2] = NAN;
+    for (int nth = 1; nth <= 3; nth++) {
+        frame_source s;
+        pfx_formula *f;
+        pfx_dataset *ds;
+        pfx_design *d;
+        pfx_err err = {0};
+        pfx_dataset_options o = {.want_rows = true, .nth = nth};
+        frame_source_init(&s, ROWS, YEARS);
+        frame_source_cat(&s, "firm", firms);
+        frame_source_num(&s, "year", years);
+        for (int k = 0; k < 3; k++) frame_source_num(&s, cols[2 + k], value[k]);
+        frame_source_panel(&s, "firm", "year");
+        assert_ok(pfx_formula_parse("y ~ sw(x, z) | firm + year", &f, &err));
+        pfx_row_source src = frame_source_open(&s, 5, cols);
+        assert_ok(pfx_dataset_load(&src, f, &o, &ds, &err));
+        for (int m = 0; m < 2; m++) {
+            assert_ok(pfx_dataset_design(ds, m, 0, false, &d, &err));
+            assert_int_equal(d->n, ROWS - (m == 0));
+            for (pfx_idx i = 0; i < d->n; i++) {
+                pfx_idx r = d->row[i];
+                assert_int_equal(d->absorbed[0].factor.code[i], r / YEARS);
+                assert_int_equal(d->absorbed[1].factor.code[i], 2020 - years[r]); /* in the order of firm a's rows */
+            }
+            pfx_design_free(d);
+        }
+        pfx_dataset_free(ds);
+        pfx_formula_free(f);
+        frame_source_free(&s);
+    }
+}
+
 static void fails_to_load(const char *text, pfx_dataset_options o, pfx_status want, const char *message)
 {
     pfx_formula *f;
@@ -360,7 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_two_way),  cmocka_unit_test(where_and_lags),      cmocka_unit_test(weights),
-        cmocka_unit_test(by_levels),      cmocka_unit_test(several_models),      cmocka_unit_test(errors),
+        cmocka_unit_test(by_levels),      cmocka_unit_test(several_models),      cmocka_unit_test(levels_beside_missing), cmocka_unit_test(errors),
         cmocka_unit_test(needed_columns), cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
