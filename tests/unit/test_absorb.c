@@ -271,6 +271,31 @@ static void test_not_converged(void **state)
     toy_free(d);
 }
 
+/* Blocks are as many whole levels as fit 384 rows of 8 columns, level by level; a longer level is a block. */
+static void test_blocks(void **state)
+{
+    (void)state;
+    static const pfx_idx levels[] = {6000, 900, 130, 12, 3};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        toy t = {.n = 6000, .p = 8, .n_effects = 1, .effect = {LEVELS(levels[i], TOY_RUNS)}, .seed = 90 + i};
+        pfx_design *d = toy_design(&t);
+        pfx_absorber *a = absorb(d, 1, pfx_cpu_best());
+        const int32_t *code = d->absorbed[0].factor.code;
+        for (pfx_idx b = 0, row = 0; b < pfx_absorber_n_blocks(a); b++) {
+            pfx_idx end = row, at, n;
+            for (pfx_idx next = row; next < d->n && (end == row || next - row < 384);) {
+                for (next++; next < d->n && code[next] == code[next - 1];) next++;
+                if (end == row || next - row <= 384) end = next;
+            }
+            pfx_absorber_block_rows(a, b, &at, &n);
+            assert_int_equal(at, row);
+            assert_int_equal(n, end - row);
+            row = end;
+        }
+        pfx_absorber_free(a), toy_free(d);
+    }
+}
+
 /* Each allocation fails in turn: a status and a message, and nothing left behind; or the same sums without it. */
 static void test_out_of_memory(void **state)
 {
@@ -313,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_none), cmocka_unit_test(test_one_way), cmocka_unit_test(test_two_way),
         cmocka_unit_test(test_many_periods), cmocka_unit_test(test_three_way), cmocka_unit_test(test_slopes),
         cmocka_unit_test(test_nearly_absorbed), cmocka_unit_test(test_not_converged),
-        cmocka_unit_test(test_out_of_memory)};
+        cmocka_unit_test(test_blocks), cmocka_unit_test(test_out_of_memory)};
     pfx_err err = {0};
     if (pfx_par_single_thread_blas(&err) != PFX_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
