@@ -66,6 +66,32 @@ static void blocks_begin_in_order(void **state)
     for (int b = 0; b < IN_ORDER; b++) assert_int_equal(c.begun[b], 1);
 }
 
+typedef struct parts_ctx {
+    int nth;
+    _Atomic int begun;
+    pfx_idx first[7]; /* block of each thread, -1: none yet */
+} parts_ctx;
+
+/* No thread goes on before all have begun. */
+static void begin_together(void *p, pfx_idx block, int thread)
+{
+    parts_ctx *c = p;
+    if (c->first[thread] >= 0) return;
+    c->first[thread] = block;
+    c->begun++;
+    while (c->begun < c->nth) sched_yield();
+}
+
+static void each_thread_begins_with_its_part(void **state)
+{
+    (void)state;
+    for (int nth = 1; nth <= 7; nth++) {
+        parts_ctx c = {.nth = nth, .first = {-1, -1, -1, -1, -1, -1, -1}};
+        pfx_par_for(1000, nth, begin_together, &c);
+        for (int t = 0; t < nth; t++) assert_int_equal(c.first[t], 1000 * t / nth);
+    }
+}
+
 /* A thread that is held up: the others do its part of the blocks. */
 static void hold_up(void *p, pfx_idx block, int thread)
 {
@@ -311,6 +337,7 @@ int main(void)
         cmocka_unit_test(each_block_once),
         cmocka_unit_test(same_bits_at_any_thread_count),
         cmocka_unit_test(blocks_begin_in_order),
+        cmocka_unit_test(each_thread_begins_with_its_part),
         cmocka_unit_test(threads_help_one_another),
         cmocka_unit_test(thread_count),
         cmocka_unit_test(cgroup_version_2),
