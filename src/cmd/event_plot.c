@@ -15,8 +15,9 @@ pfx_status event_plot(const event_run *r, pfx_err *err)
     if (!r->o.plot) return PFX_OK;
     if (r->o.method == PFX_EVENT_CS) e = r->cs.dynamic.effect, n = r->cs.dynamic.n;
     if (r->o.method == PFX_EVENT_IMPUTATION) e = r->impute.effect, n = r->impute.n;
-    double *x = pfx_mem_alloc(4 * (pfx_idx)n + 1, sizeof *x, err), *y = x + n, *low = y + n, *high = low + n;
+    double *x = pfx_mem_alloc(4 * (pfx_idx)n + 1, sizeof *x, err);
     if (!x) return PFX_ENOMEM;
+    double *y = x + n, *low = y + n, *high = low + n;
     for (int i = 0; i < n; i++) {
         x[i] = e[i].at;
         y[i] = e[i].estimate;
