@@ -4,9 +4,9 @@
  *         st = what is tried, with all it made freed again;
  *         test_faults_done(&f, st);
  *     }
- * Each failure is NOMEM (of a write: IO) and leaves nothing allocated. The loop ends where all that was tried is over
- * before the one that was to fail: success alone is not the end, for an allocation may be done without. By then more than
- * `least` of them must have failed, or there was nothing to see. */
+ * Each failure is NOMEM (of a write: IO) and leaves nothing allocated. The loop ends where all that was tried
+ * is over before the one that was to fail: success alone is not the end, for an allocation may be done
+ * without. By then more than `least` of them must have failed, or there was nothing to see. */
 #ifndef PFX_TESTS_FAULTS_H
 #define PFX_TESTS_FAULTS_H
 
@@ -52,7 +52,8 @@ static inline void test_faults_done(test_faults *f, pfx_status st)
     pfx_mem_fail_at(0);
     pfx_fault_write_at(0, 0);
     assert_int_equal(pfx_mem_now(), f->before);
-    if (ahead || st != PFX_OK || f->writes) assert_int_equal(st, ahead ? PFX_OK : f->writes ? PFX_EIO : PFX_ENOMEM);
+    if (ahead || st != PFX_OK || f->writes)
+        assert_int_equal(st, ahead ? PFX_OK : f->writes ? PFX_EIO : PFX_ENOMEM);
     f->failed += st != PFX_OK;
     f->over = ahead;
     if (f->over) assert_true(f->failed > (f->least ? f->least : 20));

@@ -81,8 +81,8 @@ static pfx_status help_run(int argc, char **argv, pfx_err *err)
     return print(&out, err);
 }
 
-const pfx_command pfx_cmd_help = {"help", "[COMMAND]", "the commands, or the options of one", help_table,
-                                  help_run, NULL};
+const pfx_command pfx_cmd_help = {"help",     "[COMMAND]", "the commands, or the options of one",
+                                  help_table, help_run,    NULL};
 
 static pfx_status version_run(int argc, char **argv, pfx_err *err)
 {
@@ -108,5 +108,5 @@ static pfx_status version_run(int argc, char **argv, pfx_err *err)
 }
 
 static const pfx_opt no_options[] = {{0}};
-const pfx_command pfx_cmd_version = {"version", "", "versions of the program and its libraries", no_options,
-                                     version_run, NULL};
+const pfx_command pfx_cmd_version = {"version",  "",          "versions of the program and its libraries",
+                                     no_options, version_run, NULL};

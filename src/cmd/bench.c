@@ -113,10 +113,11 @@ static pfx_status check_options(const bench_options *o, pfx_err *err)
         for (int c = 0; c < N_CASES + N_GROUPS && !known; c++) known = strcmp(o->cases.v[i], names[c]) == 0;
         if (known) continue;
         const char *near = pfx_text_nearest(o->cases.v[i], N_CASES + N_GROUPS, names);
-        return pfx_fail(err, PFX_EUSAGE, "--cases %s: no such case%s%s; man panelfx-bench lists them", o->cases.v[i],
-                        near ? "; did you mean " : "", near ? near : "");
+        return pfx_fail(err, PFX_EUSAGE, "--cases %s: no such case%s%s; man panelfx-bench lists them",
+                        o->cases.v[i], near ? "; did you mean " : "", near ? near : "");
     }
-    if (o->rows < 1000) return pfx_fail(err, PFX_EUSAGE, "--rows %lld: want 1000 or more", (long long)o->rows);
+    if (o->rows < 1000)
+        return pfx_fail(err, PFX_EUSAGE, "--rows %lld: want 1000 or more", (long long)o->rows);
     return PFX_OK;
 }
 
@@ -141,7 +142,8 @@ static void say_needs(const bench_run *r, const bench_options *o)
     double memory = fmin(base_memory, (double)o->common.memory), disk = 0;
     for (int c = 0; c < N_CASES; c++) {
         if (!wanted(o, &cases[c])) continue;
-        if (memory_of(r, &cases[c]) <= (double)o->common.memory) memory = fmax(memory, memory_of(r, &cases[c]));
+        if (memory_of(r, &cases[c]) <= (double)o->common.memory)
+            memory = fmax(memory, memory_of(r, &cases[c]));
         disk = fmax(disk, disk_of(r, &cases[c]));
     }
     pfx_note("bench takes up to %.0f MiB of memory and %.0f MiB of disk in %s", memory / 1048576,
@@ -154,8 +156,8 @@ static pfx_status run_case(bench_run *r, const bench_case *c, pfx_err *err)
     pfx_err one = {0};
     pfx_bench_line l = pfx_bench_line_of(c->name, bench_rows(r, c), BENCH_COLUMNS, r->nth);
     if (memory_of(r, c) > (double)r->common->memory) {
-        pfx_bench_verdict(&l, PFX_BENCH_SKIP, "needs %.0f MiB of memory, --memory allows %.0f", memory_of(r, c) / 1048576,
-                          (double)r->common->memory / 1048576);
+        pfx_bench_verdict(&l, PFX_BENCH_SKIP, "needs %.0f MiB of memory, --memory allows %.0f",
+                          memory_of(r, c) / 1048576, (double)r->common->memory / 1048576);
     } else if (disk_of(r, c) > disk_free(r->common->tmpdir)) {
         pfx_bench_verdict(&l, PFX_BENCH_SKIP, "needs %.0f MiB in --tmpdir", disk_of(r, c) / 1048576);
     } else {
@@ -188,7 +190,8 @@ static pfx_status report(bench_run *r, const bench_options *o, pfx_err *err)
         st = pfx_bench_record(&r->report, &machine, &record, err);
         if (st == PFX_OK) st = pfx_file_write_text(o->output, record.s, record.len, o->common.force, err);
     }
-    if (st == PFX_OK) st = pfx_bench_render(&r->report, &machine, format[o->format], pfx_table_terminal_width(), &out, err);
+    if (st == PFX_OK)
+        st = pfx_bench_render(&r->report, &machine, format[o->format], pfx_table_terminal_width(), &out, err);
     if (st == PFX_OK) st = pfx_file_write_text(NULL, out.s, out.len, false, err);
     pfx_str_free(&out);
     pfx_str_free(&record);
@@ -225,8 +228,10 @@ static pfx_status bench_command(int argc, char **argv, pfx_err *err)
     int failures = pfx_bench_failures(&r.report);
     pfx_bench_report_free(&r.report);
     if (st == PFX_OK && failures)
-        st = pfx_fail(err, PFX_EDATA, "%d line%s failed the check; the table names them", failures, failures > 1 ? "s" : "");
+        st = pfx_fail(err, PFX_EDATA, "%d line%s failed the check; the table names them", failures,
+                      failures > 1 ? "s" : "");
     return st;
 }
 
-const pfx_command pfx_cmd_bench = {"bench", "", "measures this machine and the engine on it", bench_table, bench_command, NULL};
+const pfx_command pfx_cmd_bench = {
+    "bench", "", "measures this machine and the engine on it", bench_table, bench_command, NULL};

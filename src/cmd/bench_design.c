@@ -167,13 +167,17 @@ static pfx_status compact(pfx_idx n, pfx_factor *f, pfx_idx levels, pfx_err *err
     return PFX_OK;
 }
 
-pfx_status bench_design(bench_kind kind, pfx_idx n, double move, bool weights, int nth, pfx_design **out, pfx_err *err)
+pfx_status bench_design(bench_kind kind, pfx_idx n, double move, bool weights, int nth, pfx_design **out,
+                        pfx_err *err)
 {
     const bool plain = kind <= BENCH_TWO_WAY;
     const double share = is_workers(kind) ? 1.0 : plain ? 0.714 : 0.757;
     maker m = {.kind = kind,
                .years = plain ? 10 : 7,
-               .effects = kind == BENCH_NONE ? 0 : kind == BENCH_ONE_WAY ? 1 : kind == BENCH_INDUSTRY ? 3 : 2,
+               .effects = kind == BENCH_NONE       ? 0
+                          : kind == BENCH_ONE_WAY  ? 1
+                          : kind == BENCH_INDUSTRY ? 3
+                                                   : 2,
                .move = move};
     m.units = (pfx_idx)((double)n / (share * m.years)) + 2;
     m.firms = m.units / 7 + 11;
@@ -181,7 +185,10 @@ pfx_status bench_design(bench_kind kind, pfx_idx n, double move, bool weights, i
     if (st == PFX_OK) st = set_rows(&m, share, err);
     if (st == PFX_OK) st = allocate(&m, weights, err);
     if (st == PFX_OK) pfx_par_for((m.units + PART - 1) / PART, nth, fill_part, &m);
-    const pfx_idx levels[] = {m.units, is_workers(kind) ? m.firms : kind == BENCH_INDUSTRY ? 500 * m.years : m.years,
+    const pfx_idx levels[] = {m.units,
+                              is_workers(kind)         ? m.firms
+                              : kind == BENCH_INDUSTRY ? 500 * m.years
+                                                       : m.years,
                               20 * m.years};
     for (int e = 0; e < m.effects && e < 3 && st == PFX_OK; e++)
         st = compact(m.d->n, &m.d->absorbed[e].factor, levels[e], err);

@@ -1,4 +1,5 @@
-/* Work that begins or ends in a file: each a process of its own, from its start to its end, as a user runs it. */
+/* Work that begins or ends in a file: each a process of its own, from its start to its end, as a user runs
+ * it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -18,11 +19,15 @@
 
 extern char **environ;
 
-#define REGRESSORS "IDC", "lnEmployee", "lnFirmAge", "ROA", "Assetturn", "Cashflow", "Dual", "Top1", "Occupy", "Mshare", "TobinQ"
+#define REGRESSORS                                                                                           \
+    "IDC", "lnEmployee", "lnFirmAge", "ROA", "Assetturn", "Cashflow", "Dual", "Top1", "Occupy", "Mshare",    \
+        "TobinQ"
 static const char *const names[] = {"firm", "year", "EXPY", REGRESSORS};
-static const char formula[] = "EXPY ~ IDC + lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + Dual + Top1 + Occupy + "
-                              "Mshare + TobinQ | firm + year";
-static const char vars[] = "EXPY,IDC,lnEmployee,lnFirmAge,ROA,Assetturn,Cashflow,Dual,Top1,Occupy,Mshare,TobinQ";
+static const char formula[] =
+    "EXPY ~ IDC + lnEmployee + lnFirmAge + ROA + Assetturn + Cashflow + Dual + Top1 + Occupy + "
+    "Mshare + TobinQ | firm + year";
+static const char vars[] =
+    "EXPY,IDC,lnEmployee,lnFirmAge,ROA,Assetturn,Cashflow,Dual,Top1,Occupy,Mshare,TobinQ";
 static const double planted_effect = 0.3061; /* of IDC: the default of simulate */
 
 enum { N_NAMES = sizeof names / sizeof *names, ROW_BYTES = 12 * 8 + 2 * 4, MAX_ARGS = 24 };
@@ -34,7 +39,8 @@ pfx_status bench_files_begin(bench_run *r, pfx_err *err)
     for (int i = 0; i < BENCH_N_FILES && st == PFX_OK; i++) {
         pfx_str path = {0};
         pfx_str_addf(&path, "%s/panelfx-bench-%s", r->common->tmpdir, name[i]);
-        st = path.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for a file name") : pfx_out_begin(&r->file[i], path.s, true, err);
+        st = path.failed ? pfx_fail(err, PFX_ENOMEM, "out of memory for a file name")
+                         : pfx_out_begin(&r->file[i], path.s, true, err);
         pfx_str_free(&path);
     }
     return st;
@@ -106,8 +112,8 @@ static pfx_status run(const bench_run *r, int nth, const char *const *args, chil
 }
 
 /* Best of several; the line has the best one's faults and peak. */
-static pfx_status run_best(const bench_run *r, int nth, int least, double budget_s, const char *const *args, pfx_bench_line *l,
-                           pfx_err *err)
+static pfx_status run_best(const bench_run *r, int nth, int least, double budget_s, const char *const *args,
+                           pfx_bench_line *l, pfx_err *err)
 {
     double begin = pfx_wall_s();
     for (int i = 0; i < least || (i < 5 && pfx_wall_s() - begin < budget_s); i++) {
@@ -163,7 +169,8 @@ pfx_status bench_simulate(bench_run *r, const bench_case *c, pfx_err *err)
     l.rate = (double)l.rows * ROW_BYTES / l.seconds * 1e-6;
     l.unit = "MB/s", l.limit = "file write", l.limit_rate = r->limit.file_write;
     if (units != firms_of(r->large))
-        pfx_bench_verdict(&l, PFX_BENCH_FAIL, "%lld firms, want %lld", (long long)units, (long long)firms_of(r->large));
+        pfx_bench_verdict(&l, PFX_BENCH_FAIL, "%lld firms, want %lld", (long long)units,
+                          (long long)firms_of(r->large));
     else
         pfx_bench_verdict(&l, PFX_BENCH_PASS, "%.2f million rows/s", (double)l.rows / l.seconds * 1e-6);
     return pfx_bench_add(&r->report, &l, err);
@@ -181,7 +188,8 @@ static double uniform(uint64_t s, uint64_t i)
 static pfx_status write_csv(const char *file, pfx_idx rows, pfx_err *err)
 {
     enum { YEARS = 10 };
-    static const char *const provinces[] = {"Anhui", "Beijing", "Chongqing", "Fujian", "Gansu", "Guangdong", "Guangxi", "Hainan"};
+    static const char *const provinces[] = {"Anhui", "Beijing",   "Chongqing", "Fujian",
+                                            "Gansu", "Guangdong", "Guangxi",   "Hainan"};
     FILE *f = fopen(file, "we");
     if (!f) return pfx_fail(err, PFX_EIO, "%s: cannot write: %s", file, strerror(errno));
     fputs("firm,year,y,x1,x2,x3,lnsize,age,industry,province,treated,w\n", f);
@@ -190,9 +198,9 @@ static pfx_status write_csv(const char *file, pfx_idx rows, pfx_err *err)
         pfx_idx firm = i / YEARS, year = 2010 + i % YEARS;
         fprintf(f, "%07lld,%lld,", (long long)firm, (long long)year);
         if (uniform(0, k) > 0.02) fprintf(f, "%.10g", uniform(1, k) * 3 - 1);
-        fprintf(f, ",%.6f,%.6f,%.17g,%.4f,%d,C%02d,%s,%d,%.3f\n", uniform(2, k) * 10, uniform(3, k) - 0.5, uniform(4, k),
-                uniform(5, k) * 20, (int)(uniform(6, k) * 50), (int)(firm % 37), provinces[firm % 8],
-                firm % 3 == 0 && year > 2015, uniform(7, k));
+        fprintf(f, ",%.6f,%.6f,%.17g,%.4f,%d,C%02d,%s,%d,%.3f\n", uniform(2, k) * 10, uniform(3, k) - 0.5,
+                uniform(4, k), uniform(5, k) * 20, (int)(uniform(6, k) * 50), (int)(firm % 37),
+                provinces[firm % 8], firm % 3 == 0 && year > 2015, uniform(7, k));
     }
     bool bad = ferror(f) != 0;
     return fclose(f) == 0 && !bad ? PFX_OK : pfx_fail(err, PFX_EIO, "%s: cannot write", file);
@@ -215,7 +223,8 @@ pfx_status bench_import(bench_run *r, const bench_case *c, pfx_err *err)
     if (st) return st;
     l.unit = "MB/s", l.limit = "file read", l.limit_rate = r->limit.file_read;
     if (rows != l.rows || units != (l.rows + 9) / 10)
-        pfx_bench_verdict(&l, PFX_BENCH_FAIL, "%lld rows of %lld units came through", (long long)rows, (long long)units);
+        pfx_bench_verdict(&l, PFX_BENCH_FAIL, "%lld rows of %lld units came through", (long long)rows,
+                          (long long)units);
     else
         pfx_bench_verdict(&l, PFX_BENCH_PASS, "%.2f million rows/s", (double)rows / l.seconds * 1e-6);
     return pfx_bench_add(&r->report, &l, err);
@@ -253,8 +262,12 @@ static pfx_status read_columns(reading *x, pfx_err *err)
 /* T_read, what fits from a file are measured against, and the same into memory never touched before. */
 static pfx_status measure_read(bench_run *r, bool report, pfx_err *err)
 {
-    static const struct { pfx_yardstick kind; const char *name; } way[] = {
-        {PFX_YARDSTICK_REUSED, "T_read"}, {PFX_YARDSTICK_FRESH, "T_read fresh memory"}, {PFX_YARDSTICK_UNCHECKED, "T_read no checksums"}};
+    static const struct {
+        pfx_yardstick kind;
+        const char *name;
+    } way[] = {{PFX_YARDSTICK_REUSED, "T_read"},
+               {PFX_YARDSTICK_FRESH, "T_read fresh memory"},
+               {PFX_YARDSTICK_UNCHECKED, "T_read no checksums"}};
     reading x = {0};
     pfx_status st = pfx_panel_open(r->file[BENCH_PANEL].tmp, &x.p, err);
     for (int i = 0; i < (report ? 3 : 1) && st == PFX_OK; i++) {
@@ -299,7 +312,8 @@ static pfx_status read_result(const char *file, result *x, pfx_err *err)
     return x->k == N_NAMES - 3 ? PFX_OK : pfx_fail(err, PFX_EDATA, "fit gave %d coefficients", x->k);
 }
 
-/* The planted effect is met; the bits are those of the first fit from this file, whatever the threads and the memory. */
+/* The planted effect is met; the bits are those of the first fit from this file, whatever the threads and the
+ * memory. */
 static void check_result(bench_run *r, const result *x, size_t bound, pfx_bench_line *l)
 {
     if (r->n_estimates == 0) {
@@ -310,14 +324,16 @@ static void check_result(bench_run *r, const result *x, size_t bound, pfx_bench_
     bool same = memcmp(r->estimate, x->b, (size_t)x->k * sizeof *x->b) == 0 &&
                 memcmp(r->std_error, x->se, (size_t)x->k * sizeof *x->se) == 0;
     if (!(fabs(x->b[0] - planted_effect) < 6 * x->se[0]))
-        pfx_bench_verdict(l, PFX_BENCH_FAIL, "IDC %.6g (%.6g), planted %.6g", x->b[0], x->se[0], planted_effect);
+        pfx_bench_verdict(l, PFX_BENCH_FAIL, "IDC %.6g (%.6g), planted %.6g", x->b[0], x->se[0],
+                          planted_effect);
     else if (!same)
         pfx_bench_verdict(l, PFX_BENCH_FAIL, "other bits than the first fit of this file");
     else if (bound && l->peak_bytes > (pfx_idx)bound)
-        pfx_bench_verdict(l, PFX_BENCH_FAIL, "peak %.0f MiB, --memory %.0f MiB", (double)l->peak_bytes / 1048576, (double)bound / 1048576);
+        pfx_bench_verdict(l, PFX_BENCH_FAIL, "peak %.0f MiB, --memory %.0f MiB",
+                          (double)l->peak_bytes / 1048576, (double)bound / 1048576);
     else
-        pfx_bench_verdict(l, PFX_BENCH_PASS, "%.2f x T_read; read_s %.3f, compute_s %.3f", l->seconds / r->limit.panel_read,
-                          x->read_s, x->compute_s);
+        pfx_bench_verdict(l, PFX_BENCH_PASS, "%.2f x T_read; read_s %.3f, compute_s %.3f",
+                          l->seconds / r->limit.panel_read, x->read_s, x->compute_s);
 }
 
 pfx_status bench_panel_fit(bench_run *r, const bench_case *c, pfx_err *err)
@@ -327,13 +343,17 @@ pfx_status bench_panel_fit(bench_run *r, const bench_case *c, pfx_err *err)
     int nth[2], k = bench_thread_list(r, nth);
     pfx_status st = need_panel(r, err);
     if (st == PFX_OK && r->limit.panel_read == 0) st = measure_read(r, false, err);
-    const char *const args[] = {"fit", panel, formula, "-o", json, "--format", "json", stream ? "--memory" : NULL, "512M", NULL};
+    const char *const args[] = {
+        "fit", panel, formula, "-o", json, "--format", "json", stream ? "--memory" : NULL, "512M", NULL};
     for (int i = 0; i < k && st == PFX_OK; i++) {
         pfx_bench_line l = pfx_bench_line_of(c->name, r->panel_rows, N_NAMES, nth[i]);
         result x = {0};
-        if ((st = run_best(r, nth[i], 3, 4.0 * r->patience, args, &l, err)) || (st = read_result(json, &x, err))) break;
+        if ((st = run_best(r, nth[i], 3, 4.0 * r->patience, args, &l, err)) ||
+            (st = read_result(json, &x, err)))
+            break;
         l.rate = (double)r->panel_rows * ROW_BYTES / l.seconds * 1e-6;
-        l.unit = "MB/s", l.limit = "T_read", l.limit_rate = (double)r->panel_rows * ROW_BYTES / r->limit.panel_read * 1e-6;
+        l.unit = "MB/s", l.limit = "T_read",
+        l.limit_rate = (double)r->panel_rows * ROW_BYTES / r->limit.panel_read * 1e-6;
         check_result(r, &x, stream, &l);
         st = pfx_bench_add(&r->report, &l, err);
     }

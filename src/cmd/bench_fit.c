@@ -1,4 +1,5 @@
-/* Whole fits from arrays in memory: demeaning, coefficients, standard errors clustered by the first effect. */
+/* Whole fits from arrays in memory: demeaning, coefficients, standard errors clustered by the first effect.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,10 @@ static pfx_status fit_once(void *ctx, pfx_err *err)
     return pfx_fit_model(j->d, &j->o, &j->f, err);
 }
 
-/* Largest weighted sum of residuals over a level of a factor, in units of the residuals' norm over the level's rows
- * times the square root of their number: zero in exact arithmetic. */
-static pfx_status effect_residue(const pfx_design *d, const double *e, const int32_t *code, pfx_idx levels, double rms,
-                                 double *worst, pfx_err *err)
+/* Largest weighted sum of residuals over a level of a factor, in units of the residuals' norm over the
+ * level's rows times the square root of their number: zero in exact arithmetic. */
+static pfx_status effect_residue(const pfx_design *d, const double *e, const int32_t *code, pfx_idx levels,
+                                 double rms, double *worst, pfx_err *err)
 {
     double *sum = pfx_mem_calloc(levels, 2 * sizeof *sum, err);
     if (!sum) return PFX_ENOMEM;
@@ -41,8 +42,9 @@ static pfx_status effect_residue(const pfx_design *d, const double *e, const int
     return PFX_OK;
 }
 
-/* The normal equations, from the data: residuals are orthogonal to every regressor (or its instrument) and sum to zero
- * over every level of every effect. Returns the largest violation as a cosine or mean, whatever the route. */
+/* The normal equations, from the data: residuals are orthogonal to every regressor (or its instrument) and
+ * sum to zero over every level of every effect. Returns the largest violation as a cosine or mean, whatever
+ * the route. */
 static pfx_status residue(const pfx_design *d, const double *e, double *worst, pfx_err *err)
 {
     double ee = 0, zz[P] = {0}, ze[P] = {0};
@@ -62,7 +64,8 @@ static pfx_status residue(const pfx_design *d, const double *e, double *worst, p
     const double rms = sqrt(ee / (double)d->n);
     if (d->n_absorbed == 0) st = effect_residue(d, e, NULL, 1, rms, worst, err);
     for (int a = 0; a < d->n_absorbed && st == PFX_OK; a++)
-        st = effect_residue(d, e, d->absorbed[a].factor.code, d->absorbed[a].factor.n_levels, rms, worst, err);
+        st =
+            effect_residue(d, e, d->absorbed[a].factor.code, d->absorbed[a].factor.n_levels, rms, worst, err);
     return st;
 }
 
@@ -73,7 +76,8 @@ static bool planted(const pfx_design *d, const pfx_fit *f)
     int constant = f->k - (P - 1) + (f->iv != NULL);
     if (constant != (d->n_absorbed == 0)) return false;
     for (int k = constant; k < f->k; k++)
-        if (!(fabs(f->coef[k].estimate - 0.1) < 6 * f->coef[k].std_error) || !(f->coef[k].std_error < bound)) return false;
+        if (!(fabs(f->coef[k].estimate - 0.1) < 6 * f->coef[k].std_error) || !(f->coef[k].std_error < bound))
+            return false;
     return true;
 }
 
@@ -110,8 +114,8 @@ static pfx_status check(job *j, const pfx_fit *timed, pfx_bench_line *l, pfx_err
     return st;
 }
 
-/* The last regressor becomes an instrument, and moves the one before, which is endogenous: the planted coefficients stay,
- * and the instrument has none of its own. */
+/* The last regressor becomes an instrument, and moves the one before, which is endogenous: the planted
+ * coefficients stay, and the instrument has none of its own. */
 static void add_instrument(pfx_design *d)
 {
     d->role[P - 3] = PFX_ENDOGENOUS;
@@ -121,11 +125,16 @@ static void add_instrument(pfx_design *d)
 
 static pfx_status run(bench_run *r, const bench_case *c, bool instruments, pfx_err *err)
 {
-    job j = {.o = {.vcov = PFX_VCOV_CLUSTER, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .isa = (pfx_isa)r->common->isa}};
+    job j = {.o = {.vcov = PFX_VCOV_CLUSTER,
+                   .level = 0.95,
+                   .tol = 1e-10,
+                   .maxiter = 10000,
+                   .isa = (pfx_isa)r->common->isa}};
     pfx_fit *first = NULL;
     double digits = NAN;
     int nth[2], k = bench_thread_list(r, nth);
-    pfx_status st = bench_design((bench_kind)c->kind, bench_rows(r, c), c->move, c->weights, r->nth, &j.d, err);
+    pfx_status st =
+        bench_design((bench_kind)c->kind, bench_rows(r, c), c->move, c->weights, r->nth, &j.d, err);
     if (st == PFX_OK && instruments) add_instrument(j.d);
     for (int i = 0; i < k && st == PFX_OK; i++) {
         pfx_bench_line l = pfx_bench_line_of(c->name, j.d->n, P, nth[i]);
@@ -141,7 +150,8 @@ static pfx_status run(bench_run *r, const bench_case *c, bool instruments, pfx_e
             j.f = NULL;
         } else {
             l.digits = digits;
-            pfx_bench_verdict(&l, same_bits(first, j.f) ? PFX_BENCH_PASS : PFX_BENCH_FAIL, "%s", first->route);
+            pfx_bench_verdict(&l, same_bits(first, j.f) ? PFX_BENCH_PASS : PFX_BENCH_FAIL, "%s",
+                              first->route);
         }
         st = pfx_bench_add(&r->report, &l, err);
     }

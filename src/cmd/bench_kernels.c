@@ -1,5 +1,5 @@
-/* The kernels alone, one thread, each instruction set that this CPU has: rows of a made-up panel in memory, taken in
- * the blocks in which a fit takes them. */
+/* The kernels alone, one thread, each instruction set that this CPU has: rows of a made-up panel in memory,
+ * taken in the blocks in which a fit takes them. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,10 @@ typedef struct job {
 /* Values a kernel leaves for a block of n rows and `levels` firms. */
 static pfx_idx out_size(int kernel, pfx_idx n, pfx_idx levels)
 {
-    return kernel == BENCH_GRAM ? P * P : kernel == BENCH_RESID ? n : kernel == BENCH_SCORE ? levels * P : n * P;
+    return kernel == BENCH_GRAM    ? P * P
+           : kernel == BENCH_RESID ? n
+           : kernel == BENCH_SCORE ? levels * P
+                                   : n * P;
 }
 
 static pfx_idx block_levels(const job *j, pfx_idx b)
@@ -36,7 +39,8 @@ static pfx_idx block_levels(const job *j, pfx_idx b)
 static void run_block(const job *j, pfx_idx b)
 {
     static const double c[P] = {-0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, 1};
-    /* The product of columns is measured on rows in cache, where a fit leaves them: the first block again and again. */
+    /* The product of columns is measured on rows in cache, where a fit leaves them: the first block again and
+     * again. */
     const pfx_idx at = j->kernel == BENCH_GRAM ? 0 : b * BLOCK, levels = block_levels(j, at / BLOCK);
     const pfx_idx *start = j->start + at, n = start[levels] - start[0];
     const double *X = j->d->Z + start[0] * P;
@@ -93,10 +97,12 @@ static void slow_twin(const job *j, pfx_idx levels, double *out)
             for (int k = 0; k < P; k++) {
                 long double mean = 0, score = 0;
                 pfx_idx a = j->start[g], z = j->start[g + 1];
-                for (pfx_idx r = a; r < z; r++) mean += X[r * P + k], score += (long double)X[r * P + k] * j->e[r];
+                for (pfx_idx r = a; r < z; r++)
+                    mean += X[r * P + k], score += (long double)X[r * P + k] * j->e[r];
                 mean /= (long double)(z - a);
                 if (j->kernel == BENCH_SCORE) out[g * P + k] = (double)score;
-                for (pfx_idx r = a; r < z && j->kernel == BENCH_DEMEAN; r++) out[r * P + k] = (double)(X[r * P + k] - mean);
+                for (pfx_idx r = a; r < z && j->kernel == BENCH_DEMEAN; r++)
+                    out[r * P + k] = (double)(X[r * P + k] - mean);
             }
 }
 

@@ -1,5 +1,5 @@
-/* The machine's own limits: memory, arithmetic, files. Each is a line of the report, and what the cases' rates are
- * divided by. */
+/* The machine's own limits: memory, arithmetic, files. Each is a line of the report, and what the cases'
+ * rates are divided by. */
 #include <cblas.h>
 #include <fcntl.h>
 #include <math.h>
@@ -14,9 +14,9 @@
 #include "src/cmd/bench_private.h"
 
 enum {
-    PIECE = 1 << 16,    /* doubles that a thread takes at once: 512 KiB */
-    MOST_PIECES = 512,  /* 256 MiB in all: several times a last-level cache; fewer where --memory is small */
-    GEMM = 384,         /* order of the square product: three matrices of 1.1 MiB, as a core's own cache holds */
+    PIECE = 1 << 16,   /* doubles that a thread takes at once: 512 KiB */
+    MOST_PIECES = 512, /* 256 MiB in all: several times a last-level cache; fewer where --memory is small */
+    GEMM = 384, /* order of the square product: three matrices of 1.1 MiB, as a core's own cache holds */
     GEMMS = 8
 };
 
@@ -60,8 +60,8 @@ static void gemm_piece(void *ctx, pfx_idx piece, int thread)
     arrays *x = ctx;
     size_t at = (size_t)thread * GEMM * GEMM;
     (void)piece;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1.0, x->b + at, GEMM, x->c + at, GEMM,
-                0.0, x->a + at, GEMM);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1.0, x->b + at, GEMM, x->c + at,
+                GEMM, 0.0, x->a + at, GEMM);
 }
 
 static pfx_status gemm(void *ctx, pfx_err *err)
@@ -78,8 +78,8 @@ static void fill_piece(void *ctx, pfx_idx piece, int thread)
     for (pfx_idx i = piece * PIECE; i < (piece + 1) * PIECE; i++) x->a[i] = 0, x->b[i] = 1, x->c[i] = 2;
 }
 
-static pfx_status line(bench_run *r, const char *name, int nth, double seconds, double rate, const char *unit, bool good,
-                       pfx_err *err)
+static pfx_status line(bench_run *r, const char *name, int nth, double seconds, double rate, const char *unit,
+                       bool good, pfx_err *err)
 {
     pfx_bench_line l = pfx_bench_line_of(name, -1, -1, nth);
     l.seconds = seconds;
@@ -99,15 +99,19 @@ static bool all_equal(pfx_idx n, const double *x, double value)
 /* A's elements are 1 + 3 x 2, a piece sums to its length, a product of ones and twos is 2 x GEMM. */
 static pfx_status memory_and_blas(bench_run *r, arrays *x, int which, pfx_err *err)
 {
-    const double budget = 0.5 * r->patience, bytes = 8.0 * PIECE * (double)x->pieces, flops = 2.0 * GEMM * GEMM * GEMM * GEMMS * x->nth;
+    const double budget = 0.5 * r->patience, bytes = 8.0 * PIECE * (double)x->pieces,
+                 flops = 2.0 * GEMM * GEMM * GEMM * GEMMS * x->nth;
     double s = 0;
     pfx_status st = pfx_bench_best(3, budget, triad, x, &s, err);
     r->limit.triad[which] = 3 * bytes / s * 1e-9;
     if (st == PFX_OK)
-        st = line(r, "triad", x->nth, s, r->limit.triad[which], "GB/s", all_equal(PIECE * x->pieces, x->a, 7), err);
+        st = line(r, "triad", x->nth, s, r->limit.triad[which], "GB/s", all_equal(PIECE * x->pieces, x->a, 7),
+                  err);
     if (st == PFX_OK) st = pfx_bench_best(3, budget, read_once, x, &s, err);
     r->limit.read[which] = bytes / s * 1e-9;
-    if (st == PFX_OK) st = line(r, "read", x->nth, s, r->limit.read[which], "GB/s", all_equal(x->pieces, x->sum, PIECE), err);
+    if (st == PFX_OK)
+        st = line(r, "read", x->nth, s, r->limit.read[which], "GB/s", all_equal(x->pieces, x->sum, PIECE),
+                  err);
     if (st == PFX_OK) st = pfx_bench_best(3, budget, gemm, x, &s, err);
     r->limit.dgemm[which] = flops / s * 1e-9;
     if (st == PFX_OK)
@@ -194,7 +198,9 @@ pfx_status bench_measure_limits(bench_run *r, pfx_err *err)
         x.nth = nth[i];
         st = memory_and_blas(r, &x, i, err);
     }
-    if (k == 1) r->limit.triad[1] = r->limit.triad[0], r->limit.read[1] = r->limit.read[0], r->limit.dgemm[1] = r->limit.dgemm[0];
+    if (k == 1)
+        r->limit.triad[1] = r->limit.triad[0], r->limit.read[1] = r->limit.read[0],
+        r->limit.dgemm[1] = r->limit.dgemm[0];
     if (st == PFX_OK) st = plain_file(r, (char *)x.a, err);
     pfx_mem_free(x.a), pfx_mem_free(x.b), pfx_mem_free(x.c), pfx_mem_free(x.sum);
     return st ? st : fresh_memory(r, (size_t)pieces * PIECE * 8, err);

@@ -90,12 +90,14 @@ static bool studentised(const rep_run *r)
     return ((const pairs_state *)r->state)->ci[PFX_CI_T] || r->all.n;
 }
 
-/* Where replicates are refits, BCa takes one more for each cluster: not unasked where these are most of the work. */
+/* Where replicates are refits, BCa takes one more for each cluster: not unasked where these are most of the
+ * work. */
 static void spare_bca(const rep_run *r, pairs_state *s)
 {
     if (!r->stat->absorber || !s->ci[PFX_CI_BCA] || options(r)->ci.n || r->stat->G <= r->reps) return;
     s->ci[PFX_CI_BCA] = false;
-    pfx_note("no BCa interval: beside these effects it takes a refit without each of the %lld clusters, more than the "
+    pfx_note("no BCa interval: beside these effects it takes a refit without each of the %lld clusters, more "
+             "than the "
              "%lld replicates; ask for it with --ci",
              (long long)r->stat->G, (long long)r->reps);
 }
@@ -234,9 +236,10 @@ static void say_refit(const rep_run *r, pfx_rep_report *report)
     const pfx_refit *f = pfx_pairs_refit(((const pairs_state *)r->state)->pairs);
     if (!f) return;
     pfx_rep_add_text(&report->more, NULL, "refit", NULL, pfx_refit_route(f));
-    pfx_str_addf(&report->note,
-                 "Effects cross the clusters with %lld levels beside the largest: each replicate is a refit (%s).\n",
-                 (long long)pfx_refit_columns(f), pfx_refit_route(f));
+    pfx_str_addf(
+        &report->note,
+        "Effects cross the clusters with %lld levels beside the largest: each replicate is a refit (%s).\n",
+        (long long)pfx_refit_columns(f), pfx_refit_route(f));
 }
 
 static pfx_status pairs_summarise(rep_run *r, const pfx_draw_keep *d, pfx_rep_report *report, pfx_err *err)

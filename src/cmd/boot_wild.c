@@ -204,7 +204,8 @@ static pfx_status wild_ready(rep_run *r, pfx_err *err)
     const pfx_wild_info *info = pfx_wild_describe(s->wild);
     r->reps = info->reps;
     if (info->by_reps)
-        pfx_note("effects cross the clusters, and clusters by bootstrap clusters are too many to be held: a column is "
+        pfx_note("effects cross the clusters, and clusters by bootstrap clusters are too many to be held: a "
+                 "column is "
                  "demeaned for each replicate");
     if (info->n_singular)
         pfx_warn("without one of %lld clusters the regressors are collinear; a pseudo-inverse stands in for "
@@ -228,7 +229,8 @@ static pfx_status wild_prepare(rep_run *r, pfx_design *design, pfx_err *err)
     if (s->boot < 0) /* of two variables the one with more clusters */
         s->boot = r->vcov.n_clusters == 2 && design->clusters[1].n_levels > design->clusters[0].n_levels;
     if (design->clusters[s->boot].n_levels < 2)
-        return pfx_fail(err, PFX_EDATA, "--bootcluster %s: one level in the %lld rows used; draws need two or more",
+        return pfx_fail(err, PFX_EDATA,
+                        "--bootcluster %s: one level in the %lld rows used; draws need two or more",
                         s->boot_name, (long long)design->n);
     pfx_status st = pfx_wild_cells_create(design, r->vcov.n_clusters, s->boot, &s->cells, err);
     if (st == PFX_OK) st = make_stat(r, design, err);

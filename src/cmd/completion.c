@@ -132,5 +132,5 @@ static pfx_status completion_run(int argc, char **argv, pfx_err *err)
 }
 
 static const pfx_opt no_options[] = {{0}};
-const pfx_command pfx_cmd_completion = {"completion", "bash|zsh", "completion script for a shell", no_options,
-                                        completion_run, NULL};
+const pfx_command pfx_cmd_completion = {"completion", "bash|zsh",     "completion script for a shell",
+                                        no_options,   completion_run, NULL};

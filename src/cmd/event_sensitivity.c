@@ -126,8 +126,8 @@ static pfx_status compute(event_run *r, const pfx_honest_in *in, pfx_err *err)
     int n = 4;
     s->relative = r->o.sensitivity == EVENT_RELATIVE;
     if (s->relative && in->level > MOST_LEVEL)
-        return pfx_fail(err, PFX_EUSAGE, "--level %g: the hybrid test of --sensitivity rm takes at most %g", in->level,
-                        MOST_LEVEL);
+        return pfx_fail(err, PFX_EUSAGE, "--level %g: the hybrid test of --sensitivity rm takes at most %g",
+                        in->level, MOST_LEVEL);
     s->n_pre = in->n_pre;
     s->n_post = in->n_post;
     for (int i = 0; !s->relative && i < 5; i++) bound[i] = 0.25 * i * se;

@@ -35,7 +35,7 @@ typedef struct fit_run {
     fit_stream stream;
     int n_names;
     char **names; /* columns that are read */
-    int passes; /* over the rows */
+    int passes;   /* over the rows */
     double read_s, compute_s;
 } fit_run;
 
@@ -117,8 +117,8 @@ static void note_provenance(fit_run *r)
 static pfx_status print_need(fit_need need, bool streamed, pfx_err *err)
 {
     char text[160];
-    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s%s\n", need.bytes / 1048576.0, need.seconds,
-                     streamed ? ", streamed" : "");
+    int n = snprintf(text, sizeof text, "memory %.1f MiB, time %.2f s%s\n", need.bytes / 1048576.0,
+                     need.seconds, streamed ? ", streamed" : "");
     return pfx_file_write_text(NULL, text, (size_t)n, false, err);
 }
 
@@ -126,15 +126,19 @@ static pfx_status print_need(fit_need need, bool streamed, pfx_err *err)
 static pfx_status plan_stream(fit_run *r, const pfx_dataset_options *d, fit_need *need, pfx_err *err)
 {
     size_t memory = r->o.common.memory;
-    r->stream = (fit_stream){
-        .panel = r->panel, .formula = r->formula, .data = *d, .memory = memory, .in_memory = need->bytes,
-        .leaves_out = pfx_vcov_leaves_out(r->vcov.type)};
+    r->stream = (fit_stream){.panel = r->panel,
+                             .formula = r->formula,
+                             .data = *d,
+                             .memory = memory,
+                             .in_memory = need->bytes,
+                             .leaves_out = pfx_vcov_leaves_out(r->vcov.type)};
     r->streamed = true;
     pfx_status st = fit_predict_stream(&r->stream, need, err);
     if (st) return st;
     if (!r->o.estimate && need->bytes > (double)memory)
         return pfx_fail(err, PFX_ENOMEM,
-                        "%s: a streamed fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or fewer --threads",
+                        "%s: a streamed fit needs about %.0f MiB and --memory allows %.0f MiB; give more, or "
+                        "fewer --threads",
                         pfx_panel_path(r->panel), need->bytes / 1048576.0, (double)memory / 1048576.0);
     if (!r->o.estimate)
         pfx_note("the rows would need %.0f MiB, --memory allows %.0f MiB: streamed from the panel",
@@ -172,7 +176,8 @@ static pfx_status fit_one(fit_run *r, const pfx_fit_options *o, int m, pfx_idx b
     if (st == PFX_OK) st = pfx_fit_model(design, o, &fit, err);
     if (st == PFX_OK) st = fit_warn_switching(design, fit, err);
     if (st == PFX_OK)
-        st = fit_warn_staggered(design, fit, pfx_panel_structure(r->panel), &r->warned_staggered, o->nth, err);
+        st =
+            fit_warn_staggered(design, fit, pfx_panel_structure(r->panel), &r->warned_staggered, o->nth, err);
     pfx_design_free(design);
     return st ? st : keep_fit(r, fit, err);
 }
@@ -214,7 +219,8 @@ static pfx_status fit_all(fit_run *r, pfx_err *err)
     if (r->o.compare && r->streamed)
         return pfx_fail(err, PFX_ENOMEM, "--compare needs all rows in memory; give more --memory");
     if (counted) return counted;
-    if (!(r->compared = pfx_mem_calloc(r->formula->n_models, sizeof(pfx_comparison *), err))) return PFX_ENOMEM;
+    if (!(r->compared = pfx_mem_calloc(r->formula->n_models, sizeof(pfx_comparison *), err)))
+        return PFX_ENOMEM;
     for (int m = 0; m < r->formula->n_models; m++) {
         int first = r->n_fits;
         for (pfx_idx by = 0; by < n_by; by++) {
@@ -280,7 +286,8 @@ static pfx_status load(fit_run *r, pfx_err *err)
     double seconds = need.seconds;
     if (need.bytes > (double)r->o.common.memory && (st = plan_stream(r, &d, &need, err))) return st;
     if (r->o.estimate) {
-        if (fit_can_try(r->panel, seconds)) (void)fit_probe(pfx_panel_n_rows(r->panel), fit_first_rows, r, &need);
+        if (fit_can_try(r->panel, seconds))
+            (void)fit_probe(pfx_panel_n_rows(r->panel), fit_first_rows, r, &need);
         if (r->save.resid || r->save.fitted) need.seconds += fit_save_seconds(r->panel, r->formula, &r->save);
         return print_need(need, r->streamed, err);
     }
@@ -306,16 +313,20 @@ static pfx_status render_json(const fit_run *r, pfx_str *out, pfx_err *err)
     return pfx_json_fits(r->n_fits, r->fits, &run, out, err);
 }
 
-/* Notes below the table: comparisons, and that the data are not real. [*n] notes, which live in text [n_text]. */
-static pfx_status collect_notes(const fit_run *r, int *n, const char ***notes, int *n_text, pfx_str **text, pfx_err *err)
+/* Notes below the table: comparisons, and that the data are not real. [*n] notes, which live in text
+ * [n_text]. */
+static pfx_status collect_notes(const fit_run *r, int *n, const char ***notes, int *n_text, pfx_str **text,
+                                pfx_err *err)
 {
     pfx_status st = PFX_OK;
     int most = 1;
     for (int i = 0; i < r->n_compared; i++) most += r->compared[i]->n_terms + 1;
     *n_text = most;
-    if (!(*notes = pfx_mem_calloc(most, sizeof **notes, err)) || !(*text = pfx_mem_calloc(most, sizeof **text, err)))
+    if (!(*notes = pfx_mem_calloc(most, sizeof **notes, err)) ||
+        !(*text = pfx_mem_calloc(most, sizeof **text, err)))
         return PFX_ENOMEM;
-    for (int i = 0; i < r->n_compared && st == PFX_OK; i++) st = fit_compare_notes(r->compared[i], n, *notes, *text, err);
+    for (int i = 0; i < r->n_compared && st == PFX_OK; i++)
+        st = fit_compare_notes(r->compared[i], n, *notes, *text, err);
     if (r->synthetic) (*notes)[(*n)++] = "Synthetic panel: the data were simulated, not observed.";
     return st;
 }
@@ -338,9 +349,8 @@ static pfx_status report(const fit_run *r, pfx_err *err)
         .notes = notes,
     };
     pfx_str out = {0};
-    st = r->format == PFX_FORMAT_JSON
-                        ? render_json(r, &out, err)
-                        : pfx_regression_render(r->n_fits, r->fits, &o, r->format, &out, err);
+    st = r->format == PFX_FORMAT_JSON ? render_json(r, &out, err)
+                                      : pfx_regression_render(r->n_fits, r->fits, &o, r->format, &out, err);
     if (st == PFX_OK) st = pfx_file_write_text(output, out.s, out.len, r->o.common.force, err);
     pfx_str_free(&out);
 done:
@@ -383,5 +393,6 @@ done:
     return st;
 }
 
-const pfx_command pfx_cmd_fit = {"fit", "PANEL.h5 FORMULA...", "least squares with absorbed fixed effects",
-                                 fit_table, fit_run_command, NULL};
+const pfx_command pfx_cmd_fit = {
+    "fit",     "PANEL.h5 FORMULA...", "least squares with absorbed fixed effects",
+    fit_table, fit_run_command,       NULL};

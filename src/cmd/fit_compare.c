@@ -68,8 +68,9 @@ pfx_status fit_compare_notes(const pfx_comparison *c, int *n, const char **notes
                          x->std_error);
         add_test(s, x);
         if (!isnan(x->permutation_p))
-            pfx_str_addf(s, "; permutation of %s p = %.4f (%lld draws, seed %llu; exact if clusters are exchangeable)", c->cluster,
-                         x->permutation_p, (long long)x->valid, (unsigned long long)c->seed);
+            pfx_str_addf(
+                s, "; permutation of %s p = %.4f (%lld draws, seed %llu; exact if clusters are exchangeable)",
+                c->cluster, x->permutation_p, (long long)x->valid, (unsigned long long)c->seed);
         pfx_str_add(s, ".");
         if (s->failed) return pfx_fail(err, PFX_ENOMEM, "out of memory for the notes of --compare");
         notes[(*n)++] = s->s;

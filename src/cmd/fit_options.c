@@ -15,7 +15,8 @@ static const char *const bracket_choices[] = {"t", "se", NULL};
 #define AT(field) offsetof(fit_options, field)
 const pfx_opt fit_table[] = {
     {"vcov", 0, PFX_OPT_TEXT, AT(vcov), "TYPE",
-     "iid, hetero (or HC1), cluster (or CRV1), twoway, CRV3 or CV3J (jackknife), CR2, nw(LAG) (Newey-West), dk(LAG) "
+     "iid, hetero (or HC1), cluster (or CRV1), twoway, CRV3 or CV3J (jackknife), CR2, nw(LAG) (Newey-West), "
+     "dk(LAG) "
      "(Driscoll-Kraay) (default: cluster by the panel's unit; iid where it has none)",
      NULL, "Standard errors"},
     {"cluster", 0, PFX_OPT_TEXT, AT(cluster), "VARS", "cluster variable, or two joined by + as firm+year",
@@ -32,11 +33,12 @@ const pfx_opt fit_table[] = {
     {"where", 0, PFX_OPT_TEXT, AT(where), "EXPR",
      "keep the rows where EXPR holds, as 'year >= 2019 & prov == \"Anhui\"'", NULL, "Sample"},
     {"by", 0, PFX_OPT_TEXT, AT(by), "VAR", "one fit for each level of VAR", NULL, NULL},
-    {"compare", 0, PFX_OPT_FLAG, AT(compare), NULL, "with --by: test that each coefficient is the same in all levels", NULL,
-     NULL},
+    {"compare", 0, PFX_OPT_FLAG, AT(compare), NULL,
+     "with --by: test that each coefficient is the same in all levels", NULL, NULL},
     {"permutations", 0, PFX_OPT_INT, AT(permutations), "R",
      "with --compare: permute the levels between clusters R times, 0: not (default: 999)", NULL, NULL},
-    {"seed", 0, PFX_OPT_INT, AT(seed), "S", "with --compare: seed of the permutations (default: 1)", NULL, NULL},
+    {"seed", 0, PFX_OPT_INT, AT(seed), "S", "with --compare: seed of the permutations (default: 1)", NULL,
+     NULL},
     {"weights", 0, PFX_OPT_TEXT, AT(weights), "VAR", "weights: a column or an expression, not negative", NULL,
      NULL},
     {"weights-kind", 0, PFX_OPT_CHOICE, AT(weights_kind), "KIND",
@@ -67,9 +69,14 @@ const pfx_opt fit_table[] = {
 
 fit_options fit_defaults(void)
 {
-    return (fit_options){
-        .ssc = PFX_SSC_FIXEST, .level = 0.95, .tol = 1e-10, .maxiter = 10000, .format = -1, .digits = 4,
-        .permutations = FIT_UNSET, .seed = FIT_UNSET};
+    return (fit_options){.ssc = PFX_SSC_FIXEST,
+                         .level = 0.95,
+                         .tol = 1e-10,
+                         .maxiter = 10000,
+                         .format = -1,
+                         .digits = 4,
+                         .permutations = FIT_UNSET,
+                         .seed = FIT_UNSET};
 }
 
 pfx_status fit_check_options(const fit_options *o, pfx_err *err)
@@ -88,9 +95,12 @@ pfx_status fit_check_options(const fit_options *o, pfx_err *err)
     if (!o->compare && (reps || seed))
         return pfx_fail(err, PFX_EUSAGE, "--%s belongs to --compare", seed ? "seed" : "permutations");
     if (reps && (o->permutations < 0 || o->permutations > 100000000))
-        return pfx_fail(err, PFX_EUSAGE, "--permutations %lld: want 0 to 100000000", (long long)o->permutations);
-    if (seed && o->seed < 0) return pfx_fail(err, PFX_EUSAGE, "--seed %lld: want 0 or more", (long long)o->seed);
-    if (o->compare && !o->by) return pfx_fail(err, PFX_EUSAGE, "--compare needs --by VAR: the groups to compare");
+        return pfx_fail(err, PFX_EUSAGE, "--permutations %lld: want 0 to 100000000",
+                        (long long)o->permutations);
+    if (seed && o->seed < 0)
+        return pfx_fail(err, PFX_EUSAGE, "--seed %lld: want 0 or more", (long long)o->seed);
+    if (o->compare && !o->by)
+        return pfx_fail(err, PFX_EUSAGE, "--compare needs --by VAR: the groups to compare");
     return PFX_OK;
 }
 
@@ -144,10 +154,12 @@ static pfx_status parse_type(const char *text, fit_vcov *v, pfx_err *err)
     static const struct {
         const char *name;
         pfx_vcov_type type;
-    } known[] = {{"iid", PFX_VCOV_IID},         {"hetero", PFX_VCOV_HC1}, {"HC1", PFX_VCOV_HC1},
-                 {"cluster", PFX_VCOV_CLUSTER}, {"CRV1", PFX_VCOV_CLUSTER}, {"twoway", PFX_VCOV_TWOWAY},
-                 {"CRV3", PFX_VCOV_CRV3},       {"CV3", PFX_VCOV_CRV3},   {"CV3J", PFX_VCOV_CV3J},
-                 {"CRV3J", PFX_VCOV_CV3J},      {"CR2", PFX_VCOV_CR2},    {"nw", PFX_VCOV_NW},
+    } known[] = {{"iid", PFX_VCOV_IID},      {"hetero", PFX_VCOV_HC1},
+                 {"HC1", PFX_VCOV_HC1},      {"cluster", PFX_VCOV_CLUSTER},
+                 {"CRV1", PFX_VCOV_CLUSTER}, {"twoway", PFX_VCOV_TWOWAY},
+                 {"CRV3", PFX_VCOV_CRV3},    {"CV3", PFX_VCOV_CRV3},
+                 {"CV3J", PFX_VCOV_CV3J},    {"CRV3J", PFX_VCOV_CV3J},
+                 {"CR2", PFX_VCOV_CR2},      {"nw", PFX_VCOV_NW},
                  {"dk", PFX_VCOV_DK}};
     const char *open = strchr(text, '(');
     size_t n = open ? (size_t)(open - text) : strlen(text);
@@ -156,17 +168,19 @@ static pfx_status parse_type(const char *text, fit_vcov *v, pfx_err *err)
         v->type = known[i].type;
         return open ? lag_of(text, open, v, err) : PFX_OK;
     }
-    return pfx_fail(err, PFX_EUSAGE,
-                    "--vcov %s: choose from iid, hetero (HC1), cluster (CRV1), twoway, CRV3, CV3J, CR2, nw(LAG) and "
-                    "dk(LAG)",
-                    text);
+    return pfx_fail(
+        err, PFX_EUSAGE,
+        "--vcov %s: choose from iid, hetero (HC1), cluster (CRV1), twoway, CRV3, CV3J, CR2, nw(LAG) and "
+        "dk(LAG)",
+        text);
 }
 
 /* The panel's unit and time, which Newey-West and Driscoll-Kraay take. */
 static pfx_status hac_clusters(const fit_options *o, const pfx_panel_spec *panel, fit_vcov *v, pfx_err *err)
 {
     if (o->cluster)
-        return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes no --cluster but the panel's unit and time; leave one of them out",
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--vcov %s takes no --cluster but the panel's unit and time; leave one of them out",
                         o->vcov);
     bool has_unit = panel->unit && panel->unit[0], has_time = panel->time && panel->time[0];
     if (!has_time || (v->type == PFX_VCOV_NW && !has_unit))
@@ -201,7 +215,8 @@ pfx_status fit_choose_vcov(const fit_options *o, const pfx_panel_spec *panel, fi
     if (v->type == PFX_VCOV_TWOWAY && v->n_clusters < 2)
         return pfx_fail(err, PFX_EUSAGE, "--vcov twoway needs two cluster variables: --cluster firm+year");
     if (v->n_clusters == 2 && pfx_vcov_leaves_out(v->type))
-        return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes one cluster variable; --cluster %s names two", o->vcov, o->cluster);
+        return pfx_fail(err, PFX_EUSAGE, "--vcov %s takes one cluster variable; --cluster %s names two",
+                        o->vcov, o->cluster);
     if (v->n_clusters == 2) v->type = PFX_VCOV_TWOWAY;
     return PFX_OK;
 }

@@ -51,10 +51,12 @@ static pfx_status draw(const pfx_clusterstat *s, int n, const int32_t *group, co
         if (isnan(x->spread)) continue;
         if (lost <= REP_LOST_FAIL) x->permutation_p = (double)(x->extreme + 1) / (double)(x->valid + 1);
         if (lost > REP_LOST_FAIL)
-            pfx_warn("--compare: no permutation test of %s: in %.1f %% of the draws a level does not identify it", x->term,
-                     lost);
+            pfx_warn(
+                "--compare: no permutation test of %s: in %.1f %% of the draws a level does not identify it",
+                x->term, lost);
         else if (lost > REP_LOST_WARN)
-            pfx_warn("--compare: in %.1f %% of the draws a level does not identify %s; the permutation test is of the others",
+            pfx_warn("--compare: in %.1f %% of the draws a level does not identify %s; the permutation test "
+                     "is of the others",
                      lost, x->term);
     }
     pfx_permute_free(p);

@@ -3,12 +3,13 @@
 
 #include "src/cmd/fit_private.h"
 
-/* Measured on two shared cores: a cell read, checked and evaluated on two threads; a product of two columns in one row
- * on one; the program; a row of saved values written. */
+/* Measured on two shared cores: a cell read, checked and evaluated on two threads; a product of two columns
+ * in one row on one; the program; a row of saved values written. */
 #define READ_S_PER_CELL 3e-9
 #define FIT_S_PER_PRODUCT 0.035e-9
 #define FIT_S_PER_ROW 20e-9
-/* Many columns: their products are factored and multiplied, p^3, and there are several p x p matrices of them. */
+/* Many columns: their products are factored and multiplied, p^3, and there are several p x p matrices of
+ * them. */
 #define SOLVE_S_PER_CUBE 0.5e-9
 #define MATRICES 9
 #define START_S 0.02
@@ -61,8 +62,8 @@ double fit_columns(const pfx_panel *panel, const pfx_model_spec *m)
 /* What the rows of a model hold, in doubles: columns, level codes of half the size, weights, saved values. */
 static double cells_of(const pfx_panel *panel, const pfx_model_spec *m, const fit_options *o)
 {
-    return fit_columns(panel, m) + 0.5 * (m->n_absorbed + FIT_MAX_CLUSTERS) + (o->weights ? 1 : 0) + (o->save.n ? 3 : 0) +
-           (m->n_absorbed > 2 ? CELLS_OF_SPARSE : 0);
+    return fit_columns(panel, m) + 0.5 * (m->n_absorbed + FIT_MAX_CLUSTERS) + (o->weights ? 1 : 0) +
+           (o->save.n ? 3 : 0) + (m->n_absorbed > 2 ? CELLS_OF_SPARSE : 0);
 }
 
 static bool has_factors(const pfx_model_spec *m)
@@ -77,7 +78,10 @@ static bool has_factors(const pfx_model_spec *m)
 static double share_of_level(const pfx_panel *panel, const char *by)
 {
     const pfx_col_spec *c = by ? find_column(panel, by) : NULL;
-    double levels = !c ? 1 : c->kind == PFX_CATEGORY ? (double)c->n_levels : c->kind == PFX_TIME ? (double)pfx_panel_n_periods(panel) : 1;
+    double levels = !c                        ? 1
+                    : c->kind == PFX_CATEGORY ? (double)c->n_levels
+                    : c->kind == PFX_TIME     ? (double)pfx_panel_n_periods(panel)
+                                              : 1;
     return levels > 2 ? 2 / levels : 1;
 }
 
@@ -100,8 +104,7 @@ fit_need fit_predict(const pfx_panel *panel, int n_read, const pfx_formula *f, c
     return (fit_need){
         .bytes = BASE_BYTES + BYTES_PER_COLUMN * n_read +
                  MARGIN * 8 * rows * (n_read + copy + (o->save.n ? 4 : 0)) + squares,
-        .seconds = START_S + solve + rows * n_read * READ_S_PER_CELL +
-                   products / (double)o->common.threads,
+        .seconds = START_S + solve + rows * n_read * READ_S_PER_CELL + products / (double)o->common.threads,
     };
 }
 

@@ -6,8 +6,8 @@
 #include "src/base/log.h"
 #include "src/cmd/fit_private.h"
 
-/* Rows of the two fits: enough chunks of the file that all buffers are in use, far enough apart that their difference says what a row costs, few
- * enough that it is known in a blink. */
+/* Rows of the two fits: enough chunks of the file that all buffers are in use, far enough apart that their
+ * difference says what a row costs, few enough that it is known in a blink. */
 enum { FEW = 6 * 65536, MORE = 24 * 65536 };
 /* Rows of a panel from which on both are twice as long: more is reckoned from them. */
 enum { LONG = 8000000 };

@@ -310,7 +310,8 @@ pfx_status fit_save_write(const fit_save *s, pfx_panel *panel, int n, pfx_fit *c
     }
     if (s->effects_path[0]) {
         if ((st = csv_open(&effects, s->effects_path, force, err))) goto done;
-        if ((st = write_effects(&effects, &cache, n, fits, err)) || (st = csv_close(&effects, err))) goto done;
+        if ((st = write_effects(&effects, &cache, n, fits, err)) || (st = csv_close(&effects, err)))
+            goto done;
     }
     /* Neither file gets its name before both are written. */
     if (s->rows_path[0] && (st = pfx_out_commit(&rows.out, err))) goto done;

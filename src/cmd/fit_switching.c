@@ -62,8 +62,8 @@ static int absorbed_entry(const pfx_design *d, const char *name)
     return -1;
 }
 
-pfx_status fit_warn_staggered(const pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel, bool *warned,
-                              int nth, pfx_err *err)
+pfx_status fit_warn_staggered(const pfx_design *d, const pfx_fit *f, const pfx_panel_spec *panel,
+                              bool *warned, int nth, pfx_err *err)
 {
     int unit = absorbed_entry(d, panel->unit), time = absorbed_entry(d, panel->time);
     if (*warned || unit < 0 || time < 0) return PFX_OK;
@@ -73,7 +73,8 @@ pfx_status fit_warn_staggered(const pfx_design *d, const pfx_fit *f, const pfx_p
         pfx_status st = pfx_staggered_dates(d, unit, time, j, nth, &dates, err);
         if (st != PFX_OK) return st;
         if (dates < 2) continue;
-        pfx_warn("%s begins in %lld different periods: beside %s and %s effects its coefficient mixes early and late "
+        pfx_warn("%s begins in %lld different periods: beside %s and %s effects its coefficient mixes early "
+                 "and late "
                  "starters and may weigh some effects negatively; panelfx event takes them apart",
                  d->name[j], (long long)dates, panel->unit, panel->time);
         *warned = true;

@@ -166,6 +166,9 @@ static pfx_status import_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_import = {"import", "FILE -o PANEL.h5 [--unit V --time V]",
-                                    "a CSV, Stata, SPSS or SAS file into a panel file", import_table,
-                                    import_run, NULL};
+const pfx_command pfx_cmd_import = {"import",
+                                    "FILE -o PANEL.h5 [--unit V --time V]",
+                                    "a CSV, Stata, SPSS or SAS file into a panel file",
+                                    import_table,
+                                    import_run,
+                                    NULL};

@@ -34,7 +34,8 @@ static const pfx_opt inference_table[] = {
     {"ptype", 0, PFX_OPT_CHOICE, AT(ptype), "KIND",
      "wild: symmetric, equal-tailed, left or right p-value and interval (default: symmetric)", p_choices,
      NULL},
-    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT", "placebo: what the p-value compares: t or b (default: t, b where the draws have no standard errors)",
+    {"stat", 0, PFX_OPT_CHOICE, AT(stat), "STAT",
+     "placebo: what the p-value compares: t or b (default: t, b where the draws have no standard errors)",
      stat_choices, NULL},
     {"level", 0, PFX_OPT_REAL, AT(rep.level), "P", "level of the intervals (default: 0.95)", NULL, NULL},
     {"format", 0, PFX_OPT_CHOICE, AT(rep.format), "FORMAT", "text or json on standard output (default: text)",
@@ -61,8 +62,9 @@ static pfx_status choose_method(inference_run *r, const char *path, pfx_err *err
     if (!r->shown)
         return pfx_fail(err, PFX_EUSAGE, "%s: draws of %s %s, which this version does not infer from", path,
                         s->command, s->method);
-    const char *other = r->o->ptype && r->how != &inference_wild     ? "--ptype is of boot --method wild"
-                        : r->o->stat != PLACEBO_DEFAULT && r->how != &inference_placebo ? "--stat is of placebo"
+    const char *other = r->o->ptype && r->how != &inference_wild ? "--ptype is of boot --method wild"
+                        : r->o->stat != PLACEBO_DEFAULT && r->how != &inference_placebo
+                            ? "--stat is of placebo"
                         : r->o->ci.n && r->how == &inference_placebo ? "--ci is of boot"
                                                                      : NULL;
     if (other)
@@ -155,8 +157,8 @@ static pfx_status choose_terms(const inference_run *r, int *n, int *term, pfx_er
 {
     const pfx_opt_list *c = &r->o->coef;
     if (r->spec->n_terms > (int)(sizeof c->v / sizeof *c->v))
-        return pfx_fail(err, PFX_EFORMAT, "%s: draws of %d coefficients, more than any run has", pfx_draws_path(r->file),
-                        r->spec->n_terms);
+        return pfx_fail(err, PFX_EFORMAT, "%s: draws of %d coefficients, more than any run has",
+                        pfx_draws_path(r->file), r->spec->n_terms);
     *n = c->n ? c->n : r->spec->n_terms;
     for (int i = 0; i < *n; i++) {
         term[i] = i;

@@ -68,7 +68,8 @@ static pfx_status placebo_infer(const inference_run *r, int t, pfx_rep_report *p
     const double *field[PFX_PLACEBO_FIELDS];
     for (int f = 0; f < PFX_PLACEBO_FIELDS; f++) field[f] = r->field[f] ? r->field[f] + t : NULL;
     if (out == p->term) placebo_head(&a, p); /* the same for all terms */
-    return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, r->spec->n_terms, field, &p->note, out, err);
+    return placebo_term(r->spec->terms[t], &a, &test, r->spec->reps, r->spec->n_terms, field, &p->note, out,
+                        err);
 }
 
 static pfx_family_rule placebo_rule(const inference_run *r)

@@ -372,6 +372,6 @@ static pfx_status info_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_info = {"info", "PANEL.h5",
-                                  "what is in a panel or draws file; --check verifies every checksum",
-                                  info_table, info_run, NULL};
+const pfx_command pfx_cmd_info = {
+    "info",     "PANEL.h5", "what is in a panel or draws file; --check verifies every checksum",
+    info_table, info_run,   NULL};

@@ -200,10 +200,12 @@ static pfx_status report(const rep_run *r, pfx_rep_report *report, pfx_err *err)
                  "stands what it is "
                  "without the clusters\nthat move it most.\n",
                  100 * r->o->level, r->o->null);
-    if (r->stat->iv) pfx_str_add(&report->note, "Two-stage least squares; leverage is of least squares alone.\n");
+    if (r->stat->iv)
+        pfx_str_add(&report->note, "Two-stage least squares; leverage is of least squares alone.\n");
     if (r->stat->absorber)
-        pfx_str_add(&report->note, "Effects cross the clusters: each cluster took a refit. Leverage is of the "
-                                   "regressors beside all effects.\n");
+        pfx_str_add(&report->note,
+                    "Effects cross the clusters: each cluster took a refit. Leverage is of the "
+                    "regressors beside all effects.\n");
     return st;
 }
 

@@ -174,7 +174,8 @@ static bool whole_number(const char *s, size_t n, pfx_idx *out)
 {
     double v;
     if (pfx_text_idx(s, n, out)) return true;
-    if (!strpbrk(s, "eE") || !pfx_text_double(s, n, &v) || v != floor(v) || fabs(v) > 9007199254740992.0) return false;
+    if (!strpbrk(s, "eE") || !pfx_text_double(s, n, &v) || v != floor(v) || fabs(v) > 9007199254740992.0)
+        return false;
     *out = (pfx_idx)v;
     return true;
 }

@@ -26,7 +26,7 @@ typedef struct placebo_state {
     double *time;        /* [n_periods] in steps of the panel's time */
     int n_drawn, tested; /* regressors made of the treatment */
     char *drawn[PFX_PLACEBO_MAX_DRAWN];
-    double *factor; /* [n_drawn][n], or NULL: ones */
+    double *factor;        /* [n_drawn][n], or NULL: ones */
     pfx_assign_in in, own; /* of the assignment; of the design's rows: the same, but in a family */
     pfx_idx *union_at;     /* [all rows of a family] panel row */
     double *union_treatment;
@@ -51,8 +51,8 @@ void placebo_label(pfx_panel *panel, const char *name, pfx_idx row, size_t n, ch
  */
 pfx_status placebo_treatment(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
 
-/* In a family: the assignment's rows are those of all specifications, and periods are numbered over them. After
- * placebo_treatment; s->in and s->own but for the names. */
+/* In a family: the assignment's rows are those of all specifications, and periods are numbered over them.
+ * After placebo_treatment; s->in and s->own but for the names. */
 pfx_status placebo_union(rep_run *r, const struct pfx_design *d, pfx_err *err) PFX_MUST;
 
 /* Fits with adoption 1 .. periods earlier and the treated units' true post rows left out. */
@@ -85,10 +85,11 @@ typedef struct placebo_test {
 pfx_status placebo_check_null(double null, int stat, pfx_placebo_scheme scheme, pfx_err *err) PFX_MUST;
 /* What the draws file keeps of both: nothing that depends on null, level or by_t. */
 void placebo_store(const placebo_about *a, const placebo_test *test, pfx_rep_values *v);
-/* One term, *out; the note, that of the whole, once in all. field [PFX_PLACEBO_FIELDS][reps x stride], this term's first,
- * the standard errors not read. IDENT: more than half of the draws are lost. NOMEM. */
-pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps, int stride,
-                        const double *const *field, pfx_str *note, pfx_rep_term *out, pfx_err *err) PFX_MUST;
+/* One term, *out; the note, that of the whole, once in all. field [PFX_PLACEBO_FIELDS][reps x stride], this
+ * term's first, the standard errors not read. IDENT: more than half of the draws are lost. NOMEM. */
+pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
+                        int stride, const double *const *field, pfx_str *note, pfx_rep_term *out,
+                        pfx_err *err) PFX_MUST;
 /* What is said of the assignment, and what it may claim. */
 void placebo_head(const placebo_about *a, pfx_rep_report *report);
 

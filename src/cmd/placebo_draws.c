@@ -70,11 +70,11 @@ static pfx_status refuse_instruments(const rep_run *r, pfx_err *err)
     if (!m->n_endogenous) return PFX_OK;
     pfx_str form = {0};
     reduced_form(m->text, &form);
-    pfx_status st =
-        pfx_fail(err, PFX_EUSAGE,
-                 "%s: a draw of the instrument or of what it moves has no first stage, so that its 2SLS estimate is a "
-                 "ratio to noise; draw the instrument in the reduced form: '%s', --treatment what it is made of",
-                 m->text, form.s && !form.failed ? form.s : "y ~ x + z | effects");
+    pfx_status st = pfx_fail(
+        err, PFX_EUSAGE,
+        "%s: a draw of the instrument or of what it moves has no first stage, so that its 2SLS estimate is a "
+        "ratio to noise; draw the instrument in the reduced form: '%s', --treatment what it is made of",
+        m->text, form.s && !form.failed ? form.s : "y ~ x + z | effects");
     pfx_str_free(&form);
     return st;
 }
@@ -86,7 +86,8 @@ static pfx_status check_family(const placebo_options *o, pfx_err *err)
                         "--scheme %s has no p-values that a family could adjust: use permute or random-date",
                         pfx_placebo_scheme_names[o->scheme]);
     if (o->no_se)
-        return pfx_fail(err, PFX_EUSAGE, "--no-se: the p-values of a family compare t, which needs standard errors");
+        return pfx_fail(err, PFX_EUSAGE,
+                        "--no-se: the p-values of a family compare t, which needs standard errors");
     return PFX_OK;
 }
 
@@ -201,8 +202,8 @@ static pfx_status make_draws(rep_run *r, const pfx_design *d, pfx_err *err)
                                .isa = (pfx_isa)r->o->common.isa,
                                .std_error = !s->o->no_se,
                                .ssc = ssc_factor(r),
-                               .max_bytes = STATE_SHARE * (double)r->o->common.memory /
-                                            (r->n_specs ? r->n_specs : 1)};
+                               .max_bytes =
+                                   STATE_SHARE * (double)r->o->common.memory / (r->n_specs ? r->n_specs : 1)};
     pfx_status st = pfx_placebo_create(&in, s->assign, &s->p, err);
     if (st == PFX_OK) st = pfx_placebo_own(s->p, own, err);
     if (st == PFX_OK && !(fabs(own[PFX_DRAW_ESTIMATE] - s->estimate) <= AGREE * s->std_error))
@@ -342,9 +343,11 @@ static pfx_status placebo_summarise(rep_run *r, const pfx_draw_keep *k, pfx_rep_
     pfx_status st = placebo_term(s->term[0], &a, &test, k->n, k->n_terms, (const double *const *)k->field,
                                  &report->note, &report->term[0], err);
     if (!f || st != PFX_OK) return st;
-    pfx_rep_add_text(r->n_specs ? &report->term[0].more : &report->more, NULL, "projection", NULL, pfx_refit_route(f));
+    pfx_rep_add_text(r->n_specs ? &report->term[0].more : &report->more, NULL, "projection", NULL,
+                     pfx_refit_route(f));
     pfx_str_addf(&report->note,
-                 "Effects cross the clusters: each draw projects the treatment of all rows off them (%lld levels beside "
+                 "Effects cross the clusters: each draw projects the treatment of all rows off them (%lld "
+                 "levels beside "
                  "the largest, %s).\n",
                  (long long)pfx_refit_columns(f), pfx_refit_route(f));
     return PFX_OK;
@@ -362,26 +365,26 @@ static pfx_family_rule rule_now(const rep_run *r)
 }
 
 #define SCHEME(number, text, head)                                                                           \
-    [(number)] = {.command = "placebo",                                                                        \
-                .name = (text),                                                                               \
-                .title = (head),                                                                              \
-                .name_key = "scheme",                                                                        \
-                .instruments = true, /* placebo_open says why not */                                         \
-                .family = true,                                                                              \
-                .family_rows = true,                                                                         \
-                .rule_now = rule_now,                                                                        \
-                .open = placebo_open,                                                                        \
-                .prepare = placebo_prepare,                                                                  \
-                .ready = placebo_ready,                                                                      \
-                .store = placebo_stored,                                                                     \
-                .needs_rows = placebo_needs_rows,                                                            \
-                .release = placebo_release,                                                                  \
-                .draws = placebo_draws,                                                                      \
-                .describe = placebo_describe,                                                                \
-                .full = placebo_full,                                                                        \
-                .keep = placebo_keep,                                                                        \
-                .extreme = placebo_extreme,                                                                  \
-                .summarise = placebo_summarise}
+    [(number)] = {.command = "placebo",                                                                      \
+                  .name = (text),                                                                            \
+                  .title = (head),                                                                           \
+                  .name_key = "scheme",                                                                      \
+                  .instruments = true, /* placebo_open says why not */                                       \
+                  .family = true,                                                                            \
+                  .family_rows = true,                                                                       \
+                  .rule_now = rule_now,                                                                      \
+                  .open = placebo_open,                                                                      \
+                  .prepare = placebo_prepare,                                                                \
+                  .ready = placebo_ready,                                                                    \
+                  .store = placebo_stored,                                                                   \
+                  .needs_rows = placebo_needs_rows,                                                          \
+                  .release = placebo_release,                                                                \
+                  .draws = placebo_draws,                                                                    \
+                  .describe = placebo_describe,                                                              \
+                  .full = placebo_full,                                                                      \
+                  .keep = placebo_keep,                                                                      \
+                  .extreme = placebo_extreme,                                                                \
+                  .summarise = placebo_summarise}
 const rep_method placebo_methods[PFX_PLACEBO_SCHEMES] = {
     SCHEME(PFX_PLACEBO_PERMUTE, "permute", "Placebo by permuting treatment paths"),
     SCHEME(PFX_PLACEBO_RANDOM_DATE, "random-date", "Placebo by random units and dates"),

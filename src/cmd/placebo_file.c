@@ -274,9 +274,10 @@ pfx_status placebo_file_digest(const char *path, char hex[PFX_SHA256_HEX], pfx_e
     if (!h)
         st = pfx_fail(err, PFX_ENOMEM, "out of memory for a checksum");
     else if (fstat(fileno(in), &about) != 0 || !S_ISREG(about.st_mode))
-        st = pfx_fail(err, PFX_EUSAGE,
-                      "%s is no regular file; it is read twice, for its checksum and its draws: write them to a file",
-                      path);
+        st = pfx_fail(
+            err, PFX_EUSAGE,
+            "%s is no regular file; it is read twice, for its checksum and its draws: write them to a file",
+            path);
     while (st == PFX_OK && (n = fread(buf, 1, sizeof buf, in)) > 0) pfx_sha256_add(h, n, buf);
     if (st == PFX_OK && ferror(in)) st = pfx_fail(err, PFX_EIO, "%s: read failed", path);
     if (st == PFX_OK) pfx_sha256_hex(h, hex);

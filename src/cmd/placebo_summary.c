@@ -105,10 +105,11 @@ void placebo_head(const placebo_about *a, pfx_rep_report *report)
 }
 
 /* The fields of one term side by side: those that are summarised. */
-static pfx_status gather(pfx_idx reps, int stride, const double *const *field, const double **out, double **room,
-                         pfx_err *err)
+static pfx_status gather(pfx_idx reps, int stride, const double *const *field, const double **out,
+                         double **room, pfx_err *err)
 {
-    static const int used[] = {PFX_DRAW_ESTIMATE, PFX_DRAW_STATISTIC, PFX_PLACEBO_SLOPE, PFX_PLACEBO_SWITCHERS};
+    static const int used[] = {PFX_DRAW_ESTIMATE, PFX_DRAW_STATISTIC, PFX_PLACEBO_SLOPE,
+                               PFX_PLACEBO_SWITCHERS};
     enum { N = sizeof used / sizeof *used };
     *room = NULL;
     for (int f = 0; f < N; f++) out[used[f]] = field[used[f]];
@@ -149,13 +150,15 @@ static pfx_status summarise(const char *term, const placebo_about *a, const plac
     if (st == PFX_OK && !test->no_se) st = pfx_placebo_summarise(&d, &other, err);
     if (st != PFX_OK) return st;
     fill_term(test, &x, &other, units, out);
-    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)) && !(note->s && strstr(note->s, unbounded)))
+    if (units && (!isfinite(x.conf_low) || !isfinite(x.conf_high)) &&
+        !(note->s && strstr(note->s, unbounded)))
         pfx_str_add(note, unbounded);
     return PFX_OK;
 }
 
-pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps, int stride,
-                        const double *const *field, pfx_str *note, pfx_rep_term *out, pfx_err *err)
+pfx_status placebo_term(const char *term, const placebo_about *a, const placebo_test *test, pfx_idx reps,
+                        int stride, const double *const *field, pfx_str *note, pfx_rep_term *out,
+                        pfx_err *err)
 {
     const double *own[PFX_PLACEBO_FIELDS] = {NULL};
     double *room;

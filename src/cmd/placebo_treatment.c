@@ -80,7 +80,8 @@ static pfx_status number_periods(placebo_state *s, const pfx_design *d, pfx_err 
     for (pfx_idx i = 1; i < d->n; i++)
         if (s->time[i] != s->time[s->n_periods - 1]) s->time[s->n_periods++] = s->time[i];
     for (pfx_idx i = 0; i < d->n; i++) {
-        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
+        const double *at =
+            bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
         s->period[i] = (int32_t)(at - s->time);
     }
     return PFX_OK;

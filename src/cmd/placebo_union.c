@@ -45,7 +45,8 @@ static pfx_status number_periods(rep_run *r, const pfx_design *d, pfx_idx n, pfx
         s->union_period[i] = (int32_t)(at - s->time);
     }
     for (pfx_idx i = 0; i < d->n && st == PFX_OK; i++) {
-        const double *at = bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
+        const double *at =
+            bsearch(&d->time[i], s->time, (size_t)s->n_periods, sizeof *s->time, pfx_ascending);
         if (at)
             s->period[i] = (int32_t)(at - s->time);
         else

@@ -29,8 +29,8 @@ static const pfx_opt plan_table[] = {
     {"draws", 0, PFX_OPT_TEXT, AT(draws), "DRAWS.h5",
      "the file of the whole run; shards are DRAWS.%k.h5 beside it (default: the plan's name with .h5)", NULL,
      NULL},
-    {"shard-files", 0, PFX_OPT_TEXT, AT(files), "FILE.%k.h5", "the files of the shards, %k their number, elsewhere than beside DRAWS.h5",
-     NULL, NULL},
+    {"shard-files", 0, PFX_OPT_TEXT, AT(files), "FILE.%k.h5",
+     "the files of the shards, %k their number, elsewhere than beside DRAWS.h5", NULL, NULL},
     {0},
 };
 
@@ -59,7 +59,8 @@ static pfx_status check_inner(const pfx_opt *o, pfx_err *err)
         if (strcmp(o->name, set[i]) == 0)
             return pfx_fail(err, PFX_EUSAGE, "leave --%s out of what is planned: run-plan sets it", set[i]);
     if (o && strcmp(o->name, "stop-when-decided") == 0)
-        return pfx_fail(err, PFX_EUSAGE, "leave --%s out of what is planned: shards cannot stop early", o->name);
+        return pfx_fail(err, PFX_EUSAGE, "leave --%s out of what is planned: shards cannot stop early",
+                        o->name);
     return PFX_OK;
 }
 
@@ -117,7 +118,8 @@ static pfx_status name_files(const plan_options *o, pfx_plan *p, pfx_err *err)
     int n = (int)(dot && dot != from ? dot - from : (long)strlen(from));
     pfx_str whole = {0}, part = {0};
     if (o->files && !strstr(o->files, "%k"))
-        return pfx_fail(err, PFX_EUSAGE, "--shard-files %s: want %%k in the name, for the shard's number", o->files);
+        return pfx_fail(err, PFX_EUSAGE, "--shard-files %s: want %%k in the name, for the shard's number",
+                        o->files);
     if (strstr(from, "%k"))
         return pfx_fail(err, PFX_EUSAGE, "%s: leave %%k out: shards get names of their own", from);
     pfx_str_addf(&whole, "%.*s%s", n, from, o->draws ? from + n : ".h5");
@@ -175,8 +177,8 @@ static pfx_status measure(words *w, pfx_plan *p, const char *stats, bool force, 
     return st;
 }
 
-/* What a shard needs that reads the statistics, from one in a process of its own, whose memory is its alone. Where it
- * cannot be told, what it takes with the panel stays. */
+/* What a shard needs that reads the statistics, from one in a process of its own, whose memory is its alone.
+ * Where it cannot be told, what it takes with the panel stays. */
 static void measure_shard(const words *w, pfx_plan *p, const char *stats)
 {
     struct {
@@ -237,7 +239,8 @@ static pfx_status write_plan(const plan_options *o, const pfx_plan *p, pfx_err *
 /* The merged file would replace another one. */
 static pfx_status taken(const pfx_plan *p, const char *what, pfx_err *err)
 {
-    return pfx_fail(err, PFX_EUSAGE, "the merged file would be %s, which %s; name another with --draws DRAWS.h5", p->merged,
+    return pfx_fail(err, PFX_EUSAGE,
+                    "the merged file would be %s, which %s; name another with --draws DRAWS.h5", p->merged,
                     what);
 }
 
@@ -256,11 +259,13 @@ static pfx_status measure_and_write(const plan_options *o, words *w, pfx_plan *p
     if (st == PFX_OK) st = measure(w, p, stats, o->common.force, err);
     bool written = st == PFX_OK && !p->no_stats;
     const char *slash = strrchr(stats, '/');
-    if (st == PFX_OK && !(p->stats = pfx_mem_strdup(!written ? "" : slash ? slash + 1 : stats, err))) st = PFX_ENOMEM;
+    if (st == PFX_OK && !(p->stats = pfx_mem_strdup(!written ? "" : slash ? slash + 1 : stats, err)))
+        st = PFX_ENOMEM;
     if (st == PFX_OK && written) measure_shard(w, p, stats);
     pfx_log_setup(o->common.quiet, (pfx_progress_mode)o->common.progress);
     if (st == PFX_OK) st = write_plan(o, p, err);
-    if (st != PFX_OK && (written || !was)) (void)unlink(stats); /* it may have its name where only the folder failed */
+    if (st != PFX_OK && (written || !was))
+        (void)unlink(stats); /* it may have its name where only the folder failed */
     pfx_mem_free(stats);
     return st;
 }

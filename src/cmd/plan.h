@@ -19,10 +19,10 @@ typedef struct pfx_plan {
     pfx_idx seed, reps; /* --seed, --reps */
     pfx_idx draws;      /* replicates that there are: fewer than reps where all of them are enumerated */
     pfx_idx n_shards;   /* 1 to PLAN_MAX_SHARDS */
-    char *stats;        /* file beside the plan with the statistics that shards read, "": they read the panel */
+    char *stats; /* file beside the plan with the statistics that shards read, "": they read the panel */
     char spec_digest[PFX_SHA256_HEX], panel_digest[PFX_SHA256_HEX];
-    /* For the reader of the file; not read back: why there is no stats, NULL where there is; threads of the prediction, seconds until the first
-     * replicate, seconds of one replicate, bytes resident. */
+    /* For the reader of the file; not read back: why there is no stats, NULL where there is; threads of the
+     * prediction, seconds until the first replicate, seconds of one replicate, bytes resident. */
     char *no_stats;
     int threads;
     double start_s, draw_s, bytes;

@@ -165,7 +165,7 @@ static pfx_status read_shards(const reader *rd, const yaml_node_t *n, pfx_plan *
     for (pfx_idx k = 1; k <= p->n_shards; k++) {
         const yaml_node_t *item = yaml_document_get_node(rd->doc, n->data.sequence.items.start[k - 1]);
         pfx_idx is[3] = {0}, want[] = {k, pfx_shard_bound(k - 1, p->draws, p->n_shards) + 1,
-                                 pfx_shard_bound(k, p->draws, p->n_shards)};
+                                       pfx_shard_bound(k, p->draws, p->n_shards)};
         pfx_status st = read_keys(rd, item, 5, keys, value);
         for (int i = 0; i < 3 && st == PFX_OK; i++) {
             st = read_count(rd, value[i], keys[i], 0, &is[i]);
@@ -184,10 +184,26 @@ static pfx_status read_shards(const reader *rd, const yaml_node_t *n, pfx_plan *
 
 static pfx_status read_document(const reader *rd, pfx_plan *p)
 {
-    enum { VERSION, COMMAND, ARGS, SEED, REPS, DRAWS, ISA, SPEC, PANEL, OUTPUT, MERGED, STATS, THREADS, SHARDS, N };
+    enum {
+        VERSION,
+        COMMAND,
+        ARGS,
+        SEED,
+        REPS,
+        DRAWS,
+        ISA,
+        SPEC,
+        PANEL,
+        OUTPUT,
+        MERGED,
+        STATS,
+        THREADS,
+        SHARDS,
+        N
+    };
     static const char *const keys[] = {"version", "command", "arguments",   "seed",         "reps",
                                        "draws",   "isa",     "spec_digest", "panel_digest", "output",
-                                       "merged",  "stats",   "threads", "shards"};
+                                       "merged",  "stats",   "threads",     "shards"};
     const yaml_node_t *v[N] = {0}, *root = yaml_document_get_root_node(rd->doc);
     if (!root) return pfx_fail(rd->err, PFX_EUSAGE, "%s:1: the plan is empty", rd->name);
     pfx_status st = read_keys(rd, root, N, keys, v);

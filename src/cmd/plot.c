@@ -27,7 +27,8 @@ static const char *const kind_choices[] = {"auto", "density", "scatter", "coef",
 #define AT(field) offsetof(plot_options, field)
 static const pfx_opt plot_table[] = {
     {"kind", 0, PFX_OPT_CHOICE, AT(kind), "KIND",
-     "density, scatter (p-values) of draws; coef, event of JSON, love of JSON or a matched panel (default: auto, the first that fits)",
+     "density, scatter (p-values) of draws; coef, event of JSON, love of JSON or a matched panel (default: "
+     "auto, the first that fits)",
      kind_choices, "Figure"},
     {"coef", 0, PFX_OPT_TEXT, AT(coef), "NAME", "coefficient whose draws are shown (default: the first)",
      NULL, NULL},

@@ -118,6 +118,6 @@ static pfx_status simulate_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_simulate = {"simulate", "-o PANEL.h5",
-                                      "a synthetic firm-year panel with planted effects", simulate_table,
-                                      simulate_run, NULL};
+const pfx_command pfx_cmd_simulate = {
+    "simulate",     "-o PANEL.h5", "a synthetic firm-year panel with planted effects",
+    simulate_table, simulate_run,  NULL};

@@ -134,6 +134,6 @@ static pfx_status summary_run(int argc, char **argv, pfx_err *err)
     return st;
 }
 
-const pfx_command pfx_cmd_summary = {"summary", "PANEL.h5 [VARS...]",
-                                     "number, minimum, maximum, mean, sd and quantiles of columns",
-                                     summary_table, summary_run, NULL};
+const pfx_command pfx_cmd_summary = {
+    "summary",     "PANEL.h5 [VARS...]", "number, minimum, maximum, mean, sd and quantiles of columns",
+    summary_table, summary_run,          NULL};

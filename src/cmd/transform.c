@@ -243,6 +243,9 @@ static pfx_status transform_command(int argc, char **argv, pfx_err *err)
 }
 
 const pfx_command pfx_cmd_transform = {
-    "transform", "PANEL.h5 -o NEW.h5 --recipe FILE.yaml",
-    "a new panel by a recipe: rows kept, columns made, other tables merged", transform_table,
-    transform_command, NULL};
+    "transform",
+    "PANEL.h5 -o NEW.h5 --recipe FILE.yaml",
+    "a new panel by a recipe: rows kept, columns made, other tables merged",
+    transform_table,
+    transform_command,
+    NULL};

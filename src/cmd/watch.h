@@ -13,7 +13,8 @@ typedef struct pfx_watch {
  * w must outlive it. */
 pfx_row_source pfx_watch_source(pfx_watch *w, pfx_row_source inner);
 
-/* The first rows of a source: blocks until there are `rows` of them. Closing it closes inner. l must outlive it. */
+/* The first rows of a source: blocks until there are `rows` of them. Closing it closes inner. l must outlive
+ * it. */
 typedef struct pfx_first_rows {
     pfx_row_source inner;
     pfx_idx rows;

@@ -104,7 +104,8 @@ static void squeeze(recipe_stage *st, const pfx_frame *in)
                 if (st->col[c].code)
                     st->copy_code[c][n] = st->col[c].code[r];
                 else
-                    st->copy_num[c][n] = st->col[c].num[r]; /* NOLINT(*NullDereference): no codes, so numbers */
+                    st->copy_num[c][n] =
+                        st->col[c].num[r]; /* NOLINT(*NullDereference): no codes, so numbers */
             if (in->time) st->time[n] = in->time[r];
             n++;
         }

@@ -368,22 +368,21 @@ pfx_status pfx_cluster_vcov(const pfx_design *d, const pfx_cluster_vcov_in *in, 
                             pfx_err *err)
 {
     pfx_clusterstat_options o = {.n_terms = in->k,
-                                       .terms = in->terms,
-                                       .n_collinear = in->n_collinear,
-                                       .collinear = in->collinear,
-                                       .tol = in->tol,
-                                       .maxiter = in->maxiter,
-                                       .nth = in->nth,
-                                       .isa = in->isa,
-                                       .max_bytes = in->max_bytes};
+                                 .terms = in->terms,
+                                 .n_collinear = in->n_collinear,
+                                 .collinear = in->collinear,
+                                 .tol = in->tol,
+                                 .maxiter = in->maxiter,
+                                 .nth = in->nth,
+                                 .isa = in->isa,
+                                 .max_bytes = in->max_bytes};
     pfx_clusterstat *s = NULL;
     if (in->type == PFX_VCOV_CR2 && d->w && d->weights_kind != PFX_W_ANALYTIC)
         return pfx_fail(err, PFX_EUSAGE,
                         "--vcov CR2 takes analytic weights only: its errors have variance 1 / weight; "
                         "take CRV3, which takes any");
     pfx_idx columns = 0;
-    pfx_status st =
-        in->type == PFX_VCOV_CR2 ? PFX_OK : pfx_clusterstat_columns(d, &o, &columns, err);
+    pfx_status st = in->type == PFX_VCOV_CR2 ? PFX_OK : pfx_clusterstat_columns(d, &o, &columns, err);
     o.absorb = columns > PFX_CLUSTERSTAT_REFIT; /* the jackknife then takes a refit for each cluster */
     if (st == PFX_OK) st = pfx_clusterstat_create(d, &o, &s, err);
     if (st == PFX_OK)

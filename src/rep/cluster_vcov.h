@@ -6,8 +6,8 @@
 #include "src/est/fit.h"
 
 /* A pfx_cluster_vcov_fn. The clusters are the first cluster variable of d, which is not changed; effects that
- * are not nested in them become columns (clusterstat.h), or, of the jackknife and beyond PFX_CLUSTERSTAT_REFIT, each
- * cluster takes a refit.
+ * are not nested in them become columns (clusterstat.h), or, of the jackknife and beyond
+ * PFX_CLUSTERSTAT_REFIT, each cluster takes a refit.
  *
  * CRV3, CV3J: sum over g of (b_g - c)(b_g - c)', times (G-1)/G, b_g the estimates without cluster g, c the
  * estimate or the mean of the b_g. A cluster without which a coefficient is not identified is left out of
@@ -19,8 +19,8 @@
  * direction has no residual). df as Bell and McCaffrey (2002), Pustejovsky and Tipton (2018), whose theorem 2
  * lets the nested effects be absorbed.
  *
- * Of two-stage least squares: the jackknife leaves clusters out of both stages; CR2 is that of the projected regressors
- * with the structural residuals, as clubSandwich's for ivreg.
+ * Of two-stage least squares: the jackknife leaves clusters out of both stages; CR2 is that of the projected
+ * regressors with the structural residuals, as clubSandwich's for ivreg.
  *
  * Warns of singular clusters, and names what is not identified without them. USAGE: CR2 with frequency or
  * probability weights. Others as pfx_clusterstat_create. The same bits at any nth. */

@@ -214,8 +214,9 @@ static pfx_status allocate(pass *ps, const pfx_clusterstat_options *o, pfx_err *
     c->G = d->clusters[0].n_levels;
     c->rows = (c->G + 7) / 8 * 8;
     c->ld = ((pfx_idx)(k + 1) * (k + 2) / 2 + 7) / 8 * 8;
-    double bytes = (double)c->rows * (double)c->ld * sizeof *c->M +
-                   (o->absorb ? (double)d->n * (double)(k + 1) * sizeof *c->Q : 0); /* the rows, where they are kept */
+    double bytes =
+        (double)c->rows * (double)c->ld * sizeof *c->M +
+        (o->absorb ? (double)d->n * (double)(k + 1) * sizeof *c->Q : 0); /* the rows, where they are kept */
     if (o->max_bytes > 0 && bytes > o->max_bytes)
         return pfx_fail(
             err, PFX_ENOMEM,

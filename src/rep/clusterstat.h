@@ -49,23 +49,23 @@ typedef struct pfx_clusterstat {
     int k;        /* columns of Q: nuisance, then the tested terms; p = k + 1 with the residual last */
     int n_effect; /* the first of them, which belong to effects and the constant */
     int n_terms;
-    char **term;        /* [n_terms] */
-    pfx_idx ld;         /* distance of rows of M: (k+1)(k+2)/2 in whole lanes of 8, padding zero */
-    pfx_idx rows;       /* of M: G rounded up to 8, padding zero */
-    double *M;          /* [rows x ld]; entry (i, j), j <= i, of a cluster at i(i+1)/2 + j */
-    double *A;          /* [ld] sum over the clusters, in order */
-    double *R;          /* [k x k] upper triangular, row-major: Z~ = Q R in raw units */
-    double *norm;       /* [n_terms] lengths of the tested columns, demeaned */
-    double *b;          /* [n_terms] full-sample coefficients, refined */
-    pfx_idx *first_row; /* [G] panel row of the cluster's first row, or its row in the design */
-    pfx_clusterstat_iv *iv; /* with instruments, else NULL: then k = L + n, R [L x L] is of q, norm is not set,
-                             * and the functions below are for iv->structural */
+    char **term;            /* [n_terms] */
+    pfx_idx ld;             /* distance of rows of M: (k+1)(k+2)/2 in whole lanes of 8, padding zero */
+    pfx_idx rows;           /* of M: G rounded up to 8, padding zero */
+    double *M;              /* [rows x ld]; entry (i, j), j <= i, of a cluster at i(i+1)/2 + j */
+    double *A;              /* [ld] sum over the clusters, in order */
+    double *R;              /* [k x k] upper triangular, row-major: Z~ = Q R in raw units */
+    double *norm;           /* [n_terms] lengths of the tested columns, demeaned */
+    double *b;              /* [n_terms] full-sample coefficients, refined */
+    pfx_idx *first_row;     /* [G] panel row of the cluster's first row, or its row in the design */
+    pfx_clusterstat_iv *iv; /* with instruments, else NULL: then k = L + n, R [L x L] is of q, norm is not
+                             * set, and the functions below are for iv->structural */
     /* Where all effects were absorbed, else NULL: the rows in the order of their own design, whose first
      * cluster variable is the cells. */
     struct pfx_design *design;
     struct pfx_absorber *absorber;
-    double *Q; /* [n_rows x (k + 1)] regressors whitened, the residual */
-    int maxiter;      /* and of the options, for refits: */
+    double *Q;   /* [n_rows x (k + 1)] regressors whitened, the residual */
+    int maxiter; /* and of the options, for refits: */
     double max_bytes;
 } pfx_clusterstat;
 

@@ -65,7 +65,8 @@ static double scale_of(const pfx_boot_in *in)
     return in->scale > 0 ? in->scale : 1;
 }
 
-/* Of the valid draws; one without a t is not beyond; where the estimate has none there is nothing to compare with. */
+/* Of the valid draws; one without a t is not beyond; where the estimate has none there is nothing to compare
+ * with. */
 static void count_extreme(const pfx_boot_in *in, pfx_boot_out *out)
 {
     bool by_t = in->t != NULL;

@@ -28,11 +28,11 @@ typedef struct pfx_boot_in {
 } pfx_boot_in;
 
 typedef struct pfx_boot_out {
-    pfx_idx valid;    /* draws that are not NaN: the denominator of everything below */
-    double std_error; /* standard deviation of the valid draws */
-    double statistic; /* (estimate - null) / the full sample's standard error; by std_error without t */
-    pfx_idx count;    /* draws at least as extreme, a relative 1e-9 counting as equal */
-    double p_value;   /* (1 + count) / (1 + valid) */
+    pfx_idx valid;        /* draws that are not NaN: the denominator of everything below */
+    double std_error;     /* standard deviation of the valid draws */
+    double statistic;     /* (estimate - null) / the full sample's standard error; by std_error without t */
+    pfx_idx count;        /* draws at least as extreme, a relative 1e-9 counting as equal */
+    double p_value;       /* (1 + count) / (1 + valid) */
     double p_low, p_high; /* exact interval of what p_value estimates, at the level; NaN as p_value */
     double low[PFX_CI_KINDS], high[PFX_CI_KINDS]; /* NaN where not defined */
 } pfx_boot_out;
@@ -41,7 +41,8 @@ typedef struct pfx_boot_out {
  * + 1 asks for; beyond the first and the last draw those stand. NOMEM. */
 pfx_status pfx_boot_summarise(const pfx_boot_in *in, pfx_boot_out *out, pfx_err *err) PFX_MUST;
 
-/* Exact interval at `level` of a share that x of n draws were counted for (Clopper and Pearson 1934). n >= 1. */
+/* Exact interval at `level` of a share that x of n draws were counted for (Clopper and Pearson 1934). n >= 1.
+ */
 void pfx_share_interval(double x, double n, double level, double *low, double *high);
 
 #endif

@@ -123,7 +123,8 @@ void pfx_pairs_exponentials(pfx_isa isa, uint64_t seed, uint64_t replicate, cons
     double e[PFX_EXPONENTIALS];
     pfx_idx have = -1;
     for (pfx_idx i = 0, at = first; i < n && !of;) {
-        pfx_idx skip = at % PFX_EXPONENTIALS, m = PFX_EXPONENTIALS - skip < n - i ? PFX_EXPONENTIALS - skip : n - i;
+        pfx_idx skip = at % PFX_EXPONENTIALS,
+                m = PFX_EXPONENTIALS - skip < n - i ? PFX_EXPONENTIALS - skip : n - i;
         pfx_k_exponentials(isa, seed, PFX_RNG_BAYES, replicate, at / PFX_EXPONENTIALS, e);
         for (pfx_idx j = 0; j < m; j++) out[(i + j) * stride] = e[skip + j];
         i += m;
@@ -145,8 +146,8 @@ static void fill_exponentials(const pfx_pairs *p, const draw *d, int panel, pfx_
     pfx_idx own = g + n < p->s->G ? n : p->s->G - g;
     memset(W + own * LANES, 0, (size_t)((n - own) * LANES) * sizeof *W);
     for (int l = 0; l < LANES; l++)
-        pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + (pfx_idx)panel * LANES + l), p->o.all.of, g,
-                               own, LANES, W + l);
+        pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + (pfx_idx)panel * LANES + l),
+                               p->o.all.of, g, own, LANES, W + l);
 }
 
 /* All weights of the first n replicates, for refits. */
@@ -157,7 +158,8 @@ static void replicate_weights(const pfx_pairs *p, const draw *d, int n, work *w)
         memset(out, 0, (size_t)p->s->rows * sizeof *out);
         for (pfx_idx g = 0; g < p->s->G && d->count; g++) out[g] = d->count[r * p->ldc + g];
         if (!d->count)
-            pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + r), p->o.all.of, 0, p->s->G, 1, out);
+            pfx_pairs_exponentials(p->o.isa, d->seed, (uint64_t)(d->first + r), p->o.all.of, 0, p->s->G, 1,
+                                   out);
         for (pfx_idx g = 0; g < p->s->G; g++) w->total[r] += out[g];
     }
 }

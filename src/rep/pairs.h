@@ -20,8 +20,8 @@ typedef struct pfx_pairs_options {
     pfx_isa isa;
     bool bayes;    /* independent exponential(1) weights of the clusters in place of counts, to the sum G:
                       Dirichlet.    The standard error is the sample's in the weighted sample: squared scores
-                      times    weights, as    with counts. (Squared weights, as in a weighted fit's sandwich, have
-                      mean 2 and    would halve    t's variance.) */
+                      times    weights, as    with counts. (Squared weights, as in a weighted fit's sandwich,
+                      have    mean 2 and    would halve    t's variance.) */
     pfx_idx draws; /* clusters in a replicate, 2 .. G, without bayes and all; 0: as many as there are. The
                       factor of the standard error is then draws/(draws-1) */
     pfx_union all; /* clusters are drawn from these; n 0: from the statistics' own. Must outlive the method. A

@@ -98,19 +98,19 @@ void pfx_placebo_theta(const pfx_placebo *p, const double *phi, double *theta);
 /* A thread's scratch: what a batch of `width` replicates needs. */
 typedef struct pfx_placebo_work_area {
     void *draw;
-    double *sum, *coef; /* [width][ld] */
-    double *phi;        /* [width][2][k] */
-    double *theta;      /* [width][ldt] */
-    double *square;     /* [width] what the squared scores of the touched clusters gain */
-    double *meat;       /* [width] */
-    double *slope;      /* [width] */
-    double *change;     /* [most] of the touched clusters' scores */
-    double *base;       /* [most] their rows times theta: less it, the score without the change */
-    double *lanes, *product;         /* [ldt][24] */
-    uint32_t *unit, *path;           /* [units] a draw */
-    uint32_t *at, *row;              /* [width][most] entry and cluster, in order of blocks */
-    uint32_t *start;                 /* [width][blocks + 1] */
-    uint32_t *cell, *cell_at;        /* [most] cells of a draw, and their entries */
+    double *sum, *coef;       /* [width][ld] */
+    double *phi;              /* [width][2][k] */
+    double *theta;            /* [width][ldt] */
+    double *square;           /* [width] what the squared scores of the touched clusters gain */
+    double *meat;             /* [width] */
+    double *slope;            /* [width] */
+    double *change;           /* [most] of the touched clusters' scores */
+    double *base;             /* [most] their rows times theta: less it, the score without the change */
+    double *lanes, *product;  /* [ldt][24] */
+    uint32_t *unit, *path;    /* [units] a draw */
+    uint32_t *at, *row;       /* [width][most] entry and cluster, in order of blocks */
+    uint32_t *start;          /* [width][blocks + 1] */
+    uint32_t *cell, *cell_at; /* [most] cells of a draw, and their entries */
     /* Where clusters hold several cells, or entries are computed: one replicate at a time. */
     uint32_t *touched, *touched_level;        /* [most] */
     double *entry;                            /* [most][ld], direct */
@@ -144,8 +144,8 @@ void pfx_placebo_batch_own(const pfx_placebo *p, void *scratch, double *const *f
 /* The two ways to sums and changes of scores: blocks of cells for all replicates of a batch; or one replicate
  * at a time. The first needs one_to_one and a table, and products where there are standard errors. */
 bool pfx_placebo_by_blocks(const pfx_placebo *p);
-void pfx_placebo_cross_batch(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own, pfx_placebo_work_area *w,
-                             double *const *field);
+void pfx_placebo_cross_batch(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own,
+                             pfx_placebo_work_area *w, double *const *field);
 void pfx_placebo_general(const pfx_placebo *p, uint64_t seed, pfx_idx first, bool own,
                          pfx_placebo_work_area *w, double *const *field);
 

@@ -45,7 +45,8 @@ static void level_means(const pfx_placebo *p, uint32_t cell, uint32_t path, doub
         memset(mean + (pfx_idx)level[p->cell_rows[r]] * m, 0, (size_t)m * sizeof *mean);
     for (pfx_idx r = p->cell_start[cell]; r < p->cell_start[cell + 1]; r++) {
         pfx_idx i = p->cell_rows[r];
-        for (int a = 0; a < m; a++) mean[(pfx_idx)level[i] * m + a] += weight(p, i) * pfx_placebo_value(p, i, path, a);
+        for (int a = 0; a < m; a++)
+            mean[(pfx_idx)level[i] * m + a] += weight(p, i) * pfx_placebo_value(p, i, path, a);
     }
 }
 

@@ -57,8 +57,8 @@ pfx_idx pfx_refit_scratch(const pfx_refit *f)
     return pfx_refit_lay_out(f, NULL).bytes;
 }
 
-/* The way that takes least: a factor in each replicate, the full sample's factor, or none. They differ in last bits,
- * so the choice is by the panel alone, never by memory or threads. */
+/* The way that takes least: a factor in each replicate, the full sample's factor, or none. They differ in
+ * last bits, so the choice is by the panel alone, never by memory or threads. */
 static pfx_status choose_way(pfx_refit *f, pfx_err *err)
 {
     double rhs = (double)f->ld, nnz = (double)f->S.ptr[f->q];

@@ -30,11 +30,11 @@ static int column_of(const pfx_design *d, const char *term)
     return -1;
 }
 
-/* Clusters are counted no further than `enough`, first [levels of f] and switches [clusters] cleared. Rows that lie by
- * their level, as they do after a fit, need no table of first rows: *sorted is false where they do not, and first was
- * NULL. */
-static pfx_idx count_switching(const pfx_design *d, int col, const pfx_factor *f, pfx_idx enough, pfx_idx *first,
-                               char *switches, bool *sorted)
+/* Clusters are counted no further than `enough`, first [levels of f] and switches [clusters] cleared. Rows
+ * that lie by their level, as they do after a fit, need no table of first rows: *sorted is false where they
+ * do not, and first was NULL. */
+static pfx_idx count_switching(const pfx_design *d, int col, const pfx_factor *f, pfx_idx enough,
+                               pfx_idx *first, char *switches, bool *sorted)
 {
     const int32_t *cluster = d->clusters[0].code;
     pfx_idx n = 0, at = 0;

@@ -16,7 +16,8 @@ enum { PFX_FEW_SWITCHING = 10 };
 pfx_status pfx_switching_clusters(const struct pfx_design *d, const char *term, pfx_idx *n,
                                   pfx_err *err) PFX_MUST;
 
-/* The same, counted no further than `enough`, >= 1: most regressors vary within that many clusters among the first rows. */
+/* The same, counted no further than `enough`, >= 1: most regressors vary within that many clusters among the
+ * first rows. */
 pfx_status pfx_switching_few(const struct pfx_design *d, const char *term, pfx_idx enough, pfx_idx *n,
                              pfx_err *err) PFX_MUST;
 

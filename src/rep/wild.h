@@ -48,9 +48,10 @@ typedef struct pfx_wild_options {
     const int32_t *boot;                         /* [cells] bootstrap cluster of each; NULL: errors[0] */
     pfx_idx n_boot;
     double max_bytes; /* not to need more for effects that cross the clusters; 0: no bound */
-    double held_bytes; /* there: clusters by bootstrap clusters are held up to this, beyond it a column is projected
-                          for each replicate; 0: PFX_WILD_HELD. The two differ in last bits: so the choice is by the
-                          panel alone, not by what memory or replicates a run happens to have */
+    double
+        held_bytes; /* there: clusters by bootstrap clusters are held up to this, beyond it a column is
+                       projected for each replicate; 0: PFX_WILD_HELD. The two differ in last bits: so the
+                       choice is by the panel alone, not by what memory or replicates a run happens to have */
     int nth;
     pfx_isa isa;
 } pfx_wild_options;
@@ -71,10 +72,10 @@ typedef struct pfx_wild_info {
     pfx_idx first_singular; /* the first of them (of errors[0]), -1: none */
 } pfx_wild_info;
 
-/* With instruments: WRE of Davidson and MacKinnon (2010), of the coefficient of one endogenous variable, type 11,
- * one clustering, no inversion; the first stages' residuals share the weights of the equation's. With several
- * endogenous variables the equation under the null is estimated by limited information maximum likelihood, or by
- * 2SLS where there are no more instruments than endogenous variables, as boottest does.
+/* With instruments: WRE of Davidson and MacKinnon (2010), of the coefficient of one endogenous variable, type
+ * 11, one clustering, no inversion; the first stages' residuals share the weights of the equation's. With
+ * several endogenous variables the equation under the null is estimated by limited information maximum
+ * likelihood, or by 2SLS where there are no more instruments than endogenous variables, as boottest does.
  *
  * A draw is, for each test, the coefficient b*, its standard error, and t* = (b* - b) / SE*, b the value that
  * generated the replicate; where joint, F* alone. With inversion the fields n0 n1 d0 d1 d2 follow: under the
@@ -82,8 +83,9 @@ typedef struct pfx_wild_info {
  * not positive is NaN. s and what the options point to must outlive the method. Memory: O(clusters x
  * regressors). Of statistics that absorbed every effect (pfx_clusterstat_options.absorb) the same draws by
  * the exact route for effects of any kind: memory O(clusters x bootstrap clusters), and a projection of one
- * column for each cluster, or where that is more than held_bytes, of one column for each replicate; of the other types of some tens for each cluster besides. USAGE: options that do not go together. NOCONV: a test's own
- * variance is not positive. NOMEM.
+ * column for each cluster, or where that is more than held_bytes, of one column for each replicate; of the
+ * other types of some tens for each cluster besides. USAGE: options that do not go together. NOCONV: a test's
+ * own variance is not positive. NOMEM.
  */
 pfx_status pfx_wild_create(const struct pfx_clusterstat *s, const pfx_wild_options *o, pfx_wild **out,
                            pfx_err *err) PFX_MUST;

@@ -26,7 +26,8 @@ pfx_status pfx_wild_cells_create(const pfx_design *d, int n_errors, int boot, pf
                                  pfx_err *err) PFX_MUST;
 void pfx_wild_cells_free(pfx_wild_cells *c);
 struct pfx_bag;
-/* What a method reads of them (src/base/bag.h): codes [cells] and numbers, not the rows' factors. FORMAT, NOMEM. */
+/* What a method reads of them (src/base/bag.h): codes [cells] and numbers, not the rows' factors. FORMAT,
+ * NOMEM. */
 pfx_status pfx_wild_cells_store(pfx_wild_cells *c, pfx_idx cells, struct pfx_bag *b, pfx_err *err) PFX_MUST;
 
 #endif

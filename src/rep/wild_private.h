@@ -35,8 +35,9 @@ typedef struct wild_test {
     double step;    /* lambda = -step x for the null b + x */
     struct wild_dense
         *dense; /* where effects cross the clusters, instead of stat, sq, a and form; else NULL */
-    /* With instruments (L columns of q) q = sets = n_forms = 1, m = (1 + n) l1: a row of stat is Q'u, Q'v_1 .. Q'v_n,
-     * then for each pair of instruments the sums of u and of each v; form [n_pairs][L x L]; else NULL. */
+    /* With instruments (L columns of q) q = sets = n_forms = 1, m = (1 + n) l1: a row of stat is Q'u, Q'v_1
+     * .. Q'v_n, then for each pair of instruments the sums of u and of each v; form [n_pairs][L x L]; else
+     * NULL. */
     wild_iv *iv;
 } wild_test;
 

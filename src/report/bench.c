@@ -44,7 +44,8 @@ void pfx_bench_verdict(pfx_bench_line *l, pfx_bench_check check, const char *fmt
     va_end(args);
 }
 
-pfx_status pfx_bench_best(int least, double budget_s, pfx_bench_fn fn, void *ctx, double *best_s, pfx_err *err)
+pfx_status pfx_bench_best(int least, double budget_s, pfx_bench_fn fn, void *ctx, double *best_s,
+                          pfx_err *err)
 {
     enum { MOST = 50 };
     double begin = pfx_wall_s(), now = begin;
@@ -90,8 +91,9 @@ static double share(const pfx_bench_line *l)
     return l->rate / l->limit_rate;
 }
 
-static const char *const columns[] = {"case", "rows", "columns", "threads", "seconds", "rate", "unit", "share",
-                                      "limit", "limit_rate", "digits", "faults", "peak_MiB", "check", "note"};
+static const char *const columns[] = {"case",   "rows",   "columns",  "threads", "seconds",
+                                      "rate",   "unit",   "share",    "limit",   "limit_rate",
+                                      "digits", "faults", "peak_MiB", "check",   "note"};
 enum { N_COLUMNS = sizeof columns / sizeof *columns, COL_COLUMNS = 2, COL_LIMIT_RATE = 9 };
 
 /* A report for the eye leaves out what its reader can do without. */
@@ -154,18 +156,25 @@ static double load_average(void)
 /* What a reader of the table needs to know, and no machine's name. */
 static void notes(pfx_table *t, const pfx_bench_machine *m)
 {
-    pfx_table_note(t, "%s, %d thread%s, %s; OpenBLAS core type %s; %s; panelfx %s, commit %s.", pfx_cpu_model(), m->threads,
-                   m->threads > 1 ? "s" : "", m->isa, openblas_get_corename(), pfx_build_compiler(), PFX_VERSION,
-                   pfx_build_commit());
+    pfx_table_note(t, "%s, %d thread%s, %s; OpenBLAS core type %s; %s; panelfx %s, commit %s.",
+                   pfx_cpu_model(), m->threads, m->threads > 1 ? "s" : "", m->isa, openblas_get_corename(),
+                   pfx_build_compiler(), PFX_VERSION, pfx_build_commit());
     if (load_average() > 1.5 * m->threads)
-        pfx_table_note(t, "The machine was busy (load average %.1f): seconds are upper bounds, and shares are rough.", load_average());
-    pfx_table_note(t, "share: rate over the limit, measured in this run with as many threads. Fits in memory: two readings "
-                      "of the data, the least there can be.");
-    pfx_table_note(t, "files: whole processes; faults and peak are theirs. T_read: H5Dread of the fit's columns into one "
-                      "buffer, checksums compared, one thread.");
+        pfx_table_note(
+            t, "The machine was busy (load average %.1f): seconds are upper bounds, and shares are rough.",
+            load_average());
+    pfx_table_note(
+        t,
+        "share: rate over the limit, measured in this run with as many threads. Fits in memory: two readings "
+        "of the data, the least there can be.");
+    pfx_table_note(
+        t,
+        "files: whole processes; faults and peak are theirs. T_read: H5Dread of the fit's columns into one "
+        "buffer, checksums compared, one thread.");
 }
 
-pfx_status pfx_bench_render(const pfx_bench_report *r, const pfx_bench_machine *m, pfx_format format, int width, pfx_str *out, pfx_err *err)
+pfx_status pfx_bench_render(const pfx_bench_report *r, const pfx_bench_machine *m, pfx_format format,
+                            int width, pfx_str *out, pfx_err *err)
 {
     const bool program = format == PFX_FORMAT_CSV || format == PFX_FORMAT_JSON;
     pfx_table *t = pfx_table_create(program ? N_COLUMNS : N_COLUMNS - 2, err);
@@ -204,10 +213,10 @@ static void head(const pfx_bench_machine *m, pfx_str *out)
     pfx_str_addf(out, "# panelfx-bench\t1\n# date\t%s\n# version\t%s\n# commit\t%s\n", date, PFX_VERSION,
                  pfx_build_commit());
     pfx_str_addf(out, "# compiler\t%s\n# flags\t%s\n", pfx_build_compiler(), pfx_build_flags());
-    pfx_str_addf(out, "# cpu\t%s\n# cores\t%d\n# threads\t%d\n# isa\t%s\n", pfx_cpu_model(), pfx_par_threads(0), m->threads,
-                 m->isa);
-    pfx_str_addf(out, "# openblas\t%s\n# openblas_core\t%s\n# hdf5\t%s\n# load_average\t%.1f\n", openblas_get_config(), openblas_get_corename(),
-                 m->hdf5, load_average());
+    pfx_str_addf(out, "# cpu\t%s\n# cores\t%d\n# threads\t%d\n# isa\t%s\n", pfx_cpu_model(),
+                 pfx_par_threads(0), m->threads, m->isa);
+    pfx_str_addf(out, "# openblas\t%s\n# openblas_core\t%s\n# hdf5\t%s\n# load_average\t%.1f\n",
+                 openblas_get_config(), openblas_get_corename(), m->hdf5, load_average());
 }
 
 static void field(pfx_str *out, double x)

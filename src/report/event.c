@@ -277,7 +277,8 @@ void event_pre_note(pfx_table *t, const pfx_wald *pre, int n, const pfx_event_ef
     for (int i = 0; i < n; i++) few += e[i].at < 0 && e[i].n < FEW_ROWS;
     if (few)
         pfx_table_note(t,
-                       "%d of the event times before treatment rest%s on fewer than %d rows: such a test rejects far too "
+                       "%d of the event times before treatment rest%s on fewer than %d rows: such a test "
+                       "rejects far too "
                        "often; bin them with --window.",
                        few, few == 1 ? "s" : "", FEW_ROWS);
 }

@@ -114,8 +114,9 @@ static void notes(const pfx_event_report *r, pfx_table *t)
                    s->fit->n_clusters ? s->fit->clusters[0].name : "", c->p_value);
     if (s->total[PFX_BACON_LATER].weight > 0)
         pfx_table_note(
-            t, "Later against earlier treated: the controls are treated all along, so that their effects, where "
-               "they change, are taken for a trend.");
+            t,
+            "Later against earlier treated: the controls are treated all along, so that their effects, where "
+            "they change, are taken for a trend.");
     event_timing_notes(r, r->timing, t);
     pfx_table_note(t, "%lld units in all of %d periods, %lld rows; %lld left out as missing.",
                    (long long)s->n_units, s->n_periods, (long long)s->fit->n_rows, (long long)r->n_missing);

@@ -69,8 +69,10 @@ void event_sensitivity_notes(const pfx_event_report *r, pfx_table *t)
         pfx_table_note(t, "Breakdown value: 0, since the interval of %s 0 holds zero.",
                        s->relative ? "Mbar" : "M");
     else if (s->above)
-        pfx_table_note(t, "Breakdown value, where the interval begins to hold zero: above %s %.3g, where the search ended.",
-                       s->relative ? "Mbar" : "M", s->breakdown);
+        pfx_table_note(
+            t,
+            "Breakdown value, where the interval begins to hold zero: above %s %.3g, where the search ended.",
+            s->relative ? "Mbar" : "M", s->breakdown);
     else
         pfx_table_note(t, "Breakdown value, where the interval begins to hold zero: %s %.3g.",
                        s->relative ? "Mbar" : "M", s->breakdown);

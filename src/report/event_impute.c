@@ -81,17 +81,17 @@ static void notes(const pfx_event_report *r, pfx_table *t)
         "Outcome %s; Borusyak, Jaravel and Spiess (2024): outcomes without treatment imputed from %lld "
         "untreated rows.",
         r->outcome, (long long)s->n_untreated);
-    pfx_table_note(
-        t,
-        "Standard errors: clustered by %s (%lld),%s about averages over cohort and event time "
-        "%s; normal intervals, no small-sample factor.",
-        r->cluster, (long long)s->n_clusters, s->n_lone ? "" : " conservative,", r->leave_out ? "of the other clusters" : "of all clusters");
+    pfx_table_note(t,
+                   "Standard errors: clustered by %s (%lld),%s about averages over cohort and event time "
+                   "%s; normal intervals, no small-sample factor.",
+                   r->cluster, (long long)s->n_clusters, s->n_lone ? "" : " conservative,",
+                   r->leave_out ? "of the other clusters" : "of all clusters");
     if (s->n_lone)
-        pfx_table_note(
-            t,
-            "In %d of the %d cohorts by event time one cluster alone is treated: how its effects vary is in no standard "
-            "error, so they are too small; none is given where all cohorts are such.",
-            s->n_lone, s->n_places);
+        pfx_table_note(t,
+                       "In %d of the %d cohorts by event time one cluster alone is treated: how its effects "
+                       "vary is in no standard "
+                       "error, so they are too small; none is given where all cohorts are such.",
+                       s->n_lone, s->n_places);
     if (s->leads && s->n > 0 && s->effect[0].at < 0)
         pfx_table_note(
             t,

@@ -20,8 +20,8 @@ void event_set_timing(const pfx_event_timing *t, json_t *root, bool *failed);
 void event_set_run(const pfx_event_report *r, json_t *root, bool *failed);
 /* Instead of a test of n effects whose covariance is singular. */
 void event_no_test_note(pfx_table *t, double n);
-/* The test of no effect before treatment, and how few rows stand behind the event times of e [n] before it; in
- * reference: behind what they are compared with, 0: it is one of e. */
+/* The test of no effect before treatment, and how few rows stand behind the event times of e [n] before it;
+ * in reference: behind what they are compared with, 0: it is one of e. */
 void event_pre_note(pfx_table *t, const pfx_wald *pre, int n, const pfx_event_effect *e, pfx_idx reference);
 void event_timing_notes(const pfx_event_report *r, const pfx_event_timing *g, pfx_table *t);
 

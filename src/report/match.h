@@ -52,8 +52,8 @@ typedef struct pfx_match_report {
 pfx_status pfx_match_render(const pfx_match_report *r, pfx_format format, int width, pfx_str *out,
                             pfx_err *err) PFX_MUST;
 
-/* What a plot of the balance takes of it, as one line of JSON: formula, synthetic, n_treated, n_matched, and in balance
- * each variable with std_diff and std_diff_matched. NOMEM. */
+/* What a plot of the balance takes of it, as one line of JSON: formula, synthetic, n_treated, n_matched, and
+ * in balance each variable with std_diff and std_diff_matched. NOMEM. */
 pfx_status pfx_match_balance_line(const pfx_match_report *r, pfx_str *out, pfx_err *err) PFX_MUST;
 
 #endif

@@ -12,8 +12,8 @@ typedef enum pfx_plot_kind {
     PFX_PLOT_SCATTER, /* draws x [n] and their p-values y [n]; lines at `mark` and at 0.10 */
     PFX_PLOT_COEF,    /* estimates x [n] with intervals low, high [n], a row for each label [n] */
     PFX_PLOT_EVENT,   /* estimates y [n] with intervals low, high [n] by event time x [n] */
-    PFX_PLOT_LOVE     /* standardised differences, absolute, before x [n] and after y [n] matching, a row for each
-                       * label [n]; a line at 0.1 */
+    PFX_PLOT_LOVE /* standardised differences, absolute, before x [n] and after y [n] matching, a row for each
+                   * label [n]; a line at 0.1 */
 } pfx_plot_kind;
 
 typedef enum pfx_plot_format { PFX_PLOT_SVG, PFX_PLOT_PNG, PFX_PLOT_PDF } pfx_plot_format;

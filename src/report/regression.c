@@ -65,7 +65,8 @@ static void heading_rows(pfx_table *t, int n, pfx_fit *const *fits)
         pfx_table_heading(t);
         pfx_table_empty(t);
         for (int m = 0; m < n; m++) {
-            snprintf(number, sizeof number, "(%d)%s", model_number(m, fits), fits[m]->first_stage ? " first" : "");
+            snprintf(number, sizeof number, "(%d)%s", model_number(m, fits),
+                     fits[m]->first_stage ? " first" : "");
             pfx_table_text(t, number);
         }
     }
@@ -253,16 +254,17 @@ static void vcov_note(pfx_table *t, const pfx_fit *f)
         break;
     case PFX_VCOV_CR2:
         snprintf(kind, sizeof kind,
-                 "clustered by %s (CR2), Satterthwaite degrees of freedom for each coefficient; F tests take the least",
+                 "clustered by %s (CR2), Satterthwaite degrees of freedom for each coefficient; F tests take "
+                 "the least",
                  f->n_clusters ? f->clusters[0].name : "?");
         break;
     case PFX_VCOV_NW:
-        snprintf(kind, sizeof kind, "Newey-West within %s, lag %lld", f->n_clusters ? f->clusters[0].name : "?",
-                 (long long)f->lag);
+        snprintf(kind, sizeof kind, "Newey-West within %s, lag %lld",
+                 f->n_clusters ? f->clusters[0].name : "?", (long long)f->lag);
         break;
     case PFX_VCOV_DK:
-        snprintf(kind, sizeof kind, "Driscoll-Kraay over %s, lag %lld", f->n_clusters ? f->clusters[0].name : "?",
-                 (long long)f->lag);
+        snprintf(kind, sizeof kind, "Driscoll-Kraay over %s, lag %lld",
+                 f->n_clusters ? f->clusters[0].name : "?", (long long)f->lag);
         break;
     }
     if (pfx_vcov_leaves_out(f->vcov))
@@ -288,14 +290,15 @@ static void model_notes(pfx_table *t, int n, pfx_fit *const *fits)
             pfx_str_free(&names);
         }
         if (f->n_effects > 2 && f->rank_absorbed >= 0)
-            pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank %lld.", who, (long long)f->df_absorbed,
-                           (long long)f->rank_absorbed);
+            pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank %lld.", who,
+                           (long long)f->df_absorbed, (long long)f->rank_absorbed);
         else if (f->n_effects > 2)
             pfx_table_note(t, "%sAbsorbed parameters: %lld counted, exact rank not computed.", who,
                            (long long)f->df_absorbed);
         if (f->n_singular)
-            pfx_table_note(t, "%s%s: %lld of %lld clusters alone identify some coefficient.", who, pfx_vcov_name(f->vcov),
-                           (long long)f->n_singular, (long long)f->clusters[0].levels);
+            pfx_table_note(t, "%s%s: %lld of %lld clusters alone identify some coefficient.", who,
+                           pfx_vcov_name(f->vcov), (long long)f->n_singular,
+                           (long long)f->clusters[0].levels);
         if (f->v_floored)
             pfx_table_note(
                 t, "%sThe two-way variance was not positive semi-definite: negative eigenvalues set to 0.",
@@ -399,7 +402,8 @@ static pfx_status render_csv(int n, pfx_fit *const *fits, pfx_str *out, pfx_err 
     return st;
 }
 
-/* The models with their first stages before them; *n_columns of them, in the order of the columns. NULL: no memory. */
+/* The models with their first stages before them; *n_columns of them, in the order of the columns. NULL: no
+ * memory. */
 static pfx_fit **with_first_stages(int n, pfx_fit *const *fits, int *n_columns, pfx_err *err)
 {
     int columns = n;

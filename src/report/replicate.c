@@ -92,10 +92,11 @@ static void add_head(const pfx_rep_report *r, pfx_str *out)
 {
     if (r->synthetic) pfx_str_add(out, "Synthetic panel: the data were simulated, not observed.\n");
     if (r->matched)
-        pfx_str_addf(out,
-                     "Matched panel (%s): the match is treated as fixed, which is not valid for nearest neighbours "
-                     "(Abadie and Imbens 2008).\n",
-                     r->matched);
+        pfx_str_addf(
+            out,
+            "Matched panel (%s): the match is treated as fixed, which is not valid for nearest neighbours "
+            "(Abadie and Imbens 2008).\n",
+            r->matched);
     pfx_str_addf(out, "%s\n%s: ", r->formula, r->title);
     if (r->reps)
         pfx_str_addf(out, "%lld replicates, seed %llu; ", (long long)r->reps, (unsigned long long)r->seed);

@@ -14,8 +14,8 @@ typedef struct dense_ols {
 } dense_ols;
 
 dense_ols dense_ols_new(const pfx_design *d);
-/* Two-stage least squares: H and l of the projected regressors, exogenous and endogenous columns in the design's order,
- * e of the structural equation. */
+/* Two-stage least squares: H and l of the projected regressors, exogenous and endogenous columns in the
+ * design's order, e of the structural equation. */
 dense_ols dense_iv_new(const pfx_design *d);
 void dense_ols_free(dense_ols *o);
 

@@ -46,7 +46,8 @@ static pfx_design *panel(pfx_idx firms, pfx_idx years, int k, int effects)
     d->clusters = pfx_mem_calloc(1, sizeof *d->clusters, NULL);
     d->clusters[d->n_clusters++] = factor("firm", n, firms);
     for (pfx_idx i = 0; i < n; i++) d->clusters[0].code[i] = (int32_t)(i / years);
-    if (effects & FIRM) d->absorbed[d->n_absorbed++] = (pfx_absorbed){copy(&d->clusters[0], n), true, 0, NULL, NULL};
+    if (effects & FIRM)
+        d->absorbed[d->n_absorbed++] = (pfx_absorbed){copy(&d->clusters[0], n), true, 0, NULL, NULL};
     if (effects & YEAR) {
         pfx_factor f = factor("year", n, years < YEARS ? years : YEARS);
         for (pfx_idx i = 0; i < n; i++) f.code[i] = (int32_t)(i % years % YEARS);
@@ -67,9 +68,18 @@ static pfx_design *panel(pfx_idx firms, pfx_idx years, int k, int effects)
     return d;
 }
 
-static double *cell(pfx_design *d, pfx_idx i, int j) { return &d->Z[i * d->p + j]; }
-static double firm_part(const pfx_design *d, pfx_idx i) { return draw(70, d->clusters[0].code[i]); }
-static double year_part(pfx_idx i) { return draw(71, i % YEARS); }
+static double *cell(pfx_design *d, pfx_idx i, int j)
+{
+    return &d->Z[i * d->p + j];
+}
+static double firm_part(const pfx_design *d, pfx_idx i)
+{
+    return draw(70, d->clusters[0].code[i]);
+}
+static double year_part(pfx_idx i)
+{
+    return draw(71, i % YEARS);
+}
 
 /* The outcome: sum b_j x_j + effects + noise. */
 static void outcome(pfx_design *d, const double *b, double noise)
@@ -95,16 +105,26 @@ static pfx_design *means(pfx_design *d, double size)
         for (int j = 0; j < d->p; j++) *cell(d, i, j) += size;
     return d;
 }
-static pfx_design *means_none(double size) { return means(panel(40, YEARS, 3, 0), size); }
-static pfx_design *means_one(double size) { return means(panel(40, YEARS, 3, FIRM), size); }
-static pfx_design *means_two(double size) { return means(panel(40, YEARS, 3, FIRM | YEAR), size); }
+static pfx_design *means_none(double size)
+{
+    return means(panel(40, YEARS, 3, 0), size);
+}
+static pfx_design *means_one(double size)
+{
+    return means(panel(40, YEARS, 3, FIRM), size);
+}
+static pfx_design *means_two(double size)
+{
+    return means(panel(40, YEARS, 3, FIRM | YEAR), size);
+}
 
 /* Means that rise along the rows, over several groups of blocks. */
 static pfx_design *rising_none(double size)
 {
     pfx_design *d = panel(1500, YEARS, 3, 0);
     for (pfx_idx i = 0; i < d->n; i++)
-        for (int j = 0; j < d->p; j++) *cell(d, i, j) += size * (j + 1 + draw(60 + j, i / 100)) * (double)i / (double)d->n;
+        for (int j = 0; j < d->p; j++)
+            *cell(d, i, j) += size * (j + 1 + draw(60 + j, i / 100)) * (double)i / (double)d->n;
     return d;
 }
 
@@ -125,9 +145,18 @@ static pfx_design *near_of(pfx_design *d, double kappa)
     }
     return d;
 }
-static pfx_design *near_none(double kappa) { return near_of(panel(40, YEARS, 3, 0), kappa); }
-static pfx_design *near_two(double kappa) { return near_of(panel(40, YEARS, 3, FIRM | YEAR), kappa); }
-static pfx_design *near_three(double kappa) { return near_of(panel(40, YEARS, 3, FIRM | YEAR | GROUP), kappa); }
+static pfx_design *near_none(double kappa)
+{
+    return near_of(panel(40, YEARS, 3, 0), kappa);
+}
+static pfx_design *near_two(double kappa)
+{
+    return near_of(panel(40, YEARS, 3, FIRM | YEAR), kappa);
+}
+static pfx_design *near_three(double kappa)
+{
+    return near_of(panel(40, YEARS, 3, FIRM | YEAR | GROUP), kappa);
+}
 
 /* Powers 1 .. degree of a number in (from, from + width), and firm effects. */
 static pfx_design *polynomial(int degree, double from, double width, int effects)
@@ -143,9 +172,18 @@ static pfx_design *polynomial(int degree, double from, double width, int effects
     }
     return d;
 }
-static pfx_design *filip(double degree) { return polynomial((int)degree, -8.8, 5.7, FIRM); }
-static pfx_design *wampler(double degree) { return polynomial((int)degree, 0, 20, FIRM); }
-static pfx_design *wampler_two(double degree) { return polynomial((int)degree, 0, 20, FIRM | YEAR); }
+static pfx_design *filip(double degree)
+{
+    return polynomial((int)degree, -8.8, 5.7, FIRM);
+}
+static pfx_design *wampler(double degree)
+{
+    return polynomial((int)degree, 0, 20, FIRM);
+}
+static pfx_design *wampler_two(double degree)
+{
+    return polynomial((int)degree, 0, 20, FIRM | YEAR);
+}
 
 /* Aggregates that grow together, each with its own unit and a large level. */
 static pfx_design *longley(double level)
@@ -153,7 +191,8 @@ static pfx_design *longley(double level)
     pfx_design *d = panel(20, 8, 5, FIRM);
     for (pfx_idx i = 0; i < d->n; i++) {
         double t = (double)(i % 8), unit = 1;
-        for (int j = 0; j < 5; j++, unit *= 30) *cell(d, i, j) = unit * (level + t * (1 + 0.1 * j) + 0.02 * draw(j + 1, i));
+        for (int j = 0; j < 5; j++, unit *= 30)
+            *cell(d, i, j) = unit * (level + t * (1 + 0.1 * j) + 0.02 * draw(j + 1, i));
     }
     static const double b[] = {1, 1.0 / 30, 1.0 / 900, 1.0 / 27000, 1.0 / 810000};
     outcome(d, b, 0.1);
@@ -176,13 +215,20 @@ static pfx_design *scales(double size)
 static pfx_design *absorbed_of(pfx_design *d, double share, bool year)
 {
     static const double b[] = {1, 1, 1};
-    for (pfx_idx i = 0; i < d->n; i++) *cell(d, i, 0) = firm_part(d, i) + year * year_part(i) + share * draw(1, i);
+    for (pfx_idx i = 0; i < d->n; i++)
+        *cell(d, i, 0) = firm_part(d, i) + year * year_part(i) + share * draw(1, i);
     outcome(d, b, share);
     for (pfx_idx i = 0; i < d->n; i++) *cell(d, i, d->p - 1) += draw(80, i);
     return d;
 }
-static pfx_design *absorbed_one(double share) { return absorbed_of(panel(40, YEARS, 3, FIRM), share, false); }
-static pfx_design *absorbed_two(double share) { return absorbed_of(panel(40, YEARS, 3, FIRM | YEAR), share, true); }
+static pfx_design *absorbed_one(double share)
+{
+    return absorbed_of(panel(40, YEARS, 3, FIRM), share, false);
+}
+static pfx_design *absorbed_two(double share)
+{
+    return absorbed_of(panel(40, YEARS, 3, FIRM | YEAR), share, true);
+}
 
 /* Two blocks of years, each seen by half of the firms; one firm, once, ties them. */
 static pfx_design *one_mover(double size)
@@ -198,7 +244,10 @@ static pfx_design *one_mover(double size)
     return d;
 }
 
-static pfx_design *means_three(double size) { return means(panel(40, YEARS, 3, FIRM | YEAR | GROUP), size); }
+static pfx_design *means_three(double size)
+{
+    return means(panel(40, YEARS, 3, FIRM | YEAR | GROUP), size);
+}
 
 /* Codes that occur, numbered anew in the order of their first row. */
 static void renumber(pfx_idx n, pfx_factor *f)
@@ -219,7 +268,8 @@ static pfx_design *thin(pfx_design *d, bool (*stays)(pfx_idx i))
     for (pfx_idx i = 0; i < d->n; i++) {
         if (!stays(i)) continue;
         memmove(d->Z + to * d->p, d->Z + i * d->p, (size_t)d->p * sizeof *d->Z);
-        for (int a = 0; a < d->n_absorbed; a++) d->absorbed[a].factor.code[to] = d->absorbed[a].factor.code[i];
+        for (int a = 0; a < d->n_absorbed; a++)
+            d->absorbed[a].factor.code[to] = d->absorbed[a].factor.code[i];
         d->clusters[0].code[to++] = d->clusters[0].code[i];
     }
     d->n = to;
@@ -229,7 +279,10 @@ static pfx_design *thin(pfx_design *d, bool (*stays)(pfx_idx i))
 }
 
 /* Firms of two to five years, the first of them in all. */
-static bool in_some_years(pfx_idx i) { return i < YEARS || i % YEARS < 2 + (pfx_idx)(2 * (1 + draw(91, i / YEARS))) || draw(92, i) > 0.8; }
+static bool in_some_years(pfx_idx i)
+{
+    return i < YEARS || i % YEARS < 2 + (pfx_idx)(2 * (1 + draw(91, i / YEARS))) || draw(92, i) > 0.8;
+}
 
 static void add_effect(pfx_design *d, const char *name, pfx_idx levels, pfx_idx (*level)(pfx_idx i))
 {
@@ -245,7 +298,10 @@ static pfx_idx industry_year(pfx_idx i)
     pfx_idx home = (pfx_idx)(7 * (1 + draw(93, i / YEARS))), away = (pfx_idx)(7 * (1 + draw(94, i)));
     return (draw(95, i) > 0.75 ? away : home) * YEARS + i % YEARS;
 }
-static pfx_idx region_year(pfx_idx i) { return i / YEARS % 3 * YEARS + i % YEARS; }
+static pfx_idx region_year(pfx_idx i)
+{
+    return i / YEARS % 3 * YEARS + i % YEARS;
+}
 
 static pfx_design *industries(double mean)
 {
@@ -255,12 +311,21 @@ static pfx_design *industries(double mean)
     outcome(d, NULL, 1);
     return means(thin(d, in_some_years), mean);
 }
-static pfx_design *near_industries(double kappa) { return near_of(industries(0), kappa); }
+static pfx_design *near_industries(double kappa)
+{
+    return near_of(industries(0), kappa);
+}
 
-/* Two halves of the firms, each with plants and regions of its own; one row of one firm ties them by its plant, and one
- * of another by its region. */
-static pfx_idx half_plant(pfx_idx i) { return i == 99 ? 5 : i / 100 * 5 + (pfx_idx)(2.5 * (1 + draw(96, i))); }
-static pfx_idx half_region(pfx_idx i) { return i == 150 ? 0 : i / 100 * 3 + (pfx_idx)(1.5 * (1 + draw(97, i))); }
+/* Two halves of the firms, each with plants and regions of its own; one row of one firm ties them by its
+ * plant, and one of another by its region. */
+static pfx_idx half_plant(pfx_idx i)
+{
+    return i == 99 ? 5 : i / 100 * 5 + (pfx_idx)(2.5 * (1 + draw(96, i)));
+}
+static pfx_idx half_region(pfx_idx i)
+{
+    return i == 150 ? 0 : i / 100 * 3 + (pfx_idx)(1.5 * (1 + draw(97, i)));
+}
 
 static pfx_design *halves(double mean)
 {
@@ -270,7 +335,10 @@ static pfx_design *halves(double mean)
     outcome(d, NULL, 1);
     return means(thin(d, in_some_years), mean);
 }
-static pfx_design *near_halves(double kappa) { return near_of(halves(0), kappa); }
+static pfx_design *near_halves(double kappa)
+{
+    return near_of(halves(0), kappa);
+}
 
 static pfx_design *weights(double range)
 {
@@ -311,7 +379,10 @@ static pfx_design *denormals(double size)
     return d;
 }
 
-static pfx_design *long_units(double mean) { return means(panel(2, 6000, 2, FIRM | YEAR), mean); }
+static pfx_design *long_units(double mean)
+{
+    return means(panel(2, 6000, 2, FIRM | YEAR), mean);
+}
 
 static pfx_design *few_treated(double firms)
 {
@@ -347,7 +418,8 @@ const hard_design hard_designs[] = {
     {"near collinear, three effects", near_three, 1e3, 13, 12.8},
     {"near collinear, three effects", near_three, 1e6, 9.3, 9.2},
     {"Filip with firms, degree", filip, 5, 10.7, 11.4},
-    {"Filip with firms, degree", filip, 10, 6.0, 6.3}, /* 6.4 on one CPU, over 6.5 on another: its QR is of LAPACK */
+    {"Filip with firms, degree", filip, 10, 6.0,
+     6.3}, /* 6.4 on one CPU, over 6.5 on another: its QR is of LAPACK */
     {"Wampler with firms, degree", wampler, 5, 11.8, 12.4},
     {"Wampler, firm + year, degree", wampler_two, 5, 11.8, 12.8},
     {"Longley with firms, level", longley, 1e4, 12.5, 12.8},

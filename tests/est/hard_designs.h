@@ -7,7 +7,7 @@
 typedef struct hard_design {
     const char *name;
     pfx_design *(*make)(double size);
-    double size;               /* what the name says: condition, mean, share */
+    double size;                /* what the name says: condition, mean, share */
     double b_digits, se_digits; /* that the estimator reaches, less about one: the test's floors */
 } hard_design;
 

@@ -49,8 +49,8 @@ void slow_sandwich(const twin *t, int p, const real *X, const real *e, real fact
  */
 real slow_small_sample(const twin *t, const pfx_fit *f, int more);
 
-/* Effective degrees of freedom of Montiel Olea and Pflueger (2013) at x = 1 / tau, from S Qzz [l x l], which has the
- * eigenvalues of W2, the largest by powers. */
+/* Effective degrees of freedom of Montiel Olea and Pflueger (2013) at x = 1 / tau, from S Qzz [l x l], which
+ * has the eigenvalues of W2, the largest by powers. */
 real slow_effective_df(int l, const real *S, const real *Qzz, real x);
 
 #endif

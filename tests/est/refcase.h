@@ -29,7 +29,7 @@ typedef struct ref_spec {
     pfx_weights_kind kind;
     bool no_intercept;
     const char *endogenous, *instruments; /* NULL: least squares */
-    bool single;                          /* the numbers were single precision, printed short: round them to it */
+    bool single; /* the numbers were single precision, printed short: round them to it */
 } ref_spec;
 pfx_design *ref_design(const ref_table *t, const ref_spec *s);
 

@@ -15,8 +15,8 @@ static pfx_fit *fit(pfx_design *d)
     return f;
 }
 
-/* Of both, at least the floors, and what the condition and the loss in absorbing leave of 15, less one. The condition
- * is right to a factor of p. */
+/* Of both, at least the floors, and what the condition and the loss in absorbing leave of 15, less one. The
+ * condition is right to a factor of p. */
 static void digits(void **state)
 {
     (void)state;
@@ -28,10 +28,12 @@ static void digits(void **state)
         wide_digits g = wide_compare(&w, f);
         double due = 14 - log10(w.kappa * w.loss);
         if (g.b < h->b_digits || g.se < h->se_digits || g.b < due)
-            fail_msg("%s %g: %.1f digits of coefficients (floor %.1f, due %.1f), %.1f of standard errors (floor %.1f)",
+            fail_msg("%s %g: %.1f digits of coefficients (floor %.1f, due %.1f), %.1f of standard errors "
+                     "(floor %.1f)",
                      h->name, h->size, g.b, h->b_digits, due, g.se, h->se_digits);
         if (f->condition > w.kappa * 1.01 || f->condition * d->p < w.kappa)
-            fail_msg("%s %g: condition %.3e, singular values say %.3e", h->name, h->size, f->condition, w.kappa);
+            fail_msg("%s %g: condition %.3e, singular values say %.3e", h->name, h->size, f->condition,
+                     w.kappa);
         assert_int_equal(f->n_collinear, 0);
         pfx_fit_free(f);
         pfx_design_free(d);
@@ -101,13 +103,15 @@ static void range(void **state)
         pfx_design *d = named("plain", 1);
         int col = i < 2 ? 1 : d->p - 1;
         for (pfx_idx r = 0; r < d->n; r++) d->Z[r * d->p + col] *= sizes[i % 2];
-        assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA, i < 2 ? "x1: its numbers are too" : "y: its numbers are too");
+        assert_fails(pfx_fit_ols(d, &o, &f, &err), PFX_EDATA,
+                     i < 2 ? "x1: its numbers are too" : "y: its numbers are too");
         pfx_design_free(d);
     }
 }
 
-/* Of 150 firm dummies and 15 dummies of groups of firms, ahead of or behind two regressors: the groups that firms
- * imply go, and the rest is the fit with firms absorbed. near: one more regressor is all but collinear. */
+/* Of 150 firm dummies and 15 dummies of groups of firms, ahead of or behind two regressors: the groups that
+ * firms imply go, and the rest is the fit with firms absorbed. near: one more regressor is all but collinear.
+ */
 static void dense(bool weighted, bool near)
 {
     enum { FIRMS = 150, YEARS = 4, N = FIRMS * YEARS, GROUPS = 15 };
@@ -189,8 +193,8 @@ int main(void)
 {
     pfx_err err = {0};
     if (pfx_par_single_thread_blas(&err) != PFX_OK) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(yardstick), cmocka_unit_test(digits), cmocka_unit_test(warns),
-                                       cmocka_unit_test(range),     cmocka_unit_test(many_dense),
-                                       cmocka_unit_test(threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(yardstick),  cmocka_unit_test(digits),
+                                       cmocka_unit_test(warns),      cmocka_unit_test(range),
+                                       cmocka_unit_test(many_dense), cmocka_unit_test(threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

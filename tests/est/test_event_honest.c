@@ -233,12 +233,15 @@ static void relative_twin(void **state)
     assert_ok(pfx_honest_relative(&in, 0, &i, &err));
     assert_true(i.low > 1 - 3 * 0.3 && i.low < 1 - 1.5 * 0.3 && i.high < 1 + 3 * 0.3 &&
                 i.high > 1 + 1.5 * 0.3);
-    /* Mbar = 0 and moments of the effects alone: the plain interval, if the first stage's critical value is right.
-     * Of PFX_HONEST_TAIL draws beyond it 15 % are chance, which is 1.5 % of the level and 0.5 % of the length. */
-    static const double b3[3] = {0.1, 1, 2}, V3[9] = {0.04, 0.01, 0, 0.01, 0.09, 0.02, 0, 0.02, 0.16}, l3[2] = {1, 0};
+    /* Mbar = 0 and moments of the effects alone: the plain interval, if the first stage's critical value is
+     * right. Of PFX_HONEST_TAIL draws beyond it 15 % are chance, which is 1.5 % of the level and 0.5 % of the
+     * length. */
+    static const double b3[3] = {0.1, 1, 2}, V3[9] = {0.04, 0.01, 0, 0.01, 0.09, 0.02, 0, 0.02, 0.16},
+                        l3[2] = {1, 0};
     static const double levels[] = {0.9, 0.95, 0.99};
     for (int k = 0; k < 3; k++) {
-        const pfx_honest_in plain = {.n_pre = 1, .n_post = 2, .b = b3, .V = V3, .l = l3, .level = levels[k], .nth = 1};
+        const pfx_honest_in plain = {
+            .n_pre = 1, .n_post = 2, .b = b3, .V = V3, .l = l3, .level = levels[k], .nth = 1};
         double half = 0.3 * pfx_honest_folded_quantile(0, levels[k]);
         assert_ok(pfx_honest_relative(&plain, 0, &i, &err));
         assert_abs(i.low, 1 - half, 0.006 * half);

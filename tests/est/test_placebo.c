@@ -479,7 +479,8 @@ static void test_allocations(void **state)
     fail_allocations(false);
     fail_allocations(true);
     /* Projected rows take memory in each thread. */
-    const setting s = {200, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0, true};
+    const setting s = {200, FIRM | GROUP | YEAR, FIRM, FIRM, PFX_W_NONE, STAYS, PFX_PLACEBO_PERMUTE, 1, 0, 0,
+                       true};
     world w = placebo_world_new(s);
     for (double bytes = 1e5; bytes <= 5e8; bytes *= 5000) {
         pfx_err err = {0};

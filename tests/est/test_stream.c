@@ -8,16 +8,18 @@
 
 enum { MAX_K = 40 };
 
-/* Unbalanced, sorted by firm: 1..6 of 9 years each; k regressors; missing cells; a year with one row, whose firm then
- * has one row left, in a year of two rows. */
+/* Unbalanced, sorted by firm: 1..6 of 9 years each; k regressors; missing cells; a year with one row, whose
+ * firm then has one row left, in a year of two rows. */
 static memory_panel make_panel(pfx_idx n_firms, int k, uint64_t seed)
 {
     static const char *const fixed[] = {"firm", "year", "town", "region", "w", "f", "y"};
     memory_panel m = {.n_cols = 7 + k};
     pfx_idx cap = 6 * n_firms + 8;
     for (int c = 0; c < m.n_cols; c++) {
-        if (c < 7) snprintf(m.name[c], sizeof m.name[c], "%s", fixed[c]);
-        else snprintf(m.name[c], sizeof m.name[c], "x%d", c - 6);
+        if (c < 7)
+            snprintf(m.name[c], sizeof m.name[c], "%s", fixed[c]);
+        else
+            snprintf(m.name[c], sizeof m.name[c], "x%d", c - 6);
         m.kind[c] = c == 1 ? PFX_TIME : PFX_NUMERIC;
         m.num[c] = malloc((size_t)cap * sizeof(double));
     }
@@ -64,15 +66,26 @@ typedef struct spec {
 
 static pfx_dataset_options data_options(const spec *s)
 {
-    return (pfx_dataset_options){.where = s->where, .by = s->by, .weights = s->weights, .weights_kind = s->kind,
-                                 .n_clusters = s->cluster != NULL, .clusters = &s->cluster,
-                                 .keep_singletons = s->keep_singletons, .want_rows = s->save};
+    return (pfx_dataset_options){.where = s->where,
+                                 .by = s->by,
+                                 .weights = s->weights,
+                                 .weights_kind = s->kind,
+                                 .n_clusters = s->cluster != NULL,
+                                 .clusters = &s->cluster,
+                                 .keep_singletons = s->keep_singletons,
+                                 .want_rows = s->save};
 }
 
 static pfx_fit_options fit_options(const spec *s, int nth)
 {
-    return (pfx_fit_options){.vcov = s->vcov, .ssc = s->ssc, .level = 0.95, .tol = 1e-10, .maxiter = 1000, .nth = nth,
-                             .isa = PFX_ISA_PORTABLE, .save = s->save};
+    return (pfx_fit_options){.vcov = s->vcov,
+                             .ssc = s->ssc,
+                             .level = 0.95,
+                             .tol = 1e-10,
+                             .maxiter = 1000,
+                             .nth = nth,
+                             .isa = PFX_ISA_PORTABLE,
+                             .save = s->save};
 }
 
 static pfx_row_source open_source(const memory_panel *m, pfx_idx block_rows)
@@ -101,8 +114,8 @@ static pfx_status fit_in_memory(const memory_panel *m, const spec *s, pfx_idx by
 
 static size_t memory_bound; /* 0: none */
 
-static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx by, pfx_idx block_rows, pfx_idx window_rows, int nth,
-                               pfx_fit **fit, int *passes, pfx_err *err)
+static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx by, pfx_idx block_rows,
+                               pfx_idx window_rows, int nth, pfx_fit **fit, int *passes, pfx_err *err)
 {
     pfx_formula *f = NULL;
     pfx_dataset_stream *stream = NULL;
@@ -111,7 +124,8 @@ static pfx_status fit_streamed(const memory_panel *m, const spec *s, pfx_idx by,
     pfx_fit_options fo = fit_options(s, nth);
     pfx_row_source src = open_source(m, block_rows);
     assert_int_equal(pfx_formula_parse(s->formula, &f, err), PFX_OK);
-    assert_int_equal(pfx_dataset_stream_open(&src, f, 0, &o, window_rows, memory_bound, &stream, &why, err), PFX_OK);
+    assert_int_equal(pfx_dataset_stream_open(&src, f, 0, &o, window_rows, memory_bound, &stream, &why, err),
+                     PFX_OK);
     if (!stream) fail_msg("%s: %s", s->formula, why);
     pfx_status st;
     do {
@@ -134,9 +148,12 @@ static void same_value(const char *what, const char *field, double a, double b)
 
 static void same_fit(const char *what, const pfx_fit *a, const pfx_fit *b)
 {
-    SAME(n_obs), SAME(n_rows), SAME(n_missing), SAME(n_singletons), SAME(n_zero_weight), SAME(k), SAME(n_collinear);
-    SAME(df_residual), SAME(df_absorbed), SAME(rank_absorbed), SAME(df_t), SAME(k_adj), SAME(f), SAME(f_p), SAME(r2);
-    SAME(adj_r2), SAME(within_r2), SAME(adj_within_r2), SAME(rmse), SAME(ssr), SAME(tss), SAME(log_likelihood);
+    SAME(n_obs), SAME(n_rows), SAME(n_missing), SAME(n_singletons), SAME(n_zero_weight), SAME(k),
+        SAME(n_collinear);
+    SAME(df_residual), SAME(df_absorbed), SAME(rank_absorbed), SAME(df_t), SAME(k_adj), SAME(f), SAME(f_p),
+        SAME(r2);
+    SAME(adj_r2), SAME(within_r2), SAME(adj_within_r2), SAME(rmse), SAME(ssr), SAME(tss),
+        SAME(log_likelihood);
     SAME(condition), SAME(n_effects), SAME(n_clusters);
     assert_string_equal(a->solver, b->solver);
     assert_string_equal(a->route, b->route);
@@ -145,7 +162,8 @@ static void same_fit(const char *what, const pfx_fit *a, const pfx_fit *b)
         assert_string_equal(a->coef[i].term, b->coef[i].term);
     }
     for (int i = 0; i < a->k * a->k; i++) SAME(V[i]);
-    for (int e = 0; e < a->n_effects; e++) SAME(effects[e].levels), SAME(effects[e].redundant), SAME(effects[e].nested_in_cluster);
+    for (int e = 0; e < a->n_effects; e++)
+        SAME(effects[e].levels), SAME(effects[e].redundant), SAME(effects[e].nested_in_cluster);
     for (int c = 0; c < a->n_clusters; c++) SAME(clusters[c].levels);
 }
 
@@ -158,7 +176,8 @@ static void same_rows(const char *what, const pfx_fit *a, const pfx_fit *b)
     for (int e = 0; e < a->n_saved_effects; e++) {
         assert_string_equal(a->saved[e].name, b->saved[e].name);
         SAME(saved[e].n_levels);
-        for (pfx_idx l = 0; l < a->saved[e].n_levels; l++) SAME(saved[e].first_row[l]), SAME(saved[e].alpha[l]);
+        for (pfx_idx l = 0; l < a->saved[e].n_levels; l++)
+            SAME(saved[e].first_row[l]), SAME(saved[e].alpha[l]);
     }
 }
 
@@ -171,8 +190,8 @@ static pfx_fit *reference(const memory_panel *m, const spec *s, pfx_idx by)
 }
 
 /* Passes of the streamed fit. */
-static int compare(const memory_panel *m, const spec *s, pfx_idx by, const pfx_fit *a, pfx_idx block_rows, pfx_idx window_rows,
-                   int nth)
+static int compare(const memory_panel *m, const spec *s, pfx_idx by, const pfx_fit *a, pfx_idx block_rows,
+                   pfx_idx window_rows, int nth)
 {
     pfx_err err = {0};
     pfx_fit *b = NULL;
@@ -180,7 +199,8 @@ static int compare(const memory_panel *m, const spec *s, pfx_idx by, const pfx_f
     int passes = 0;
     snprintf(what, sizeof what, "%s, %s clusters, blocks of %ld, windows of %ld, %d threads", s->formula,
              s->cluster ? s->cluster : "no", (long)block_rows, (long)window_rows, nth);
-    if (fit_streamed(m, s, by, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK) fail_msg("%s: %s", what, err.msg);
+    if (fit_streamed(m, s, by, block_rows, window_rows, nth, &b, &passes, &err) != PFX_OK)
+        fail_msg("%s: %s", what, err.msg);
     same_fit(what, a, b);
     same_rows(what, a, b);
     pfx_fit_free(b);
@@ -195,16 +215,26 @@ static const spec specs[] = {
     {.formula = MODEL " | firm + year", .cluster = "year", .vcov = PFX_VCOV_CLUSTER},
     {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_HC1, .where = "year >= 2002"},
     {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_IID, .keep_singletons = true},
-    {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
+    {.formula = MODEL " | firm + year",
+     .cluster = "firm",
+     .vcov = PFX_VCOV_CLUSTER,
+     .weights = "w",
+     .kind = PFX_W_ANALYTIC},
     {.formula = MODEL " | firm + region", .vcov = PFX_VCOV_HC1, .weights = "f", .kind = PFX_W_FREQUENCY},
     {.formula = "log(y + 50) ~ x1 + x2:x3 + x1 | firm", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
     {.formula = "y ~ x1 + x2 + w | firm", .vcov = PFX_VCOV_IID, .weights = "w", .kind = PFX_W_PROBABILITY},
     {.formula = MODEL, .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
     {.formula = MODEL, .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
     {.formula = MODEL " - 1", .vcov = PFX_VCOV_HC1},
-    {.formula = "y ~ x1 + x2 + I(x1 + x2) + town | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* collinear */
-    {.formula = "y ~ x1 + I(x1 + 1e-3*x2) + x3 | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER}, /* whitened */
-    {.formula = "y ~ x1 + I(x1 + 1e-6*x2) + I(2*x1) | firm + year", .cluster = "town", .vcov = PFX_VCOV_CLUSTER}, /* QR */
+    {.formula = "y ~ x1 + x2 + I(x1 + x2) + town | firm + year",
+     .cluster = "firm",
+     .vcov = PFX_VCOV_CLUSTER}, /* collinear */
+    {.formula = "y ~ x1 + I(x1 + 1e-3*x2) + x3 | firm + year",
+     .cluster = "firm",
+     .vcov = PFX_VCOV_CLUSTER}, /* whitened */
+    {.formula = "y ~ x1 + I(x1 + 1e-6*x2) + I(2*x1) | firm + year",
+     .cluster = "town",
+     .vcov = PFX_VCOV_CLUSTER}, /* QR */
 };
 
 static void bits_are_those_in_memory(void **state)
@@ -237,27 +267,59 @@ static void many_windows(void **state)
     memory_free(&m);
 }
 
-/* Models whose codes lie in memory while the values are streamed: effects of many levels, three of them, terms of factors,
- * levels of --by. */
+/* Models whose codes lie in memory while the values are streamed: effects of many levels, three of them,
+ * terms of factors, levels of --by. */
 static const spec resident[] = {
     {.formula = MODEL " | firm + region^year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER},
-    {.formula = MODEL " | firm + region^year", .vcov = PFX_VCOV_HC1, .keep_singletons = true, .where = "year >= 2001"},
-    {.formula = MODEL " | year + firm + region", .cluster = "region", .vcov = PFX_VCOV_CLUSTER, .weights = "f", .kind = PFX_W_FREQUENCY},
-    {.formula = MODEL " | firm + region^year^w + f^year", .cluster = "town", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
-    {.formula = MODEL " | town + year", .where = "firm < 900000", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .ssc = PFX_SSC_REGHDFE},
+    {.formula = MODEL " | firm + region^year",
+     .vcov = PFX_VCOV_HC1,
+     .keep_singletons = true,
+     .where = "year >= 2001"},
+    {.formula = MODEL " | year + firm + region",
+     .cluster = "region",
+     .vcov = PFX_VCOV_CLUSTER,
+     .weights = "f",
+     .kind = PFX_W_FREQUENCY},
+    {.formula = MODEL " | firm + region^year^w + f^year",
+     .cluster = "town",
+     .vcov = PFX_VCOV_CLUSTER,
+     .weights = "w",
+     .kind = PFX_W_ANALYTIC},
+    {.formula = MODEL " | town + year",
+     .where = "firm < 900000",
+     .cluster = "firm",
+     .vcov = PFX_VCOV_CLUSTER,
+     .ssc = PFX_SSC_REGHDFE},
     {.formula = "y ~ x1 + i(year) + i(region):x2 | firm", .cluster = "town", .vcov = PFX_VCOV_CLUSTER},
-    {.formula = "y ~ x1 + i(region, ref = 3) + x1:x2", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .weights = "w", .kind = PFX_W_ANALYTIC},
-    {.formula = "y ~ x1 + x2 + i(year) | firm + region^year", .cluster = "year", .vcov = PFX_VCOV_CLUSTER}, /* collinear */
+    {.formula = "y ~ x1 + i(region, ref = 3) + x1:x2",
+     .cluster = "firm",
+     .vcov = PFX_VCOV_CLUSTER,
+     .weights = "w",
+     .kind = PFX_W_ANALYTIC},
+    {.formula = "y ~ x1 + x2 + i(year) | firm + region^year",
+     .cluster = "year",
+     .vcov = PFX_VCOV_CLUSTER}, /* collinear */
     {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .by = "region"},
-    {.formula = "y ~ x1 + i(region) | town", .vcov = PFX_VCOV_HC1, .by = "year", .where = "region < 9 & firm < 900000"},
+    {.formula = "y ~ x1 + i(region) | town",
+     .vcov = PFX_VCOV_HC1,
+     .by = "year",
+     .where = "region < 9 & firm < 900000"},
 };
 
 /* Residuals, fitted values and effects. */
 static const spec saved[] = {
     {.formula = MODEL " | firm + year", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .save = true},
-    {.formula = MODEL " | firm + region^year + w", .vcov = PFX_VCOV_HC1, .weights = "f", .kind = PFX_W_FREQUENCY, .save = true},
+    {.formula = MODEL " | firm + region^year + w",
+     .vcov = PFX_VCOV_HC1,
+     .weights = "f",
+     .kind = PFX_W_FREQUENCY,
+     .save = true},
     {.formula = "y ~ x1 + i(region)", .cluster = "firm", .vcov = PFX_VCOV_CLUSTER, .save = true},
-    {.formula = "y ~ x1 + x2 | firm", .cluster = "town", .vcov = PFX_VCOV_CLUSTER, .save = true, .by = "region"},
+    {.formula = "y ~ x1 + x2 | firm",
+     .cluster = "town",
+     .vcov = PFX_VCOV_CLUSTER,
+     .save = true,
+     .by = "region"},
 };
 
 static void what_is_saved(void **state)
@@ -307,21 +369,27 @@ static void passes(void **state)
     memory_free(&m);
 }
 
-/* What a stream cannot do is refused before it is done: more levels of another effect than units, rows that do not lie by
- * the largest effect, a unit that is longer than a block may be, codes that --memory has no room for. */
+/* What a stream cannot do is refused before it is done: more levels of another effect than units, rows that
+ * do not lie by the largest effect, a unit that is longer than a block may be, codes that --memory has no
+ * room for. */
 static void refusals(void **state)
 {
     (void)state;
     memory_panel m = make_panel(2000, 3, 5);
-    const spec more = {.formula = MODEL " | firm + year", .vcov = PFX_VCOV_HC1, .where = "firm <= 109", .keep_singletons = true};
+    const spec more = {.formula = MODEL " | firm + year",
+                       .vcov = PFX_VCOV_HC1,
+                       .where = "firm <= 109",
+                       .keep_singletons = true};
     const spec order = {.formula = MODEL " | region", .vcov = PFX_VCOV_HC1};
     const spec large = {.formula = MODEL " | firm + region + year", .vcov = PFX_VCOV_HC1};
     const struct {
         const spec *s;
         const char *text;
         size_t max_bytes;
-    } cases[] = {{&more, "year has as many levels as firm", 0}, {&order, "do not lie in its order", 0},
-                 {&large, "need about", 1000}, {&specs[0], "cannot be streamed", 0}};
+    } cases[] = {{&more, "year has as many levels as firm", 0},
+                 {&order, "do not lie in its order", 0},
+                 {&large, "need about", 1000},
+                 {&specs[0], "cannot be streamed", 0}};
     for (int i = 0; i < 4; i++) {
         pfx_err err = {0};
         pfx_fit *fit = NULL;
@@ -339,7 +407,8 @@ static void refusals(void **state)
 static void what_cannot_be_streamed(void **state)
 {
     (void)state;
-    static const char *const formulas[] = {"y ~ x1 | firm", "y ~ x1 | firm[x2] + year"}, *const clusters[] = {"firm", "year"};
+    static const char *const formulas[] = {"y ~ x1 | firm", "y ~ x1 | firm[x2] + year"}, *const clusters[] = {
+                                                                                             "firm", "year"};
     memory_panel m = make_panel(50, 3, 5);
     for (int i = 0; i < 2; i++) {
         pfx_err err = {0};

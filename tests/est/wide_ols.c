@@ -64,7 +64,8 @@ static double condition(int k, const wide *R)
         for (int a = 0; a < k; a++)
             for (int b = a + 1; b < k; b++) {
                 double aa = 0, bb = 0, ab = 0;
-                for (int i = 0; i < k; i++) aa += A[a][i] * A[a][i], bb += A[b][i] * A[b][i], ab += A[a][i] * A[b][i];
+                for (int i = 0; i < k; i++)
+                    aa += A[a][i] * A[a][i], bb += A[b][i] * A[b][i], ab += A[a][i] * A[b][i];
                 if (fabs(ab) <= 1e-17 * sqrt(aa * bb)) continue;
                 double z = (bb - aa) / (2 * ab), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(1 + z * z));
                 double c = 1 / sqrt(1 + t * t), s = c * t;
@@ -110,7 +111,8 @@ static int take_dummies(const pfx_design *d, wide *Q, wide *r)
 }
 
 /* Clustered standard errors: h_j = column j of Q R^-T, scores h_j'e summed by cluster. */
-static void standard_errors(const pfx_design *d, int k, const wide *Q, const wide *R, const wide *e, wide_fit *f)
+static void standard_errors(const pfx_design *d, int k, const wide *Q, const wide *R, const wide *e,
+                            wide_fit *f)
 {
     const pfx_factor *c = &d->clusters[0];
     wide *h = malloc((size_t)d->n * sizeof *h), *s = malloc((size_t)c->n_levels * sizeof *s);
@@ -137,7 +139,8 @@ wide_fit wide_ols(const pfx_design *d)
     int i0 = d->intercept && d->n_absorbed == 0, k = d->p - 1 + i0, dummies = 0;
     bool mean_out = i0 || d->n_absorbed > 0;
     for (int e = 0; e < d->n_absorbed; e++) dummies += (int)d->absorbed[e].factor.n_levels;
-    wide *Q = malloc((size_t)((dummies + k + 1) * d->n) * sizeof *Q), *r = malloc((size_t)(dummies + k + 1) * sizeof *r);
+    wide *Q = malloc((size_t)((dummies + k + 1) * d->n) * sizeof *Q),
+         *r = malloc((size_t)(dummies + k + 1) * sizeof *r);
     wide R[WIDE_MAX_K * WIDE_MAX_K] = {0}, b[WIDE_MAX_K], *X;
     wide_fit f = {.k = k, .loss = 1};
     int m = take_dummies(d, Q, r);

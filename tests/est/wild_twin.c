@@ -59,8 +59,8 @@ void wild_kept_free(wild_kept *k)
     for (int f = 0; f < k->n_fields; f++) free(k->out[f]);
 }
 
-void wild_assert_slices(const pfx_wild *w, const wild_kept *whole, uint64_t seed, int n, const pfx_idx (*range)[2],
-                        int nth)
+void wild_assert_slices(const pfx_wild *w, const wild_kept *whole, uint64_t seed, int n,
+                        const pfx_idx (*range)[2], int nth)
 {
     for (int i = 0; i < n; i++) {
         pfx_idx first = range[i][0], many = range[i][1] - first;

@@ -37,8 +37,8 @@ typedef struct wild_kept {
 wild_kept wild_run(const pfx_wild *w, uint64_t seed, pfx_idx first, pfx_idx last, int nth);
 void wild_kept_free(wild_kept *k);
 /* Replicates range[i][0] .. range[i][1] - 1 of w, by nth threads, are that part of `whole`, bit for bit. */
-void wild_assert_slices(const pfx_wild *w, const wild_kept *whole, uint64_t seed, int n, const pfx_idx (*range)[2],
-                        int nth);
+void wild_assert_slices(const pfx_wild *w, const wild_kept *whole, uint64_t seed, int n,
+                        const pfx_idx (*range)[2], int nth);
 
 /* The generating model of a test of n_terms terms, refitted without each cluster of d->clusters[0] where the
  * type asks for it: types other than 11 need a design whose effects are columns or demeaned away. */

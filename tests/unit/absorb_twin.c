@@ -40,15 +40,23 @@ static void draw_codes(const toy *t, int e, pfx_design *d, uint64_t *seed)
     int32_t *code = d->absorbed[e].factor.code;
 
     for (pfx_idx i = 0; i < t->n; i++) switch (x->how) {
-        case TOY_RUNS: code[i] = (int32_t)(i * x->levels / t->n); break;
-        case TOY_NESTED: code[i] = (int32_t)(d->absorbed[0].factor.code[i] % x->levels); break;
+        case TOY_RUNS:
+            code[i] = (int32_t)(i * x->levels / t->n);
+            break;
+        case TOY_NESTED:
+            code[i] = (int32_t)(d->absorbed[0].factor.code[i] % x->levels);
+            break;
         case TOY_SPLIT: /* two halves that share no level */
             code[i] = (int32_t)((double)(x->levels / 2) * toy_uniform(seed)) * 2 + (i >= t->n / 2);
             break;
-        case TOY_CYCLE: code[i] = (int32_t)((i + (i * 7 + 3) / 11) % x->levels); break;
-        default: code[i] = (int32_t)((double)x->levels * toy_uniform(seed)); break;
+        case TOY_CYCLE:
+            code[i] = (int32_t)((i + (i * 7 + 3) / 11) % x->levels);
+            break;
+        default:
+            code[i] = (int32_t)((double)x->levels * toy_uniform(seed));
+            break;
         }
-    if (x->how == TOY_RUNS)     /* uneven, with levels of one row */
+    if (x->how == TOY_RUNS) /* uneven, with levels of one row */
         for (pfx_idx i = 1; i < t->n; i++)
             if (toy_uniform(seed) < 0.3) code[i] = code[i - 1];
     if (x->how == TOY_RUNS)
@@ -111,7 +119,8 @@ pfx_design *toy_design(const toy *t)
 void toy_free(pfx_design *d)
 {
     for (int e = 0; e < d->n_absorbed; e++) {
-        for (int k = 0; k < d->absorbed[e].n_slopes; k++) free(d->absorbed[e].slope[k]), free(d->absorbed[e].slope_name[k]);
+        for (int k = 0; k < d->absorbed[e].n_slopes; k++)
+            free(d->absorbed[e].slope[k]), free(d->absorbed[e].slope_name[k]);
         free(d->absorbed[e].slope), free(d->absorbed[e].slope_name);
         free(d->absorbed[e].factor.name), free(d->absorbed[e].factor.code);
     }
@@ -156,7 +165,8 @@ twin twin_project(const pfx_design *d, int p, const double *x)
     pfx_idx K = 1;
     bool any = false;
 
-    for (int e = 0; e < d->n_absorbed; e++) K += d->absorbed[e].factor.n_levels * (1 + d->absorbed[e].n_slopes);
+    for (int e = 0; e < d->n_absorbed; e++)
+        K += d->absorbed[e].factor.n_levels * (1 + d->absorbed[e].n_slopes);
     t.effects = get(K * d->n, sizeof *t.effects);
     t.resid = get(d->n * p, sizeof *t.resid);
     for (int e = 0; e < d->n_absorbed; e++) any |= d->absorbed[e].intercept;

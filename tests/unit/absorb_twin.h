@@ -1,16 +1,16 @@
-/* A made-up design, and the slow obvious twin of the absorber: all dummies and slopes as columns, orthogonalised in
- * long double, the design's columns less their projection. */
+/* A made-up design, and the slow obvious twin of the absorber: all dummies and slopes as columns,
+ * orthogonalised in long double, the design's columns less their projection. */
 #ifndef PFX_TESTS_ABSORB_TWIN_H
 #define PFX_TESTS_ABSORB_TWIN_H
 
 #include "src/model/design.h"
 
 typedef struct toy_effect {
-    pfx_idx levels;         /* as drawn; empty ones are renumbered away */
+    pfx_idx levels; /* as drawn; empty ones are renumbered away */
     bool intercept;
     int n_slopes;
-    enum { TOY_RANDOM, TOY_RUNS, TOY_NESTED, TOY_SPLIT, TOY_CYCLE } how;    /* how rows fall into levels */
-    double flat;            /* share of levels whose slopes are constant */
+    enum { TOY_RANDOM, TOY_RUNS, TOY_NESTED, TOY_SPLIT, TOY_CYCLE } how; /* how rows fall into levels */
+    double flat; /* share of levels whose slopes are constant */
 } toy_effect;
 
 typedef struct toy {
@@ -18,7 +18,7 @@ typedef struct toy {
     int p, n_effects;
     toy_effect effect[4];
     bool weights, intercept;
-    double offset, tilt;    /* level of the columns; weight of effects in them */
+    double offset, tilt; /* level of the columns; weight of effects in them */
     uint64_t seed;
 } toy;
 
@@ -26,8 +26,8 @@ pfx_design *toy_design(const toy *t);
 void toy_free(pfx_design *d);
 
 typedef struct twin {
-    long double *resid;     /* [n x p] */
-    long double *effects;   /* [n x rank] orthonormal with sqrt weights folded in */
+    long double *resid;   /* [n x p] */
+    long double *effects; /* [n x rank] orthonormal with sqrt weights folded in */
     pfx_idx rank;
 } twin;
 

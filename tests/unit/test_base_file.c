@@ -65,8 +65,8 @@ static const char *leave_temporary(const char *path, const char *host, long pid,
     return name;
 }
 
-/* What a process that was killed has left is removed by the next of the same output; what another one may still be
- * writing is not. */
+/* What a process that was killed has left is removed by the next of the same output; what another one may
+ * still be writing is not. */
 static void stale_temporaries(void **state)
 {
     (void)state;
@@ -96,9 +96,9 @@ static void stale_temporaries(void **state)
     assert_int_equal(utimes(held, old), 0);
     const char *gone[] = {leave_temporary(path, here, dead, 0), leave_temporary(path, here, getpid(), 0),
                           leave_temporary(path, "n1.cluster", dead, 7200)};
-    const char *kept[] = {held, leave_temporary(path, here, alive, 9999),
-                          leave_temporary(path, "n1.cluster", 77, 60), leave_temporary(in(dir, "d"), here, dead, 0),
-                          leave_temporary(in(dir, "d.h5.x"), here, dead, 0)};
+    const char *kept[] = {
+        held, leave_temporary(path, here, alive, 9999), leave_temporary(path, "n1.cluster", 77, 60),
+        leave_temporary(in(dir, "d"), here, dead, 0), leave_temporary(in(dir, "d.h5.x"), here, dead, 0)};
     assert_ok(pfx_file_write_text(path, "one\n", 4, false, &err));
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) assert_int_equal(access(gone[i], F_OK), -1);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) assert_int_equal(access(kept[i], F_OK), 0);

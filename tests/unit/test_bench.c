@@ -8,7 +8,8 @@ static void test_yardsticks(void **state)
 {
     (void)state;
     double a[200], b[200], c[200];
-    for (int i = 0; i < 200; i++) b[i] = test_uniform(1, (uint64_t)i), c[i] = test_uniform(2, (uint64_t)i), a[i] = -1;
+    for (int i = 0; i < 200; i++)
+        b[i] = test_uniform(1, (uint64_t)i), c[i] = test_uniform(2, (uint64_t)i), a[i] = -1;
     for (pfx_idx n = 0; n < 199; n++) {
         long double sum = 0;
         for (pfx_idx i = 0; i < n; i++) sum += b[i];
@@ -69,7 +70,8 @@ static void test_record(void **state)
     assert_int_equal(pfx_bench_record(&r, &machine, &out, &err), PFX_OK);
     assert_non_null(strstr(out.s, "# threads\t2\n"));
     assert_non_null(strstr(out.s, "\nlimit\t\t\t1\t\t\t\t\t\t\t\t\t\t\t\n"));
-    assert_non_null(strstr(out.s, "\ncase\t69\t12\t1\t0.5\t69\tGB/s\t0.5\tread\t138\t\t\t\tFAIL\tone two three\n"));
+    assert_non_null(
+        strstr(out.s, "\ncase\t69\t12\t1\t0.5\t69\tGB/s\t0.5\tread\t138\t\t\t\tFAIL\tone two three\n"));
     int lines = 0;
     for (const char *p = strstr(out.s, "\ncase\t"); p && p[1]; p = strchr(p + 1, '\n')) {
         assert_int_equal(fields(p + 1), 15);
@@ -82,6 +84,7 @@ static void test_record(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_yardsticks), cmocka_unit_test(test_best), cmocka_unit_test(test_record)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_yardsticks), cmocka_unit_test(test_best),
+                                       cmocka_unit_test(test_record)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Columns to rows, and elements to doubles, on every instruction set, against the loop that says what they are. */
+/* Columns to rows, and elements to doubles, on every instruction set, against the loop that says what they
+ * are. */
 #include "tests/test.h"
 
 #include "hdf5_io/widen.h"
@@ -6,9 +7,13 @@
 
 enum { MAX_P = 35, MAX_N = 700 };
 
-static double number(int j, pfx_idx r) { return 1e-3 * (double)((j * 7919 + r * 104729) % 100003) - 40; }
+static double number(int j, pfx_idx r)
+{
+    return 1e-3 * (double)((j * 7919 + r * 104729) % 100003) - 40;
+}
 
-/* Columns that begin at odd places; a table that is wider than they are, and whose other cells stay as they were. */
+/* Columns that begin at odd places; a table that is wider than they are, and whose other cells stay as they
+ * were. */
 static void check_interleave(pfx_isa isa, pfx_idx n, int p, pfx_idx ldo, double *cells, double *out)
 {
     const double *x[MAX_P];
@@ -22,7 +27,8 @@ static void check_interleave(pfx_isa isa, pfx_idx n, int p, pfx_idx ldo, double 
     for (pfx_idx r = 0; r < n; r++)
         for (int j = 0; j < ldo; j++)
             if (out[r * ldo + j] != (j < p ? number(j, r) : -777))
-                fail_msg("%s, %ld rows, %d columns: row %ld column %d: %g", pfx_isa_name(isa), (long)n, p, (long)r, j, out[r * ldo + j]);
+                fail_msg("%s, %ld rows, %d columns: row %ld column %d: %g", pfx_isa_name(isa), (long)n, p,
+                         (long)r, j, out[r * ldo + j]);
     for (int i = 0; i < 8; i++) assert_true(out[n * ldo + i] == -777);
     if (n == 0) return;
     static const double bad[] = {NAN, INFINITY, -INFINITY};
@@ -43,12 +49,14 @@ static void rows_are_those_of_the_columns(void **state)
 {
     (void)state;
     static const pfx_idx sizes[] = {0, 1, 7, 8, 9, 63, 64, 65, 71, 128, 300, MAX_N};
-    double *cells = calloc((size_t)MAX_P * (MAX_N + 9), sizeof *cells), *out = malloc((size_t)(MAX_N * (MAX_P + 3) + 8) * sizeof *out);
+    double *cells = calloc((size_t)MAX_P * (MAX_N + 9), sizeof *cells),
+           *out = malloc((size_t)(MAX_N * (MAX_P + 3) + 8) * sizeof *out);
     for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
         if (!pfx_cpu_has((pfx_isa)isa)) continue;
         for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
             for (int p = 1; p <= MAX_P; p += p < 18 ? 1 : 5)
-                for (int more = 0; more < 4; more += 3) check_interleave((pfx_isa)isa, sizes[k], p, p + more, cells, out);
+                for (int more = 0; more < 4; more += 3)
+                    check_interleave((pfx_isa)isa, sizes[k], p, p + more, cells, out);
     }
     free(cells), free(out);
 }
@@ -69,11 +77,14 @@ static void elements_are_widened(void **state)
     for (int isa = PFX_ISA_PORTABLE; isa <= PFX_ISA_V4; isa++) {
         if (!pfx_cpu_has((pfx_isa)isa)) continue;
         pfx_widen((pfx_isa)isa, PFX_F32, N - 1, f + 1, out);
-        for (int r = 0; r < N - 1; r++) assert_true(out[r] == (double)f[r + 1] || (isnan(out[r]) && isnan(f[r + 1])));
+        for (int r = 0; r < N - 1; r++)
+            assert_true(out[r] == (double)f[r + 1] || (isnan(out[r]) && isnan(f[r + 1])));
         pfx_widen((pfx_isa)isa, PFX_I32, N - 1, i + 1, out);
-        for (int r = 0; r < N - 1; r++) assert_true(i[r + 1] == INT32_MIN ? isnan(out[r]) : out[r] == (double)i[r + 1]);
+        for (int r = 0; r < N - 1; r++)
+            assert_true(i[r + 1] == INT32_MIN ? isnan(out[r]) : out[r] == (double)i[r + 1]);
         pfx_widen((pfx_isa)isa, PFX_I64, N - 1, l + 1, out);
-        for (int r = 0; r < N - 1; r++) assert_true(l[r + 1] == INT64_MIN ? isnan(out[r]) : out[r] == (double)l[r + 1]);
+        for (int r = 0; r < N - 1; r++)
+            assert_true(l[r + 1] == INT64_MIN ? isnan(out[r]) : out[r] == (double)l[r + 1]);
     }
 }
 

@@ -365,8 +365,8 @@ static void many_pairs(void **state)
     frame_source_num(&s, "a", a);
     frame_source_num(&s, "b", b);
     frame_source_num(&s, "c", c);
-    pfx_design *d =
-        design_from(&s, "c ~ a + i(c^a) | a^b + c^b^c + c^a", (pfx_dataset_options){.keep_singletons = true}, 0, true);
+    pfx_design *d = design_from(&s, "c ~ a + i(c^a) | a^b + c^b^c + c^a",
+                                (pfx_dataset_options){.keep_singletons = true}, 0, true);
     assert_int_equal(d->absorbed[0].factor.n_levels, L);
     assert_string_equal(d->name[1], "c^a::1"); /* a power of two numbers beside combinations of levels */
     assert_int_equal(d->absorbed[1].factor.n_levels, 2 * B);

@@ -1,14 +1,14 @@
 #include "tests/test.h"
 #include "src/cmd/fit_private.h"
 
-static const pfx_panel_spec firm_year = {"firm", "year", PFX_TIME_YEAR}, firm_only = {"firm", "", PFX_TIME_INDEX},
-                            no_unit = {"", "", PFX_TIME_INDEX};
+static const pfx_panel_spec firm_year = {"firm", "year", PFX_TIME_YEAR},
+                            firm_only = {"firm", "", PFX_TIME_INDEX}, no_unit = {"", "", PFX_TIME_INDEX};
 
 typedef struct vcov_case {
     const char *vcov, *cluster;
     const pfx_panel_spec *panel;
     pfx_vcov_type type;
-    const char *clusters;       /* joined by +, as they come out */
+    const char *clusters; /* joined by +, as they come out */
 } vcov_case;
 
 static void test_vcov_and_clusters(void **state)

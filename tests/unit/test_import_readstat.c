@@ -188,8 +188,8 @@ static void test_out_of_memory(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata),  cmocka_unit_test(test_stata_times),
-                                       cmocka_unit_test(test_spss),   cmocka_unit_test(test_sas),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stata),    cmocka_unit_test(test_stata_times),
+                                       cmocka_unit_test(test_spss),     cmocka_unit_test(test_sas),
                                        cmocka_unit_test(test_refusals), cmocka_unit_test(test_out_of_memory)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     memory_free(&m);

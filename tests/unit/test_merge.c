@@ -129,8 +129,8 @@ static size_t merge_shards(int n_shards)
     return pfx_mem_peak();
 }
 
-/* Memory does not grow with the number of shards, beyond a few words for each. The first test: a peak is of all that
- * was before. */
+/* Memory does not grow with the number of shards, beyond a few words for each. The first test: a peak is of
+ * all that was before. */
 static void test_thousands(void **state)
 {
     (void)state;
@@ -140,7 +140,8 @@ static void test_thousands(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_thousands), cmocka_unit_test(test_differing_overlap)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_thousands),
+                                       cmocka_unit_test(test_differing_overlap)};
     pfx_err err = {0};
     if (pfx_h5_init(&err) != PFX_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

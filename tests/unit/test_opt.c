@@ -86,7 +86,8 @@ static void test_every_kind(void **state)
 static void test_exponents(void **state)
 {
     (void)state;
-    char *words[][2] = {{"1e6", "1000000"}, {"2.5E3", "2500"}, {"-1e2", "-100"}, {"9007199254740993", "9007199254740993"}};
+    char *words[][2] = {
+        {"1e6", "1000000"}, {"2.5E3", "2500"}, {"-1e2", "-100"}, {"9007199254740993", "9007199254740993"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         PARSE("a", "--count", words[i][0]);
         assert_parsed(p);
@@ -223,13 +224,10 @@ static void test_help_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),
-        cmocka_unit_test(test_exponents), cmocka_unit_test(test_defaults_stay),
-        cmocka_unit_test(test_places_and_spellings),
-        cmocka_unit_test(test_after_the_dashes),
-        cmocka_unit_test(test_numbers_are_no_options),
-        cmocka_unit_test(test_wrong_lines),
-        cmocka_unit_test(test_too_many_in_a_list),
+        cmocka_unit_test(test_every_kind),       cmocka_unit_test(test_exponents),
+        cmocka_unit_test(test_defaults_stay),    cmocka_unit_test(test_places_and_spellings),
+        cmocka_unit_test(test_after_the_dashes), cmocka_unit_test(test_numbers_are_no_options),
+        cmocka_unit_test(test_wrong_lines),      cmocka_unit_test(test_too_many_in_a_list),
         cmocka_unit_test(test_help_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

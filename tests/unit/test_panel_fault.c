@@ -61,7 +61,8 @@ static pfx_status read_all(const char *path, pfx_err *err)
     const pfx_frame *f;
     pfx_status st;
     if ((st = pfx_panel_open(path, &p, err)) != PFX_OK) return st;
-    if ((st = pfx_panel_source(p, 3, names, &(pfx_panel_source_options){.block_rows = 500}, &src, err)) == PFX_OK) {
+    if ((st = pfx_panel_source(p, 3, names, &(pfx_panel_source_options){.block_rows = 500}, &src, err)) ==
+        PFX_OK) {
         do st = src.next(src.ctx, &f, err);
         while (st == PFX_OK && f);
         src.close(src.ctx);

@@ -58,8 +58,10 @@ static void checksum_is_hdf5s(void **state)
                     pfx_fletcher one = {0}, two = {0};
                     pfx_fletcher_add((pfx_isa)isa, &one, cut, b + off);
                     pfx_fletcher_add((pfx_isa)isa, &two, n - cut, b + off + cut);
-                    if (n % 2 == 0) pfx_fletcher_join(&one, &two, n - cut);
-                    else pfx_fletcher_add((pfx_isa)isa, &one, n - cut, b + off + cut);
+                    if (n % 2 == 0)
+                        pfx_fletcher_join(&one, &two, n - cut);
+                    else
+                        pfx_fletcher_add((pfx_isa)isa, &one, n - cut, b + off + cut);
                     assert_int_equal(pfx_fletcher_value(&one), stored);
                 }
             }
@@ -265,10 +267,8 @@ static void yardstick_reads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checksum_is_hdf5s),
-        cmocka_unit_test(any_threads),
-        cmocka_unit_test(chunks_are_found),
-        cmocka_unit_test(when_verified),
+        cmocka_unit_test(checksum_is_hdf5s), cmocka_unit_test(any_threads),
+        cmocka_unit_test(chunks_are_found),  cmocka_unit_test(when_verified),
         cmocka_unit_test(yardstick_reads),
     };
     pfx_err err = {0};

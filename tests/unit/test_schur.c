@@ -11,8 +11,8 @@
 
 enum { MAX_BLOCKS = 3, M = 3, LD = 8 };
 
-/* YEARLY: a column is a pair of what is drawn and the row's number within its level; UNEVEN: levels of fewer rows and
- * of more, in turn. */
+/* YEARLY: a column is a pair of what is drawn and the row's number within its level; UNEVEN: levels of fewer
+ * rows and of more, in turn. */
 typedef enum shape { EVEN, YEARLY, UNEVEN } shape;
 
 typedef struct made {
@@ -46,7 +46,8 @@ static double uniform(uint64_t *s)
 static void fill_rows(const made *m, data *d)
 {
     uint64_t seed = 5;
-    for (pfx_idx g = 0; g <= m->levels; g++) d->start[g] = g * m->rows - (m->shape == UNEVEN ? g % 2 * (m->rows / 4) : 0);
+    for (pfx_idx g = 0; g <= m->levels; g++)
+        d->start[g] = g * m->rows - (m->shape == UNEVEN ? g % 2 * (m->rows / 4) : 0);
     for (int e = 0; e < m->n_blocks; e++)
         for (pfx_idx g = 0; g < m->levels; g++) {
             pfx_idx L = m->columns[e] / (m->shape == YEARLY ? m->rows : 1), home = g * L / m->levels,
@@ -207,7 +208,8 @@ static void test_several_blocks(void **state)
     for (int w = 0; w < 2; w++) {
         check((made){3000, 6, 2, {150, 40}, {0}, {0.2, 1}, w, false, EVEN}, "schur-cholesky", 188);
         check((made){40000, 5, 3, {1100, 60, 20}, {0}, {0.7, 0.3, 1}, w, false, EVEN}, "schur-pcg", -1);
-        check((made){3000, 9, 3, {150, 40, 30}, {0}, {0.3, 0.1, 0.5}, w, true, EVEN}, "schur-cholesky", 188 + 30);
+        check((made){3000, 9, 3, {150, 40, 30}, {0}, {0.3, 0.1, 0.5}, w, true, EVEN}, "schur-cholesky",
+              188 + 30);
         check((made){1500, 4, 2, {1090, 12}, {8, 0}, {0.5, 1}, w, false, EVEN}, "schur-cholesky", -1);
     }
 }
@@ -220,7 +222,8 @@ static void test_yearly(void **state)
     check((made){30000, 7, 2, {1050, 140}, {0}, {0.02, 0.01}, false, false, YEARLY}, "schur-pcg", -1);
     check((made){30000, 7, 2, {1050, 140}, {0}, {0.02, 0.01}, true, true, YEARLY}, "schur-pcg", -1);
     check((made){6000, 40, 2, {1040, 160}, {0}, {0.002, 0.001}, true, false, YEARLY}, "schur-pcg", -1);
-    check((made){3000, 7, 3, {350, 140, 49}, {0}, {0.02, 0.02, 0.1}, false, false, YEARLY}, "schur-cholesky", -1);
+    check((made){3000, 7, 3, {350, 140, 49}, {0}, {0.02, 0.02, 0.1}, false, false, YEARLY}, "schur-cholesky",
+          -1);
     most_steps = 60;
 }
 
@@ -235,8 +238,8 @@ static void test_long_levels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_workers), cmocka_unit_test(test_several_blocks), cmocka_unit_test(test_yearly),
-                                       cmocka_unit_test(test_long_levels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_workers), cmocka_unit_test(test_several_blocks),
+                                       cmocka_unit_test(test_yearly), cmocka_unit_test(test_long_levels)};
     pfx_err err = {0};
     if (pfx_par_single_thread_blas(&err) != PFX_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
