@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include "src/base/status.h"
 
-/* n x size bytes, uninitialised, 64-byte aligned (from 2 MiB on 2 MiB aligned, with transparent huge pages
+/* n x size bytes, uninitialised, 64-byte aligned (from 4 MiB on 2 MiB aligned, with transparent huge pages
  * asked for and pages left untouched, so that the computing thread touches them first; from 8 MiB on, in whole huge
  * pages where that adds no more than an eighth).
  * n >= 0; n = 0 gives a pointer that can be freed. NULL with ENOMEM in err: overflow, or out of memory; the

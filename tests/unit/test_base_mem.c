@@ -5,13 +5,13 @@ static void sizes_and_alignment(void **state)
 {
     (void)state;
     pfx_err err = {0};
-    static const pfx_idx n[] = {0, 1, 63, 64, 65, 4095, 4096, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, 9 << 20, (24 << 20) - 7};
+    static const pfx_idx n[] = {0, 1, 63, 64, 65, 4095, 4096, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 9 << 20, (24 << 20) - 7};
     size_t before = pfx_mem_now();
     for (size_t i = 0; i < sizeof n / sizeof *n; i++) {
         char *p = pfx_mem_alloc(n[i], 1, &err), *z = pfx_mem_calloc(n[i], 1, &err);
         assert_non_null(p);
         assert_non_null(z);
-        uintptr_t align = n[i] >= 2 << 20 ? 2 << 20 : 64;
+        uintptr_t align = n[i] >= 4 << 20 ? 2 << 20 : 64;
         assert_int_equal((uintptr_t)p % align, 0);
         assert_int_equal((uintptr_t)z % align, 0);
         assert_true(pfx_mem_now() >= before + 2 * (size_t)n[i]);
