@@ -21,7 +21,8 @@ static pfx_status join_names(pfx_absorber *a, pfx_err *err)
         pfx_str_add(&s, e ? ", " : "");
         pfx_str_add(&s, a->d->absorbed[e].factor.name);
     }
-    a->effects = pfx_mem_strdup(s.s ? s.s : "", err);
+    if (s.failed) (void)!pfx_fail(err, PFX_ENOMEM, "out of memory for the names of effects");
+    a->effects = s.failed ? NULL : pfx_mem_strdup(s.s ? s.s : "", err);
     pfx_str_free(&s);
     return a->effects ? PFX_OK : PFX_ENOMEM;
 }

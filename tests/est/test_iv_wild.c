@@ -24,8 +24,6 @@ static double residuals(const pfx_design *d, int m, const double *const *x, cons
     for (int a = 0; a < d->n_absorbed; a++)
         ref_add_effect(own, d->absorbed[a].factor.name, d->absorbed[a].factor.n_levels,
                        d->absorbed[a].factor.code);
-    own->row = pfx_mem_alloc(d->n, sizeof *own->row, NULL);
-    for (pfx_idx i = 0; i < d->n; i++) own->row[i] = i;
     if (d->w) {
         own->w = pfx_mem_alloc(d->n, sizeof *own->w, NULL);
         own->weights_kind = d->weights_kind;
