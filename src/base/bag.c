@@ -185,7 +185,7 @@ static pfx_status within(pfx_bag *b, const char *name, pfx_idx low, pfx_idx high
 
 pfx_status pfx_bag_int(pfx_bag *b, const char *name, int *x, pfx_err *err)
 {
-    pfx_idx wide = *x;
+    pfx_idx wide = b->gives ? 0 : *x;
     pfx_status st = within(b, name, INT_MIN, INT_MAX, &wide, err);
     if (st == PFX_OK) *x = (int)wide;
     return st;
@@ -193,7 +193,7 @@ pfx_status pfx_bag_int(pfx_bag *b, const char *name, int *x, pfx_err *err)
 
 pfx_status pfx_bag_flag(pfx_bag *b, const char *name, bool *x, pfx_err *err)
 {
-    pfx_idx wide = *x;
+    pfx_idx wide = b->gives ? 0 : *x;
     pfx_status st = within(b, name, 0, 1, &wide, err);
     if (st == PFX_OK) *x = wide != 0;
     return st;

@@ -46,9 +46,9 @@ static void fit_run_free(fit_run *r)
     for (int i = 0; i < r->n_compared; i++) pfx_comparison_free(r->compared[i]);
     pfx_mem_free(r->compared);
     pfx_dataset_free(r->data);
+    fit_stream_close(&r->stream); /* its design reads the formula */
     pfx_formula_free(r->formula);
     pfx_dataset_free_names(r->n_names, r->names);
-    fit_stream_close(&r->stream);
     pfx_panel_close(r->panel);
 }
 

@@ -340,7 +340,7 @@ pfx_status recipe_group(const recipe_step *step, pfx_row_source src, const pfx_e
         recipe_stage_close(st);
         return s;
     }
-    qsort(g->value, (size_t)g->n_ranked, sizeof *g->value, by_group_and_value);
+    if (g->n_ranked > 0) qsort(g->value, (size_t)g->n_ranked, sizeof *g->value, by_group_and_value);
     *out = recipe_stage_source(st);
     return PFX_OK;
 }
